@@ -1,0 +1,49 @@
+# Each target builds .venv when it is missing or older than its pins. Variables, as in `make demo CORES=8`:
+#   PYTHON    the interpreter that .venv is made with, 3.11 or newer
+#   PIP_ARGS  passed to pip, to choose the build of torch (see README.md)
+#   CORES     cores for the demo
+#   WORKERS   processes for the tests, one thread each
+PYTHON ?= python3
+PIP_ARGS ?=
+CORES ?= $(shell nproc)
+WORKERS ?= 2
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+# More threads than one a process make two processes on two cores slower, and sums differ in the last bit.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help venv demo test test-slow lint bench
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+venv: $(INSTALLED) ## build .venv from envs/constraints.txt
+
+# One pip command, or pip replaces a CPU build of torch. The stamp comes last, so a broken build is resumed.
+$(INSTALLED): pyproject.toml envs/constraints.txt
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install $(PIP_ARGS) -c envs/constraints.txt -e '.[test,dev]'
+	touch $@
+
+demo: $(INSTALLED) ## run config.yaml here: minutes on two cores, no download
+	$(BIN)/snakemake --cores $(CORES)
+	$(BIN)/python -m workflow_scripts.summary results/demo
+
+test: $(INSTALLED) ## the fast tests, under 5 minutes
+	$(PYTEST) -n $(WORKERS) -m "not slow and not slurm and not gpu"
+
+# In one process, for two tests cannot share a SLURM cluster. Status 5: no test has these marks.
+test-slow: $(INSTALLED) ## the slow tests: SLURM, killed processes, fuzzing
+	$(PYTEST) -m "slow or slurm" || test $$? -eq 5
+
+lint: $(INSTALLED) ## formatting, style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/mypy
+
+bench: $(INSTALLED) ## time the parts that cost
+	$(BIN)/python -m benchmarks

@@ -1,0 +1,75 @@
+"""Fixtures and settings of every test."""
+
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+# Before torch is imported: one thread, as in the workflow's CPU jobs, so that sums have one order.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import jaxtyping
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """Folder of sample files: MRI_ROBUSTNESS_DATA, or `shared/data` beside the checkout."""
+    named = os.environ.get("MRI_ROBUSTNESS_DATA")
+    folder = Path(named) if named else Path(__file__).parents[2] / "shared" / "data"
+    if named and not folder.is_dir():
+        raise FileNotFoundError(f"MRI_ROBUSTNESS_DATA: expected a folder, got {folder}")
+    if not folder.is_dir():
+        pytest.skip("no sample files; name their folder in MRI_ROBUSTNESS_DATA")
+    return folder
+
+
+@pytest.fixture
+def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Call mrilib as users do, without the check of signatures, to see its own errors."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
+@pytest.fixture(scope="session")
+def measured() -> Callable[..., tuple[Any, Any, Any]]:
+    """`measured(size, lines)`: a phantom, its noisy k-space, and the operator.
+
+    `phase` makes the image complex, `noise` is the relative level, `dtype` that of the k-space.
+    """
+    # Not at the top: jaxtyping's hook must come before mrilib.
+    from mrilib.data.ellipses import ellipse_phantoms
+    from mrilib.data.masks import radial_mask
+    from mrilib.operators.fourier import MaskedFourier
+
+    def draw(size, lines, *, index=0, phase=False, noise=0.0, dtype=torch.complex128):
+        operator = MaskedFourier(mask=radial_mask(size, lines))
+        image = ellipse_phantoms(1, size=size, seed=1, first=index)[0].to(dtype)
+        if phase:
+            image = image * torch.exp(1j * image.flip(0))
+        kspace = operator.forward(image)
+        generator = torch.Generator().manual_seed(index)
+        errors = (
+            torch.randn(kspace.shape, generator=generator, dtype=torch.complex128).to(dtype) * operator.mask
+        )
+        return image, kspace + errors * (noise * kspace.norm() / math.sqrt(operator.samples)), operator
+
+    return draw
+
+
+@pytest.fixture(scope="session")
+def draw() -> Callable[..., torch.Tensor]:
+    """`draw(*shape, seed=0)`: complex normal numbers in double precision."""
+
+    def normal(*shape, seed=0):
+        return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.complex128)
+
+    return normal
