@@ -1,0 +1,1 @@
+"""Robustness of MRI reconstruction: operators, data, reconstructors, attacks and measures."""

@@ -1,0 +1,1 @@
+"""Images, k-space, masks and the files which they come from."""

@@ -1,0 +1,1 @@
+"""Numbers about a reconstruction: its quality, its artifacts, their statistics."""

@@ -1,0 +1,77 @@
+"""Means over images with honest intervals."""
+
+import math
+import warnings
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.stats import DegenerateDataWarning, bootstrap
+
+RESAMPLES = 9999
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Mean, standard deviation (n − 1), 95 % interval of the mean, number of values."""
+
+    mean: float
+    sd: float
+    low: float
+    high: float
+    n: int
+
+
+def summarise(values: Sequence[float], *, groups: Sequence[Hashable] | None = None, seed: int = 0) -> Summary:
+    """Summarise finite values; the interval comes from resampling whole groups.
+
+    The interval is the bias-corrected accelerated bootstrap of the mean over all values of the groups
+    drawn. Groups are patients or volumes, whose slices are not independent; by default each value is its
+    own. With fewer than two groups there is no interval (NaN); equal values give an interval of length
+    zero. With few groups (below about ten) bootstrap intervals are too short: the tables give n.
+
+    Args:
+        values: numbers, all finite; what is missing is the caller's to drop and to count.
+        groups: one label a value.
+        seed: of the resampling.
+
+    Raises:
+        ValueError: if a value is not finite or `groups` has another length.
+
+    Source: [efron1987].
+    """
+    array = np.asarray(values, dtype=float)
+    if not np.isfinite(array).all():
+        raise ValueError("summarise: expected finite values; drop and count what is missing")
+    if array.size == 0:
+        return Summary(math.nan, math.nan, math.nan, math.nan, 0)
+    if groups is not None and len(groups) != array.size:
+        raise ValueError(f"summarise: expected {array.size} groups, one a value, got {len(groups)}")
+    mean = float(array.mean())
+    sd = float(array.std(ddof=1)) if array.size > 1 else math.nan
+    labels = list(range(array.size)) if groups is None else list(groups)
+    unique = {label: index for index, label in enumerate(dict.fromkeys(labels))}
+    indices = np.array([unique[label] for label in labels])
+    sums, counts = np.bincount(indices, array), np.bincount(indices)
+    if len(unique) < 2:
+        return Summary(mean, sd, math.nan, math.nan, array.size)
+    if np.ptp(array) == 0:
+        return Summary(mean, sd, mean, mean, array.size)
+
+    def mean_of(drawn: np.ndarray, axis: int = -1) -> Any:
+        return sums[drawn].sum(axis=axis) / counts[drawn].sum(axis=axis)
+
+    with warnings.catch_warnings():
+        # Two or three groups can make the acceleration undefined; the interval is then NaN and shown so.
+        warnings.simplefilter("ignore", DegenerateDataWarning)
+        warnings.simplefilter("ignore", RuntimeWarning)
+        interval = bootstrap(
+            (np.arange(len(unique)),),
+            mean_of,
+            n_resamples=RESAMPLES,
+            vectorized=True,
+            method="BCa",
+            rng=np.random.default_rng(seed),
+        ).confidence_interval
+    return Summary(mean, sd, float(interval.low), float(interval.high), array.size)

@@ -1,0 +1,1 @@
+"""Linear operators: measurement models and sparsifying transforms."""

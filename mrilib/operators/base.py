@@ -1,0 +1,69 @@
+"""Linear operators: what every reconstructor and attack expects of the measurement."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from jaxtyping import Complex, Float, Inexact
+from torch import Tensor
+
+
+class LinearOperator(ABC):
+    """A linear map of tensors, fixed after construction: `operator.forward(x)`, or `operator @ x`.
+
+    `operator.H` is the adjoint as an operator of its own; the inner product is `Re Σ conj(a)·b`.
+    """
+
+    @abstractmethod
+    def forward(self, image: Tensor) -> Tensor:
+        """Apply the operator."""
+
+    @abstractmethod
+    def adjoint(self, kspace: Tensor) -> Tensor:
+        """Apply the adjoint."""
+
+    @abstractmethod
+    def to(self, device: torch.device | str) -> "LinearOperator":
+        """The same operator on another device."""
+
+    @property
+    def H(self) -> "LinearOperator":
+        return _Adjoint(self)
+
+    def __matmul__(self, image: Tensor) -> Tensor:
+        return self.forward(image)
+
+
+class _Adjoint(LinearOperator):
+    def __init__(self, operator: LinearOperator) -> None:
+        self._operator = operator
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self._operator.adjoint(image)
+
+    def adjoint(self, kspace: Tensor) -> Tensor:
+        return self._operator.forward(kspace)
+
+    def to(self, device: torch.device | str) -> "_Adjoint":
+        return _Adjoint(self._operator.to(device))
+
+    @property
+    def H(self) -> LinearOperator:
+        return self._operator
+
+
+def norm2(array: Inexact[Tensor, "*batch y x"]) -> Float[Tensor, "*batch"]:
+    """`‖·‖₂` over the last two axes, summed in double precision: sums in float32 miss budgets by 1e-4."""
+    double = torch.complex128 if array.is_complex() else torch.float64
+    return torch.linalg.vector_norm(array, dim=(-2, -1), dtype=double).to(array.real.dtype)
+
+
+def fft2c(image: Complex[Tensor, "*batch y x"]) -> Complex[Tensor, "*batch ky kx"]:
+    """Centred orthonormal Fourier transform of the last two axes, equal to `fastmri.fft2c`."""
+    shifted = torch.fft.ifftshift(image, dim=(-2, -1))
+    return torch.fft.fftshift(torch.fft.fft2(shifted, norm="ortho"), dim=(-2, -1))
+
+
+def ifft2c(kspace: Complex[Tensor, "*batch ky kx"]) -> Complex[Tensor, "*batch y x"]:
+    """Inverse of `fft2c`."""
+    shifted = torch.fft.ifftshift(kspace, dim=(-2, -1))
+    return torch.fft.fftshift(torch.fft.ifft2(shifted, norm="ortho"), dim=(-2, -1))

@@ -1,0 +1,1 @@
+"""Units of work and result records on disk, written atomically."""
