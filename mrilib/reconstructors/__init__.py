@@ -1,0 +1,1 @@
+"""Reconstruction methods behind one call: k-space and operator in, image out."""

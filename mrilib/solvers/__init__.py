@@ -1,0 +1,1 @@
+"""Solvers of convex problems, and the derivatives of their solutions."""

@@ -1,0 +1,48 @@
+import pytest
+import torch
+
+from mrilib.operators.gradient import divergence, gradient
+from mrilib.solvers.fused import FusedLoop
+from mrilib.solvers.problem import OVER_RELAXATION, step
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (6, 11), (13, 4)])
+@pytest.mark.parametrize("relaxation", [1.0, OVER_RELAXATION])
+def test_loop_equals_the_plain_step(shape, relaxation, problem_of, draw):
+    problem, state = problem_of(*shape), 0.1 * draw(2, *shape)
+    inverse = problem.inverse()
+    loop = FusedLoop(problem, paired=False, relaxation=relaxation)
+    loop.load(state)
+    for _ in range(5):
+        active = torch.view_as_real(state).abs() > problem.threshold[..., None]
+        assert torch.equal(torch.from_numpy(loop.active()).movedim(0, -1), active)
+        loop.step()
+        state, image = step(problem, inverse, state, relaxation)
+        torch.testing.assert_close(loop.state(), state, rtol=0, atol=1e-10)
+        fused = torch.view_as_complex(torch.from_numpy(loop.image).unflatten(-1, (-1, 2)))
+        torch.testing.assert_close(fused, image, rtol=0, atol=1e-10)
+        torch.testing.assert_close(loop.image_spectrum, torch.fft.fft2(image), rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (6, 11), (13, 4)])
+def test_paired_loop_equals_the_plain_step_and_its_derivative(shape, problem_of, draw):
+    problem, inverse = problem_of(*shape, real=True), problem_of(*shape, real=True).inverse()
+    state, tangent, data = 0.1 * draw(2, *shape).real, draw(2, *shape).imag, draw(*shape, seed=5).real
+    loop = FusedLoop(problem, paired=True)
+    loop.load(torch.complex(state, tangent))
+    kept_some = False
+    for _ in range(5):
+        loop.reflected[:, 1::2] += data.numpy() / loop.rho
+        loop.step()
+        active = state.abs() > problem.threshold
+        kept_some |= bool(active.any() and not active.all())
+        kept = tangent * active
+        spectrum = torch.fft.fft2(data) + problem.rho * torch.fft.fft2(divergence(2 * kept - tangent))
+        linear = torch.fft.ifft2(spectrum * inverse).real
+        tangent = tangent + OVER_RELAXATION * (gradient(linear) - kept)
+        moved, image = step(problem, inverse, state.to(torch.complex128))
+        state = moved.real
+        torch.testing.assert_close(loop.state(), torch.complex(state, tangent), rtol=0, atol=1e-10)
+        fused = torch.view_as_complex(torch.from_numpy(loop.image).unflatten(-1, (-1, 2)))
+        torch.testing.assert_close(fused, torch.complex(image.real, linear), rtol=0, atol=1e-10)
+    assert kept_some
