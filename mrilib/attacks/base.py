@@ -1,0 +1,247 @@
+"""What attacks share: the task of a search, its interface, and the judgement of what it found."""
+
+import math
+import time
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Complex, Float, Int
+from torch import Tensor
+
+from mrilib.attacks.spike import spike
+from mrilib.metrics.artifacts import amplification, severity
+from mrilib.operators.base import norm2
+from mrilib.operators.fourier import MaskedFourier
+from mrilib.reconstructors.base import Reconstructor, check_kspace
+from mrilib.solvers.solution import Solution
+
+# Projection in float32 leaves the norm this close to the radius.
+BUDGET_SLACK = 1e-5
+# Cost of differentiating one solver step, in solver steps (measured for autograd on unrolled steps).
+BACKWARD_COST = 1.48
+
+
+@dataclass(frozen=True)
+class Round:
+    """A stage of a search: every running candidate takes `steps`, the best `keep` (`None`: all) go on."""
+
+    steps: int
+    keep: int | None
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a search is given: one image's data and the method under attack.
+
+    Args:
+        reconstructor: the method.
+        operator: the measurement `A`.
+        kspace: clean data `y`, `(ky, kx)`.
+        radius: budget `η`.
+        clean: `rec(y)` as the method solved it.
+        windows: windows `φ`, `(candidates, y, x)`.
+        starts: where each candidate begins, `(candidates, ky, kx)`, on the mask.
+    """
+
+    reconstructor: Reconstructor
+    operator: MaskedFourier
+    kspace: Complex[Tensor, "ky kx"]
+    radius: float
+    clean: Solution
+    windows: Float[Tensor, "candidates y x"]
+    starts: Complex[Tensor, "candidates ky kx"]
+
+
+class Search(ABC):
+    """Ascent of `‖φ ⊙ (rec(y + e) − rec(y))‖₂` over `‖e‖₂ ≤ η` for several candidates at once.
+
+    A subclass keeps its running candidates as it likes. The caller runs `rounds`, drops candidates
+    between them, and judges what is left; nothing that a search says about itself is taken as a result.
+    """
+
+    rounds: tuple[Round, ...]
+    start: ClassVar[Literal["spike", "gaussian"]] = "spike"
+    start_norm: ClassVar[float] = 1.0
+
+    @abstractmethod
+    def begin(self, task: Task) -> None:
+        """Take up the task."""
+
+    @abstractmethod
+    def run(self, steps: int) -> Float[Tensor, "running"]:
+        """Take `steps` steps with every candidate; returns each one's `‖ρ‖∞` as the search sees it."""
+
+    @abstractmethod
+    def keep(self, candidates: Int[Tensor, "kept"]) -> None:
+        """Go on with these of the running candidates."""
+
+    @abstractmethod
+    def found(self) -> Complex[Tensor, "running ky kx"]:
+        """Perturbation of each running candidate, in the budget and on the mask."""
+
+    @property
+    @abstractmethod
+    def costs(self) -> dict[str, float]:
+        """Counted work: `solver_steps` (a backward step counts `BACKWARD_COST`), `gradient_evaluations`."""
+
+
+@dataclass(frozen=True)
+class AttackResult:
+    """The perturbation that an attack found, and what it does; leading axes are those of k-space.
+
+    Args:
+        perturbation: `e`, `(*batch, ky, kx)`, in the budget.
+        image_perturbation: `r = A†e`, `(*batch, y, x)`.
+        reconstruction: `rec(y + e)`.
+        artifact: `ρ = rec(y + e) − rec(y)`.
+        location: row and column of the window's centre, `(*batch, 2)`; `(−1, −1)` for the whole image.
+        severity: `‖ρ‖∞`, `(*batch)`, in the units of the image.
+        amplification: `α = ‖ρ‖∞/‖r‖∞`, `(*batch)`.
+        severities: largest severity that the search saw at each place, `(*batch, grid, grid)`. Not
+            judged, but for the winner's; `None` for the whole image.
+        stats: counted work, seconds, `status` and relative duality `gap` of the judged solves where the
+            method has them; one entry an item where a number belongs to an item.
+    """
+
+    perturbation: Tensor
+    image_perturbation: Tensor
+    reconstruction: Tensor
+    artifact: Tensor
+    location: Tensor
+    severity: Tensor
+    amplification: Tensor
+    severities: Tensor | None
+    stats: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Perturbations with what the method, solved anew to its accuracy, makes of them."""
+
+    perturbations: Tensor
+    solution: Solution
+    artifacts: Tensor
+    severities: Float[Tensor, "candidates"]
+
+    @property
+    def steps(self) -> float:
+        return float(self.solution.stats["steps"].sum()) if "steps" in self.solution.stats else math.nan
+
+
+def gaussian_starts(
+    operator: MaskedFourier, count: int, norm: float, seed: list[int]
+) -> Complex[Tensor, "count ky kx"]:
+    """`count` draws of complex Gaussian noise on the mask, each scaled to `norm`."""
+    generator = np.random.default_rng(seed)
+    draw = generator.standard_normal((count, *operator.mask.shape, 2), dtype=np.float32)
+    noise = torch.view_as_complex(torch.from_numpy(draw)).to(operator.mask.device) * operator.mask
+    return noise * (norm / norm2(noise))[:, None, None]
+
+
+def starts_of(
+    search: Search,
+    operator: MaskedFourier,
+    locations: Int[Tensor, "places 2"],
+    radius: float,
+    seed: list[int],
+) -> Complex[Tensor, "places ky kx"]:
+    """Where a search of localized perturbations begins: spikes, or noise of `start_norm` radii."""
+    if search.start == "spike":
+        return torch.stack([spike(operator, location, radius) for location in locations])
+    return gaussian_starts(operator, locations.shape[0], search.start_norm * radius, seed)
+
+
+def judge(task: Task, perturbations: Complex[Tensor, "candidates ky kx"]) -> Judged:
+    """Verify the budget and reconstruct from `y + e`.
+
+    Raises:
+        ValueError: if a perturbation is not finite, leaves the mask or exceeds the budget: the search
+            that made it is wrong.
+    """
+    outside = perturbations * ~task.operator.mask
+    norms = norm2(perturbations)
+    if not bool(norms.isfinite().all()):
+        raise ValueError("attack: the search returned a perturbation with NaN or infinite entries")
+    if bool(outside.abs().any()):
+        raise ValueError("attack: the search returned a perturbation outside the mask")
+    largest = float(norms.max())
+    if largest > task.radius * (1.0 + BUDGET_SLACK):
+        raise ValueError(f"attack: the search returned norm {largest:.6g} above the radius {task.radius:.6g}")
+    solution = task.reconstructor.solve(task.kspace + perturbations, task.operator)
+    artifacts = solution.value - task.clean.value
+    return Judged(perturbations, solution, artifacts, severity(artifacts))
+
+
+def check_attack(
+    kspace: Tensor, operator: MaskedFourier, radius: float | Tensor, where: str
+) -> Float[Tensor, "items"]:
+    """Validate an attack's input; one radius an item of the flattened batch."""
+    check_kspace(kspace, where)
+    items = math.prod(kspace.shape[:-2])
+    radii = torch.as_tensor(radius, dtype=torch.float64).expand(kspace.shape[:-2]).reshape(items)
+    if not bool((radii.isfinite() & (radii > 0)).all()):
+        raise ValueError(f"{where}: expected radius > 0, one number or one an item, got {radius}")
+    return radii
+
+
+def result_of(
+    task: Task, judged: Judged, best: int, location: Tensor, severities: Tensor | None, stats: dict[str, Any]
+) -> AttackResult:
+    """Assemble one item's result from the judged candidate `best`."""
+    perturbation = judged.perturbations[best]
+    image_perturbation = task.operator.pinv(perturbation)
+    solved = {key: value[best] for key, value in judged.solution.stats.items() if key in ("gap", "objective")}
+    return AttackResult(
+        perturbation=perturbation,
+        image_perturbation=image_perturbation,
+        reconstruction=judged.solution.value[best],
+        artifact=judged.artifacts[best],
+        location=location,
+        severity=judged.severities[best],
+        amplification=amplification(judged.artifacts[best], image_perturbation),
+        severities=severities,
+        stats=stats | solved,
+    )
+
+
+def stacked(results: list[AttackResult], batch: torch.Size) -> AttackResult:
+    """Results of the items of a batch as one, with the batch's axes."""
+
+    def joined(name: str) -> Tensor:
+        values = torch.stack([getattr(result, name) for result in results])
+        return values.reshape((*batch, *values.shape[1:]))
+
+    first = results[0]
+    return AttackResult(
+        **{
+            name: joined(name)
+            for name in (
+                "perturbation",
+                "image_perturbation",
+                "reconstruction",
+                "artifact",
+                "location",
+                "severity",
+                "amplification",
+            )
+        },
+        severities=None if first.severities is None else joined("severities"),
+        stats={
+            key: torch.stack([torch.as_tensor(result.stats[key]) for result in results]).reshape(batch)
+            for key in first.stats
+        },
+    )
+
+
+class Clock:
+    """Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._start

@@ -1,0 +1,412 @@
+"""Attacks on total variation in one loop: reconstruction, derivative and perturbation move together.
+
+The adjoint of the minimiser's derivative solves the problem linearised at the minimiser, which the same
+ADMM step solves with a mask in place of the shrinkage (`mrilib.solvers.admm.solve_linearised`). So both
+run side by side, the perturbation moves every few steps along the derivative as it stands, and neither is
+solved to convergence in between. Memory does not grow with the number of steps.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Complex, Float, Int
+from torch import Tensor
+
+from mrilib.attacks.base import Round, Search, Task
+from mrilib.operators.base import norm2
+from mrilib.operators.gradient import divergence, gradient
+from mrilib.reconstructors.sparse import TotalVariation
+from mrilib.solvers import admm
+from mrilib.solvers.couplings import Field
+
+# Data count as those of a real image when their Hermitian mismatch is rounding.
+REAL_TOLERANCE = 1e-4
+
+
+class CoupledAscent(Search):
+    """Coupled search of the localized and global attacks on `TotalVariation`.
+
+    Every `every` steps, with `g` the current derivative of the objective on the mask,
+
+        `v ← ½v + g/‖g‖`,   `e ← η·(e + t·η·v)/‖e + t·η·v‖`,   `t = rate·decay^k` at move `k`.
+
+    For real images under the coupling `split` the perturbation is kept that of a real image: then the
+    problem is real, with spectrum `(mask(k) + mask(−k))/2`, and reconstruction and derivative share one
+    complex transform. Other couplings and complex images carry two complex states.
+
+    Args:
+        rounds: stages of the search.
+        every: steps between two moves.
+        rate: length `t` of the first move, in units of the budget.
+        decay: factor on `t` from move to move.
+
+    Source: our choice; the objective is eq. (6) of [alaifari2023].
+    """
+
+    def __init__(
+        self,
+        *,
+        rounds: tuple[Round, ...] = (Round(50, 8), Round(80, 2), Round(100, 2)),
+        every: int = 2,
+        rate: float = 0.2,
+        decay: float = 0.96,
+    ) -> None:
+        self.rounds = rounds
+        self._every, self._rate, self._decay = every, rate, decay
+
+    def begin(self, task: Task) -> None:
+        method = task.reconstructor
+        if not isinstance(method, TotalVariation):
+            raise ValueError(
+                f"CoupledAscent: expected TotalVariation, got {type(method).__name__}; "
+                "search with mrilib.attacks.pgd:GradientAscent"
+            )
+        self._steps, self._moves = 0.0, 0
+        problem, scale = method.problem(task.kspace, task.operator)
+        ground = _Ground(task, problem, float(scale), _is_real(task) and method.coupling == "split")
+        moves = _Moves(self._rate, self._decay)
+        if ground.real and task.kspace.device.type == "cpu":
+            inverse = ground.problem.inverse().numpy()
+            self._runs: list[_Run] = [
+                _FusedRun(ground, moves, task.windows[[item]], task.starts[[item]], inverse)
+                for item in range(task.windows.shape[0])
+            ]
+        else:
+            run = _PairedRun if ground.real else _ComplexRun
+            self._runs = [run(ground, moves, task.windows, task.starts)]
+
+    def run(self, steps: int) -> Float[Tensor, "running"]:
+        for run in self._runs:
+            run.advance(steps, self._every)
+            self._steps += steps * run.cost
+            self._moves += steps // self._every * run.best_peak.shape[0]
+        return torch.cat([run.best_peak for run in self._runs])
+
+    def keep(self, candidates: Int[Tensor, "kept"]) -> None:
+        if len(self._runs) == 1:
+            self._runs[0].keep(candidates)
+        else:
+            self._runs = [self._runs[int(candidate)] for candidate in candidates]
+
+    def found(self) -> Complex[Tensor, "running ky kx"]:
+        return torch.cat([run.found() for run in self._runs])
+
+    @property
+    def costs(self) -> dict[str, float]:
+        return {"solver_steps": self._steps, "gradient_evaluations": float(self._moves)}
+
+
+class _Ground:
+    """What all candidates of a task share, without FFT shift and in the solver's scale."""
+
+    def __init__(self, task: Task, problem: admm.Problem, scale: float, real: bool) -> None:
+        self.real, self.scale, self.radius = real, scale, task.radius / scale
+        self.shape = tuple(task.kspace.shape)
+        self.mask = torch.fft.ifftshift(task.operator.mask)
+        state = task.clean.state.field
+        clean = torch.fft.ifftshift(task.clean.value) / scale
+        if real:
+            spectrum = 0.5 * (problem.spectrum + _reversed(problem.spectrum))
+            data = 0.5 * (problem.data + _reversed(problem.data).conj())
+            problem = replace(problem, spectrum=spectrum, data=data)
+            state = torch.complex(state.real, torch.zeros_like(state.real))
+            clean = torch.complex(clean.real, torch.zeros_like(clean.real))
+        self.problem, self.state, self.clean = problem, state, clean
+        pixels = torch.arange(self.mask.numel(), device=self.mask.device).reshape(self.shape)
+        self.sampled = pixels[problem.spectrum > 0]
+        self.mirrored = _reversed(pixels)[problem.spectrum > 0]
+        self.weights = problem.spectrum.flatten()[self.sampled]
+
+    def coordinates(self, kspace: Complex[Tensor, "items ky kx"]) -> Complex[Tensor, "items samples"]:
+        """Perturbations as entries of `p̂` at the sampled frequencies, `e = mask·p̂/√pixels`.
+
+        With `real` they are first made those of a real image, `p̂(k) = (e(k) + e(−k)*)/(2w(k))`.
+        """
+        shifted = torch.fft.ifftshift(kspace, dim=(-2, -1)).flatten(-2) * math.sqrt(self.mask.numel())
+        taken = shifted[..., self.sampled] / self.scale
+        if self.real:
+            mirrored = shifted[..., self.mirrored].conj() / self.scale
+            taken = (taken + mirrored) / (2.0 * self.weights)
+        return taken
+
+    def perturbations(self, coordinates: Complex[Tensor, "items samples"]) -> Complex[Tensor, "items ky kx"]:
+        """Inverse of `coordinates`, within the budget to rounding."""
+        flat = torch.zeros(
+            coordinates.shape[0], self.mask.numel(), dtype=coordinates.dtype, device=self.mask.device
+        )
+        flat[:, self.sampled] = coordinates
+        spectra = flat.reshape(-1, *self.shape) * self.mask
+        kspace = torch.fft.fftshift(spectra, dim=(-2, -1))
+        return kspace * (self.radius * self.scale / norm2(kspace))[:, None, None]
+
+    def norm(self, coordinates: Complex[Tensor, "*items samples"]) -> Float[Tensor, "*items 1"]:
+        """`‖e‖` in the solver's scale."""
+        squares = torch.view_as_real(coordinates).square().sum(-1)
+        return ((self.weights * squares).sum(-1, keepdim=True) / self.mask.numel()).sqrt()
+
+    def projected(self, coordinates: Complex[Tensor, "*items samples"]) -> Complex[Tensor, "*items samples"]:
+        """On the sphere of the budget."""
+        return coordinates * (self.radius / self.norm(coordinates))
+
+
+class _Moves:
+    """The rule by which perturbations move."""
+
+    def __init__(self, rate: float, decay: float) -> None:
+        self._rate, self._decay = rate, decay
+
+    def move(
+        self, ground: _Ground, position: Tensor, velocity: Tensor, derivative: Tensor, count: int
+    ) -> tuple[Tensor, Tensor]:
+        norm = ground.norm(derivative)
+        # Before the linearised problem has seen its data there is no direction yet.
+        velocity = 0.5 * velocity + torch.where(norm > 0, derivative / norm, torch.zeros_like(derivative))
+        length = self._rate * self._decay**count * ground.radius
+        return ground.projected(position + length * velocity), velocity
+
+
+class _Run(ABC):
+    """Candidates on their way. `cost`: solver steps counted for one step of all of them."""
+
+    cost: float
+
+    def __init__(self, ground: _Ground, moves: _Moves, windows: Tensor, starts: Tensor) -> None:
+        self._ground, self._moves = ground, moves
+        self._position = ground.projected(ground.coordinates(starts))
+        self._velocity = torch.zeros_like(self._position)
+        self._count = self._since = 0
+        items = windows.shape[0]
+        self._best = self._position.clone()
+        self._best_value = torch.zeros(items, device=windows.device)
+        self._best_peak = torch.zeros(items, device=windows.device)
+
+    @property
+    def best_peak(self) -> Float[Tensor, "items"]:
+        """Largest `|φ ⊙ ρ|` of each candidate's best iterate, in the units of the image."""
+        return self._best_peak * self._ground.scale
+
+    def found(self) -> Complex[Tensor, "items ky kx"]:
+        return self._ground.perturbations(self._best)
+
+    def advance(self, steps: int, every: int) -> None:
+        for _ in range(steps):
+            self._step()
+            self._since += 1
+            if self._since == every:
+                self._since = 0
+                self._move()
+
+    def _move(self) -> None:
+        value, peak, derivative = self._look()
+        better = value > self._best_value
+        self._best_value = torch.where(better, value, self._best_value)
+        self._best_peak = torch.where(better, peak, self._best_peak)
+        self._best = torch.where(better[:, None], self._position, self._best)
+        self._position, self._velocity = self._moves.move(
+            self._ground, self._position, self._velocity, derivative, self._count
+        )
+        self._count += 1
+        self._set_data()
+
+    @abstractmethod
+    def _step(self) -> None:
+        """One coupled step of every candidate."""
+
+    @abstractmethod
+    def _look(self) -> tuple[Tensor, Tensor, Tensor]:
+        """`‖φρ‖`, `max|φρ|` and the derivative's coordinates now; renews the linearised problem's data."""
+
+    @abstractmethod
+    def _set_data(self) -> None:
+        """Carry the perturbation's position into the forward problem."""
+
+    @abstractmethod
+    def keep(self, candidates: Tensor) -> None:
+        """Drop the others."""
+
+
+class _FusedRun(_Run):
+    """One candidate of a real problem on one core, by the fused kernels."""
+
+    cost = 1.0
+
+    def __init__(
+        self, ground: _Ground, moves: _Moves, windows: Tensor, starts: Tensor, inverse: np.ndarray
+    ) -> None:
+        super().__init__(ground, moves, windows, starts)
+        # The window's bounding box, found in the shifted image where disks are in one piece.
+        rows, columns = (torch.nonzero(windows[0].any(dim=axis)).flatten() for axis in (1, 0))
+        height, width = ground.shape
+        self._rows = (torch.arange(int(rows[0]), int(rows[-1]) + 1).numpy() - height // 2) % height
+        columns_in = torch.arange(int(columns[0]), int(columns[-1]) + 1).numpy()
+        self._columns = (columns_in - width // 2) % width
+        self._window = windows[0, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].numpy()
+        self._box = np.ix_(self._rows, 2 * self._columns)
+        self._imaginary = np.ix_(self._rows, 2 * self._columns + 1)
+        self._clean = ground.clean.real.numpy()[np.ix_(self._rows, self._columns)]
+        self._loop = admm.FusedLoop(ground.problem, paired=True, inverse=inverse)
+        self._data = torch.view_as_complex(torch.from_numpy(self._loop.data).unflatten(-1, (width, 2)))
+        self._plain = ground.problem.data.flatten()[ground.sampled]
+        self._loop.load(ground.state)
+        self._source = self._window / np.linalg.norm(self._window)
+        self._set_data()
+
+    def _step(self) -> None:
+        self._loop.reflected[self._imaginary] += self._source / self._loop.rho
+        self._loop.step()
+
+    def _look(self) -> tuple[Tensor, Tensor, Tensor]:
+        artifact = self._window * (self._loop.image[self._box] - self._clean)
+        value = np.linalg.norm(artifact)
+        if value > 0:
+            self._source = artifact / value
+        spectrum = self._loop.image_spectrum.flatten()
+        derivative = _imaginary_part(spectrum[self._ground.sampled], spectrum[self._ground.mirrored])
+        peak = np.abs(artifact).max()
+        return torch.tensor([value]), torch.tensor([peak]), derivative[None]
+
+    def _set_data(self) -> None:
+        self._data.view(-1)[self._ground.sampled] = self._plain + self._ground.weights * self._position[0]
+
+    def keep(self, candidates: Tensor) -> None:
+        pass
+
+
+class _BatchRun(_Run):
+    """All candidates at once in plain torch: on a GPU, and as the reference of the fused kernels.
+
+    The state holds forward and linearised problem in `channels`, which a subclass lays out.
+    """
+
+    def __init__(self, ground: _Ground, moves: _Moves, windows: Tensor, starts: Tensor) -> None:
+        super().__init__(ground, moves, windows, starts)
+        self._windows = torch.fft.ifftshift(windows, dim=(-2, -1))
+        self._inverse = ground.problem.inverse()
+        self._plain = ground.problem.data.flatten()[ground.sampled]
+        self._state = self._channels(
+            ground.state.expand(windows.shape[0], *ground.state.shape), torch.zeros_like(ground.state)
+        )
+        self._set_source(self._windows / torch.linalg.vector_norm(self._windows, dim=(-2, -1), keepdim=True))
+        self._set_data()
+
+    @abstractmethod
+    def _channels(self, forward: Tensor, linear: Tensor) -> Tensor:
+        """One tensor of the values of the forward and of the linearised problem."""
+
+    @abstractmethod
+    def _shrink(self, state: Tensor) -> Tensor:
+        """Shrinkage of the forward channel, its derivative applied to the linear one."""
+
+    @abstractmethod
+    def _forward(self, image: Tensor) -> Tensor:
+        """The forward channel of an image."""
+
+    @abstractmethod
+    def _derivative(self, spectrum: Tensor) -> Tensor:
+        """The linear channel of a spectrum at the sampled frequencies."""
+
+    def _set_source(self, direction: Tensor) -> None:
+        direction = direction.to(self._ground.problem.data.dtype)
+        self._source = self._channels(torch.zeros_like(direction), direction / self._ground.problem.rho)
+
+    def _step(self) -> None:
+        kept = self._shrink(self._state)
+        penalty = torch.fft.fft2(divergence(2.0 * kept - self._state) + self._source)
+        self._spectrum = (self._data + self._ground.problem.rho * penalty) * self._inverse
+        self._image = torch.fft.ifft2(self._spectrum)
+        self._state = self._state + admm.OVER_RELAXATION * (gradient(self._image) - kept)
+
+    def _look(self) -> tuple[Tensor, Tensor, Tensor]:
+        artifact = self._windows * (self._forward(self._image) - self._ground.clean)
+        value = torch.linalg.vector_norm(artifact, dim=(-2, -1))
+        tiny = torch.finfo(value.dtype).tiny
+        self._set_source(artifact / value.clamp(min=tiny)[:, None, None])
+        return value, artifact.abs().amax(dim=(-2, -1)), self._derivative(self._spectrum.flatten(-2))
+
+    def _set_data(self) -> None:
+        ground = self._ground
+        flat = ground.problem.data.flatten().repeat(self._position.shape[0], 1)
+        flat[:, ground.sampled] = self._plain + ground.weights * self._position
+        data = flat.reshape(-1, *ground.shape)
+        self._data = self._channels(data, torch.zeros_like(data))
+
+    def keep(self, candidates: Tensor) -> None:
+        for name in (
+            "_position",
+            "_velocity",
+            "_best",
+            "_best_value",
+            "_best_peak",
+            "_windows",
+            "_state",
+            "_source",
+            "_data",
+        ):
+            setattr(self, name, getattr(self, name)[candidates])
+
+
+class _PairedRun(_BatchRun):
+    """Real problems: forward in the real part, linearised in the imaginary part."""
+
+    @property
+    def cost(self) -> float:  # type: ignore[override]
+        return float(self._position.shape[0])
+
+    def _channels(self, forward: Tensor, linear: Tensor) -> Tensor:
+        return forward + 1j * linear
+
+    def _shrink(self, state: Field) -> Field:
+        threshold = self._ground.problem.threshold
+        kept = state.real - state.real.clamp(-threshold, threshold)
+        return torch.complex(kept, torch.where(state.real.abs() > threshold, state.imag, 0.0))
+
+    def _forward(self, image: Tensor) -> Tensor:
+        return torch.complex(image.real, torch.zeros_like(image.real))
+
+    def _derivative(self, spectrum: Tensor) -> Tensor:
+        return _imaginary_part(spectrum[:, self._ground.sampled], spectrum[:, self._ground.mirrored])
+
+
+class _ComplexRun(_BatchRun):
+    """Any coupling and complex images: two complex channels on an axis of their own."""
+
+    @property
+    def cost(self) -> float:  # type: ignore[override]
+        return 2.0 * self._position.shape[0]
+
+    def _channels(self, forward: Tensor, linear: Tensor) -> Tensor:
+        return torch.stack(torch.broadcast_tensors(forward, linear), dim=1)
+
+    def _shrink(self, state: Tensor) -> Tensor:
+        rule, threshold = self._ground.problem.rule, self._ground.problem.threshold
+        forward, linear = state.unbind(1)
+        return torch.stack(
+            [rule.shrink(forward, threshold), rule.jacobian(forward, linear, threshold)], dim=1
+        )
+
+    def _forward(self, image: Tensor) -> Tensor:
+        return image[:, 0]
+
+    def _derivative(self, spectrum: Tensor) -> Tensor:
+        return spectrum[:, 1, self._ground.sampled]
+
+
+def _imaginary_part(spectrum: Tensor, mirrored: Tensor) -> Tensor:
+    """Transform of `Im x` from that of `x` at `k` and at `−k`."""
+    return (spectrum - mirrored.conj()) * (-0.5j)
+
+
+def _reversed(spectrum: Tensor) -> Tensor:
+    """`spectrum(−k)`, zero frequency first."""
+    return torch.roll(spectrum.flip((-2, -1)), (1, 1), (-2, -1))
+
+
+def _is_real(task: Task) -> bool:
+    """Whether the data are those of a real image, as far as mirrored samples tell."""
+    mask = torch.fft.ifftshift(task.operator.mask)
+    data = torch.fft.ifftshift(task.kspace) * mask
+    mismatch = (data - _reversed(data).conj()) * (mask & _reversed(mask))
+    return bool(torch.linalg.vector_norm(mismatch) <= REAL_TOLERANCE * torch.linalg.vector_norm(data))

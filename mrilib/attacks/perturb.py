@@ -1,0 +1,138 @@
+"""One perturbation of a configured kind, as it is stored."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mrilib.attacks.base import AttackResult, Clock, Search, Task, gaussian_starts, judge, result_of
+from mrilib.attacks.localized import localized_attack
+from mrilib.attacks.pgd import global_attack
+from mrilib.operators.base import norm2
+from mrilib.operators.fourier import MaskedFourier
+from mrilib.reconstructors.base import Reconstructor, load_class
+from mrilib.solvers.solution import NotConvergedError
+from mrilib.store.arrays import Group
+from mrilib.store.units import derived_seed
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An image, its measurement and the method under attack.
+
+    Args:
+        image: `x`; the data are `y = Ax`, without noise.
+        operator: `A`.
+        reconstructor: the method.
+        level: `‖e‖₂/‖Ax‖₂`.
+        weight: the tuned parameter, for the record.
+        factor: its ratio to the tuned value.
+        seed: what names the image; every attack and level derives its own seed from it.
+    """
+
+    image: Float[Tensor, "y x"]
+    operator: MaskedFourier
+    reconstructor: Reconstructor
+    level: float
+    weight: float | None
+    factor: float
+    seed: list[int | str]
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        return {"level": self.level, "weight": self.weight, "factor": self.factor}
+
+
+def clean_unit(subject: Subject) -> Group:
+    """Reconstruction of the clean data."""
+    return _outcome(
+        subject.attributes,
+        lambda: (
+            {
+                "reconstruction": subject.reconstructor.solve(
+                    subject.operator.forward(subject.image), subject.operator
+                ).value
+            },
+            {},
+        ),
+    )
+
+
+def perturbed_unit(subject: Subject, attack: Mapping[str, Any]) -> Group:
+    """The perturbation that a configured attack finds, with its reconstruction.
+
+    Args:
+        subject: what is attacked.
+        attack: `kind` (`localized`, `global`, `gaussian`), its parameters, and `search`, an import path.
+
+    Returns:
+        `perturbation`, `reconstruction`, for localized attacks `severities`; counted work and place as
+        attributes. A numerical failure is an outcome: its reason stands in `failed`.
+    """
+
+    def compute() -> tuple[dict[str, Tensor], dict[str, Any]]:
+        result = _attack(subject, attack)
+        arrays = {"perturbation": result.perturbation, "reconstruction": result.reconstruction}
+        if result.severities is not None:
+            arrays["severities"] = result.severities
+        row, column = result.location.tolist()
+        stats = {key: float(value) for key, value in result.stats.items()}
+        return arrays, stats | {"row": row, "column": column}
+
+    return _outcome(subject.attributes, compute)
+
+
+def _outcome(
+    attributes: dict[str, Any], compute: Callable[[], tuple[dict[str, Tensor], dict[str, Any]]]
+) -> Group:
+    try:
+        arrays, found = compute()
+    except (NotConvergedError, FloatingPointError) as error:
+        print(f"failed: {error}", flush=True)
+        return Group(attributes=attributes | {"failed": str(error)})
+    units = dict.fromkeys(arrays, "image maximum") | {"perturbation": "image maximum, orthonormal transform"}
+    return Group(
+        arrays={key: value.cpu().numpy() for key, value in arrays.items()},
+        attributes=attributes | found,
+        units={key: units[key] for key in arrays},
+    )
+
+
+def _attack(subject: Subject, attack: Mapping[str, Any]) -> AttackResult:
+    kspace = subject.operator.forward(subject.image)
+    radius = subject.level * float(norm2(kspace))
+    settings = {key: value for key, value in attack.items() if key not in ("kind", "search")}
+    seed = derived_seed(*subject.seed, subject.level, dict(attack))
+    if attack["kind"] == "gaussian":
+        return _gaussian(subject, kspace, radius, seed)
+    search = load_class(attack["search"], Search)()
+    common = {"radius": radius, "seed": seed, "search": search, **settings}
+    if attack["kind"] == "global":
+        return global_attack(subject.reconstructor, kspace, subject.operator, **common)
+    if attack["kind"] == "localized":
+        truth = subject.image if settings["select"] == "truth" else None
+        return localized_attack(subject.reconstructor, kspace, subject.operator, truth=truth, **common)
+    raise ValueError(f"attack: expected kind localized, global or gaussian, got {attack['kind']!r}")
+
+
+def _gaussian(subject: Subject, kspace: Tensor, radius: float, seed: int) -> AttackResult:
+    """Gaussian noise of exactly the attacks' norm: the baseline."""
+    clock = Clock()
+    starts = gaussian_starts(subject.operator, 1, radius, [seed])
+    task = Task(
+        reconstructor=subject.reconstructor,
+        operator=subject.operator,
+        kspace=kspace,
+        radius=radius,
+        clean=subject.reconstructor.solve(kspace, subject.operator),
+        windows=torch.ones_like(starts.real),
+        starts=starts,
+    )
+    judged = judge(task, starts)
+    stats = {"solver_steps": 0.0, "gradient_evaluations": 0.0, "judging_steps": judged.steps}
+    row, column = divmod(int(judged.artifacts[0].abs().argmax()), kspace.shape[-1])
+    stats["seconds"] = clock.seconds
+    return result_of(task, judged, 0, torch.tensor([row, column]), None, stats)
