@@ -1,0 +1,1 @@
+"""The papers' experiments: they score and assemble what the expensive stages stored."""

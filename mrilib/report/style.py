@@ -1,0 +1,269 @@
+"""How figures look: sizes for print, colours and signs with a meaning, and saving without a trace of time."""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, SupportsFloat, cast
+
+import matplotlib
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from mrilib.store.atomic import atomic_path
+
+# Inches, of one and of two columns of a printed page.
+SINGLE = 3.4
+DOUBLE = 7.0
+# Points. Only numbers inside the cells of a map are smaller.
+FONT = 8.0
+CELL_FONT = 6.0
+# Inches from one row of a legend to the next.
+LEGEND_LINE = 0.16
+RESOLUTION = 300
+
+# Names with one colour in every figure: Okabe and Ito's for the methods of [alaifari2023], Tol's muted set
+# beyond them. Okabe and Ito's yellow is too pale for a line on white.
+METHOD_COLORS = {
+    "zero-filled": "#7F7F7F",
+    "tikhonov": "#000000",
+    "tv": "#0072B2",
+    "l1-wavelet": "#56B4E9",
+    "l1-dct": "#332288",
+    "l1-fourier": "#117733",
+    "tira": "#D55E00",
+    "tirafl": "#E69F00",
+    "unet": "#009E73",
+    "itnet": "#44AA99",
+    "varnet": "#CC79A7",
+    "convdecoder": "#882255",
+    "deepdecoder": "#999933",
+}
+SPARE_COLORS = ("#AA4499", "#661100", "#6699CC", "#B8860B")
+METHOD_LABELS = {
+    "tikhonov": "Tikhonov",
+    "tv": "TV",
+    "l1-wavelet": "ℓ1 wavelet",
+    "l1-dct": "ℓ1 cosine",
+    "l1-fourier": "ℓ1 Fourier",
+    "tira": "Tira",
+    "tirafl": "TiraFL",
+    "unet": "U-net",
+    "itnet": "ItNet",
+    "varnet": "VarNet",
+    "convdecoder": "ConvDecoder",
+    "deepdecoder": "Deep Decoder",
+}
+
+# Red and blue that differ from each other and from grey under every kind of colour blindness.
+ABOVE = "#FF3B20"
+BELOW = "#0072B2"
+MISSING = "#CFCFCF"
+REFERENCE = "#444444"
+
+# Labels of axes, in two lines, so that narrow panels hold them.
+NOISE_LEVEL = "relative noise level\n‖e‖₂/‖Ax‖₂ (%)"
+SEVERITY = "severity ‖ρ‖∞ (units\nof the image maximum)"
+AMPLIFICATION = "amplification\nα = ‖ρ‖∞/‖r‖∞"
+RELATIVE_ERROR = "relative error\n‖rec − x‖₂/‖x‖₂ (%)"
+
+_PRINT: dict[str, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib: the same bytes on every machine
+    "font.size": FONT,
+    "axes.titlesize": FONT,
+    "axes.labelsize": FONT,
+    "xtick.labelsize": FONT,
+    "ytick.labelsize": FONT,
+    "legend.fontsize": FONT,
+    "legend.borderpad": 0.0,
+    "legend.borderaxespad": 0.0,
+    "legend.labelspacing": 0.35,
+    "figure.titlesize": FONT,
+    "figure.titleweight": "bold",
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.ymargin": 0.1,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.4,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3.6,
+    "legend.frameon": False,
+    "legend.handlelength": 2.6,
+    "legend.columnspacing": 1.4,
+    "figure.dpi": RESOLUTION,
+    "savefig.dpi": RESOLUTION,
+    "pdf.fonttype": 42,  # text stays text
+}
+
+
+class Signs(NamedTuple):
+    """How a curve is drawn: `linestyle`, `marker`, and whether the marker is `filled`."""
+
+    linestyle: Any
+    marker: str
+    filled: bool
+
+
+# Attacks are filled, Gaussian noise is open, what nothing perturbs is dotted.
+KINDS = {
+    "global": Signs("-", "o", True),
+    "peak": Signs((0, (5, 1, 1, 1)), "^", True),
+    "disk": Signs((0, (3, 1, 1, 1, 1, 1)), "v", True),
+    "spike": Signs((0, (2, 1)), "D", True),
+    "gaussian": Signs((0, (4, 2)), "s", False),
+    "clean": Signs((0, (1, 1.5)), "", False),
+}
+KIND_LABELS = {
+    "global": "global attack",
+    "peak": "localized attack (one pixel)",
+    "disk": "localized attack (disk)",
+    "spike": "spike (closed form)",
+    "gaussian": "Gaussian noise",
+    "clean": "no noise",
+}
+_OTHER_MARKERS = ("P", "X", "d", "<", ">", "p", "h")
+
+
+@contextmanager
+def printed() -> Iterator[None]:
+    """Settings of all figures, whatever the user's matplotlibrc says; the old ones come back afterwards."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(cast(Any, _PRINT))
+        yield
+
+
+def color(method: str, methods: Sequence[str]) -> str:
+    """Colour of `method`, the same in every figure of a run.
+
+    A name of `METHOD_COLORS` has the colour that stands there. Other names among `methods`, in
+    alphabetical order, take `SPARE_COLORS` and then those that no name among `methods` has; when
+    these are used up they come again from the start.
+
+    Args:
+        method: name of the method.
+        methods: all methods of the run, in any order.
+
+    Raises:
+        ValueError: if `method` is neither a known name nor among `methods`.
+    """
+    if method in METHOD_COLORS:
+        return METHOD_COLORS[method]
+    if method not in methods:
+        raise ValueError(
+            f"color: expected one of {sorted(methods)}, got {method!r}; pass all methods of the run"
+        )
+    strangers = sorted(set(methods) - METHOD_COLORS.keys())
+    unused = [value for name, value in METHOD_COLORS.items() if name not in methods]
+    free = [*SPARE_COLORS, *unused]
+    return free[strangers.index(method) % len(free)]
+
+
+def method_label(method: str) -> str:
+    """Name of a method as readers know it; a user's own name stays as it is."""
+    return METHOD_LABELS.get(method, method)
+
+
+def signs(kind: str, kinds: Sequence[str]) -> Signs:
+    """Line and marker of a kind of perturbation; strangers among `kinds` differ by their marker."""
+    if kind in KINDS:
+        return KINDS[kind]
+    strangers = sorted(set(kinds) - KINDS.keys())
+    return Signs("-", _OTHER_MARKERS[strangers.index(kind) % len(_OTHER_MARKERS)], True)
+
+
+def kind_label(kind: str) -> str:
+    """Name of a kind of perturbation as readers know it."""
+    return KIND_LABELS.get(kind, kind)
+
+
+def number(value: SupportsFloat, digits: int = 3) -> str:
+    """`value` with `digits` significant digits and no exponent; `n/a` where it is not finite."""
+    if not np.isfinite(float(value)):
+        return "n/a"
+    return np.format_float_positional(
+        float(value), precision=digits, unique=False, fractional=False, trim="-"
+    )
+
+
+def percent(level: SupportsFloat) -> str:
+    """A level given in per cent, such as `0.5 %`."""
+    return f"{float(level):g} %"
+
+
+def wrapped(text: str | None, width: float) -> str:
+    """`text` in lines that fit `width` inches in bold; empty for `None`."""
+    return "" if text is None else textwrap.fill(text, int(width * 72 / (0.68 * FONT)))
+
+
+def legend_below(figure: Figure, *groups: Sequence[Artist]) -> None:
+    """Legends under all panels, a group in as few rows as the width of the figure holds.
+
+    The figure grows by what they need, and its panels, laid out by the constrained engine, keep their size.
+    """
+    placed = [(list(group), _columns(figure, group)) for group in groups if group]
+    lines = sum(-(-len(group) // columns) for group, columns in placed)
+    width, height = figure.get_size_inches()
+    strip = LEGEND_LINE * lines + 0.08
+    figure.set_size_inches(width, height + strip)
+    top = strip - 0.05
+    for group, columns in placed:
+        legend = figure.legend(
+            handles=group, ncols=columns, loc="upper center", bbox_to_anchor=(0.5, top / (height + strip))
+        )
+        legend.set_in_layout(False)
+        top -= LEGEND_LINE * -(-len(group) // columns)
+    share = strip / (height + strip)
+    cast(ConstrainedLayoutEngine, figure.get_layout_engine()).set(rect=(0, share, 1, 1 - share))
+
+
+def _columns(figure: Figure, group: Sequence[Artist]) -> int:
+    """How many entries of a legend stand side by side in the figure."""
+    for columns in range(len(group), 1, -1):
+        legend = figure.legend(handles=list(group), ncols=columns)
+        width = legend.get_window_extent().width
+        legend.remove()
+        if width <= 0.97 * figure.bbox.width:
+            return columns
+    return 1
+
+
+def settle(figure: Figure) -> Figure:
+    """Compute the layout once and keep it, so that PDF and PNG have the same."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    return figure
+
+
+def save(figure: Figure, stem: Path) -> tuple[Path, Path]:
+    """Write `stem`.pdf and `stem`.png (300 dpi); the same figure gives the same bytes.
+
+    Neither file names a date or a version. Each is written under a temporary name in the same folder and
+    then renamed, so that no half file ever has the final name.
+
+    Args:
+        figure: what one of the figure functions returned.
+        stem: path without the ending; dots in its name belong to the name.
+
+    Returns:
+        The paths of the PDF and of the PNG.
+    """
+    with printed():
+        pdf = _write(figure, stem, "pdf", {"Creator": None, "Producer": None, "CreationDate": None})
+        png = _write(figure, stem, "png", {"Software": None})
+    return pdf, png
+
+
+def _write(figure: Figure, stem: Path, ending: str, metadata: dict[str, None]) -> Path:
+    path = stem.with_name(f"{stem.name}.{ending}")
+    with atomic_path(path) as partial:
+        figure.savefig(partial, format=ending, dpi=RESOLUTION, metadata=metadata)
+    return path

@@ -1,0 +1,1 @@
+"""Fitting of methods to data: parameters chosen on validation images."""
