@@ -1,0 +1,93 @@
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from workflow_scripts.config import ConfigError, load
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def values():
+    return yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def edited(values, path, value):
+    changed = copy.deepcopy(values)
+    *parents, last = path.split("/")
+    node = changed
+    for parent in parents:
+        node = node[parent]
+    node[last] = value
+    return changed
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "config.paper.yaml", "benchmarks/weight_study.yaml"])
+def test_the_configs_of_the_repository_are_valid(name, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    load(yaml.safe_load((ROOT / name).read_text()))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("levls", [0.1], "levls: unknown key; did you mean 'levels'?"),
+        ("images/ellipses/tst", 3, "images.ellipses.tst: unknown key; did you mean 'test'?"),
+        ("methods/tv/tune/grid/cout", 3, "methods.tv.tune.grid.cout: unknown key; did you mean 'count'?"),
+        ("levels", [0.01, -0.1], "levels.1: Input should be greater than 0; got -0.1"),
+        ("levels", [0.01, 0.01], "levels: expected each level once"),
+        ("masks/radial-40/size", 512, "the mask \\(512\\) is larger than the images \\(256\\)"),
+        ("masks/radial-40/lines", 0, "masks.radial-40.lines: .* got 0"),
+        (
+            "images/head/validation",
+            "elipses",
+            "images.head.validation: 'elipses' is not defined; did you mean 'ellipses'?",
+        ),
+        ("images/head/files", ["nowhere.png"], "images.head.files: nowhere.png does not exist"),
+        ("images/ellipses/test", -3, "images.ellipses.test: .* got -3"),
+        (
+            "methods/tv/reconstructor",
+            "sparse.TotalVariation",
+            "methods.tv.reconstructor: .* got 'sparse.TotalVariation'",
+        ),
+        ("attacks/peak/objective", "peek", "attacks.peak.objective: .*'peak' or 'disk'.* got 'peek'"),
+        ("attacks/peak/masks", ["radial-41"], "attacks.peak.masks: 'radial-41' is not defined; did you mean"),
+        ("figures/level", 0.02, "figures.level: 0.02 is not among levels"),
+        (
+            "figures/method",
+            "zero-fild",
+            "figures.method: 'zero-fild' is not defined; did you mean 'zero-filled'?",
+        ),
+        ("studies/radius/images", 9, "studies.radius.images: ellipses has 2 test images, got 9"),
+        ("seed", "abc", "seed: Input should be a valid integer"),
+    ],
+)
+def test_a_mistake_gets_one_clear_line(values, path, value, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        load(edited(values, path, value))
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_every_mistake_is_listed(values):
+    values.pop("seed")
+    with pytest.raises(ConfigError) as caught:
+        load(edited(values, "sise", 3))
+    assert "seed: this key is missing" in str(caught.value)
+    assert "sise: unknown key; did you mean 'size'?" in str(caught.value)
+
+
+def test_an_empty_file_and_an_uncounted_folder_are_known_before_any_job(values, tmp_path):
+    (tmp_path / "empty.png").touch()
+    with pytest.raises(ConfigError, match=r"empty.png is empty \(0 bytes\)"):
+        load(edited(values, "images/head/files", [str(tmp_path / "empty.png")]))
+    with pytest.raises(ConfigError, match=r"images\.head\.test: the number of images is needed"):
+        load(edited(values, "images/head/files", [str(tmp_path)]))
+
+
+def test_attacks_keep_to_their_masks_and_methods(values):
+    config = load(values)
+    assert config.attacks_of("tv", "radial-40") == ["peak", "disk", "global", "gaussian"]
+    assert config.attacks_of("tv", "radial-25") == ["peak", "gaussian"]
+    assert config.attacks_of("zero-filled", "radial-40") == ["peak", "gaussian"]

@@ -1,0 +1,136 @@
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+
+def snakemake(folder, *arguments):
+    """Run the workflow of this checkout in a folder; the result has everything it printed in `stdout`."""
+    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", str(folder)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [*command, *arguments],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+def tiny(**changes):
+    """The demo's config at 32² pixels and one image."""
+    values = yaml.safe_load((ROOT / "config.yaml").read_text())
+    values |= {"run": "tiny", "size": 32, "levels": [0.04, 0.08], "studies": {}}
+    values["images"]["ellipses"] = {"kind": "ellipses", "test": 1, "validation": 1}
+    values["masks"] = {"radial-40": {"kind": "radial", "lines": 8}}
+    for name in ("peak", "disk"):
+        values["attacks"][name] |= {"grid": 2}
+    values["methods"]["tv"]["tune"]["grid"] = {"low": 1e-3, "high": 0.1, "count": 5}
+    return values | changes
+
+
+def written(folder, values):
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return str(path)
+
+
+def test_the_demo_and_the_papers_scale_can_be_planned(tmp_path):
+    demo = snakemake(ROOT, "-n", "--quiet", "rules", "--forceall")
+    assert demo.returncode == 0, demo.stdout
+    assert "attack" in demo.stdout
+    shutil.copy(ROOT / "config.yaml", tmp_path)
+    paper = snakemake(tmp_path, "-n", "--configfile", str(ROOT / "config.paper.yaml"))
+    assert paper.returncode == 0, paper.stdout
+    assert "results/paper/attacks/tv/radial-80/ellipses/49.h5" in paper.stdout
+    # No key of the demo survives.
+    assert "head" not in paper.stdout
+    assert "results/demo" not in paper.stdout
+
+
+def test_a_wrong_config_is_one_message_and_no_job(tmp_path):
+    values = tiny()
+    values["images"]["ellipses"]["tests"] = values["images"]["ellipses"].pop("test")
+    result = snakemake(tmp_path, "-n", "--configfile", written(tmp_path, values))
+    assert result.returncode != 0
+    assert "images.ellipses.tests: unknown key; did you mean 'test'?" in result.stdout
+    assert "Traceback" not in result.stdout
+
+
+def arrays(folder):
+    """All arrays of all attack files, by file and path."""
+    found = {}
+
+    def visit(path, name, item):
+        if isinstance(item, h5py.Dataset):
+            found[path.name, path.parent.name, path.parents[2].name, name] = item[()]
+
+    for path in sorted((folder / "results/tiny/attacks").rglob("*.h5")):
+        with h5py.File(path) as file:
+            file.visititems(lambda name, item, path=path: visit(path, name, item))
+    return found
+
+
+@pytest.mark.slow
+def test_a_whole_run_resumes_extends_and_repeats(tmp_path):
+    config = written(tmp_path, tiny())
+    first = snakemake(tmp_path, "--cores", "2", "--configfile", config)
+    assert first.returncode == 0, first.stdout
+    results = tmp_path / "results/tiny"
+    for name in ("amplification", "severity", "relative_error"):
+        for kind in ("csv", "md", "tex"):
+            assert (results / f"tables/{name}.{kind}").stat().st_size > 100
+    assert (
+        len(list((results / "figures").glob("*.pdf"))) == len(list((results / "figures").glob("*.png"))) == 13
+    )
+    scores = pd.read_csv(results / "scores/tv/radial-40.csv")
+    assert scores["failed"].isna().all()
+    assert (scores["severity"] > 0).all()
+
+    again = snakemake(tmp_path, "--cores", "2", "--configfile", config)
+    assert "Nothing to be done" in again.stdout
+
+    before = arrays(tmp_path)
+    extended = written(tmp_path, tiny(levels=[0.04, 0.06, 0.08]))
+    assert snakemake(tmp_path, "--cores", "2", "--configfile", extended).returncode == 0
+    log = (results / "logs/attacks/tv/radial-40/ellipses/0.log").read_text()
+    # clean, peak, disk, global and Gaussian at the new level; the other two levels are found
+    assert "5 units computed, 10 found" in log
+    after = arrays(tmp_path)
+    assert len(after) > len(before)
+    for key, value in before.items():
+        np.testing.assert_array_equal(after[key], value)
+
+    shutil.rmtree(results)
+    assert snakemake(tmp_path, "--cores", "2", "--configfile", extended).returncode == 0
+    repeated = arrays(tmp_path)
+    assert repeated.keys() == after.keys()
+    for key, value in after.items():
+        np.testing.assert_array_equal(repeated[key], value)
+
+
+@pytest.mark.slow
+def test_bad_images_stop_their_job_with_a_message_and_nothing_else(tmp_path):
+    values = tiny()
+    np.save(tmp_path / "nan.npy", np.full((32, 32), np.nan))
+    np.save(tmp_path / "wide.npy", np.random.default_rng(0).random((32, 40)))
+    values["images"]["head"]["files"] = [str(tmp_path / "nan.npy"), str(tmp_path / "wide.npy")]
+    result = snakemake(tmp_path, "--cores", "2", "--configfile", written(tmp_path, values))
+    assert result.returncode != 0
+    assert "nan.npy" in result.stdout
+    assert "NaN" in result.stdout
+    assert "wide.npy" in result.stdout
+    assert "square" in result.stdout
+    # What does not depend on them is done.
+    assert (tmp_path / "results/tiny/attacks/tv/radial-40/ellipses/0.h5").exists()

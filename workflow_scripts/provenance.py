@@ -1,0 +1,141 @@
+"""Hashes of the source that a stage runs: they change with the code's meaning, not with its formatting."""
+
+import ast
+import functools
+import hashlib
+import importlib.metadata
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+# Versions that can change a number.
+NUMERICAL = ("torch", "numpy", "scipy", "h5py", "numba", "scikit-image", "pandas")
+
+
+@functools.cache
+def stage_hash(script: str, rule: str = "", roots: tuple[str, ...] = ()) -> str:
+    """Hash of a rule's text, its script, every module that these reach by import, and numerical versions.
+
+    Modules are read as text and compared as syntax trees without docstrings, so comments and formatting
+    do not count; nothing is imported. Followed are modules of this repository and of any package that is
+    found on the path outside `site-packages` and the standard library: a user's own.
+
+    Args:
+        script: file of the rule's script, relative to the repository.
+        rule: `rules/file.smk:rule_name`, or nothing.
+        roots: import paths `package.module:Class` that the config names and the script loads by name.
+
+    Returns:
+        16 hex digits.
+    """
+    pending = [ROOT / script]
+    pending += [file for root in roots if (file := _module_file(root.partition(":")[0])) is not None]
+    seen: set[Path] = set()
+    while pending:
+        file = pending.pop()
+        if file not in seen:
+            seen.add(file)
+            pending += _imports(file)
+    digest = hashlib.sha256()
+    for part in sorted(f"{_identity(file)} {_meaning(file)}" for file in seen):
+        digest.update(part.encode())
+    digest.update(_rule_text(rule).encode())
+    digest.update(" ".join(sorted(roots)).encode())
+    digest.update(_versions().encode())
+    return digest.hexdigest()[:16]
+
+
+def _identity(file: Path) -> str:
+    return str(file.relative_to(ROOT)) if file.is_relative_to(ROOT) else file.name
+
+
+@functools.cache
+def _tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+
+
+@functools.cache
+def _meaning(file: Path) -> str:
+    """Hash of the syntax tree without docstrings."""
+    tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
+                node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+@functools.cache
+def _imports(file: Path) -> tuple[Path, ...]:
+    """Files of the followed modules that a file imports, at the top or inside a function."""
+    names: set[str] = set()
+    for node in ast.walk(_tree(file)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            package = file.parents[node.level - 1]
+            base = package / (node.module or "").replace(".", "/")
+            names.update(filter(None, (_dotted(base / alias.name) for alias in node.names)))
+            names.update(filter(None, [_dotted(base)]))
+    return tuple(found for name in sorted(names) if (found := _module_file(name)) is not None)
+
+
+def _dotted(path: Path) -> str | None:
+    for folder in _folders():
+        if path.is_relative_to(folder):
+            return ".".join(path.relative_to(folder).parts)
+    return None
+
+
+@functools.cache
+def _module_file(name: str) -> Path | None:
+    """File of a followed module, or `None` for third parties and things that are no module."""
+    parts = Path(*name.split("."))
+    for folder in _folders():
+        for candidate in (folder / parts.with_suffix(".py"), folder / parts / "__init__.py"):
+            if candidate.is_file():
+                return candidate
+    return None
+
+
+@functools.cache
+def _folders() -> tuple[Path, ...]:
+    library = Path(ast.__file__).parent
+    others = [Path(entry).resolve() for entry in sys.path if entry]
+    own = [
+        folder
+        for folder in others
+        if folder.is_dir() and not folder.is_relative_to(library) and "site-packages" not in folder.parts
+    ]
+    return (ROOT, *[folder for folder in own if folder not in (ROOT, ROOT / "workflow_scripts")])
+
+
+def _rule_text(rule: str) -> str:
+    """Text of one rule without comments and blank lines."""
+    if not rule:
+        return ""
+    file, _, name = rule.partition(":")
+    lines, taken = [], False
+    for line in (ROOT / file).read_text(encoding="utf-8").splitlines():
+        if re.match(r"\S", line):
+            taken = bool(re.match(rf"(rule|checkpoint)\s+{re.escape(name)}\s*:", line))
+        bare = re.sub(r"(^|\s)#.*$", "", line).rstrip()
+        if taken and bare:
+            lines.append(bare)
+    if not lines:
+        raise ValueError(f"stage_hash: no rule {name!r} in {file}")
+    return "\n".join(lines)
+
+
+@functools.cache
+def _versions() -> str:
+    return " ".join(f"{name}=={importlib.metadata.version(name)}" for name in NUMERICAL)

@@ -1,0 +1,19 @@
+"""Scores of the attacks on all images of a method and mask, as one CSV."""
+
+from workflow_scripts.job import run
+
+
+def main(inputs, outputs, params):
+    import pandas as pd
+
+    from mrilib.experiments.localized import score_attacks
+    from mrilib.store.atomic import write_text
+
+    rows = [row for path in inputs["attacks"] for row in score_attacks(path)]
+    failed = sum(bool(row["failed"]) for row in rows)
+    print(f"{len(rows)} perturbations of {len(inputs['attacks'])} files scored, {failed} failed")
+    write_text(outputs["scores"], pd.DataFrame(rows).to_csv(index=False))
+
+
+if "snakemake" in globals():
+    run(snakemake, main)
