@@ -1,0 +1,1 @@
+"""Times of the parts that cost, run by `make bench`."""
