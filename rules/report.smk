@@ -25,7 +25,9 @@ def score_files():
 
 def table_note():
     """What stands below every table: where the numbers come from."""
-    parts = ["Mean ± sd over images [95 % bootstrap interval of the mean]; n images."]
+    parts = [
+        "Mean ± sd over images [95 % bootstrap interval of the mean]; n images; —: not run, or all missing."
+    ]
     for name, source in cfg.images.items():
         if source.validation_source:
             parts.append(
@@ -69,6 +71,8 @@ rule table:
         quantity=lambda wildcards: wildcards.quantity,
         lines={name: mask.lines for name, mask in cfg.masks.items()},
         published={name: method.published for name, method in cfg.methods.items()},
+        published_sources=GENERATED,
+        attacks=list(cfg.attacks),
         labels={name: method.label or name for name, method in cfg.methods.items()},
         note=table_note(),
         seed=cfg.seed,

@@ -17,7 +17,8 @@ def main(inputs, outputs, params):
 
     torch.set_num_threads(1)
     image, mask = read_group(inputs["image"]), read_group(inputs["mask"])
-    operator = MaskedFourier(mask=torch.from_numpy(mask.arrays["mask"]))
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    operator = MaskedFourier(mask=torch.from_numpy(mask.arrays["mask"])).to(device)
     data = content_hash(image.arrays["image"], mask.arrays["mask"])
     tuned = json.loads(Path(inputs["tuning"]).read_text())["levels"] if inputs.get("tuning") else {}
     method = params["method"]
@@ -34,7 +35,7 @@ def main(inputs, outputs, params):
             if method["tuned"]:
                 arguments[method["tuned"]] = factor * tuned[f"{level:g}"]["chosen"]
             subject = Subject(
-                image=torch.from_numpy(image.arrays["image"]),
+                image=torch.from_numpy(image.arrays["image"]).to(device),
                 operator=operator,
                 reconstructor=kind(**arguments),
                 level=level,

@@ -23,7 +23,9 @@ def main(folder: Path) -> int:
         + " (and .png)"
     )
     print(f"records: {folder / 'records'}")
-    scores = pd.concat([pd.read_csv(path) for path in sorted((folder / "scores").glob("*/*.csv"))])
+    scores = pd.concat(
+        [pd.read_csv(path, dtype={"failed": str}) for path in sorted((folder / "scores").glob("*/*.csv"))]
+    )
     failed = scores[scores["failed"].fillna("") != ""]
     print(f"{len(scores) - len(failed)} of {len(scores)} perturbations computed, {len(failed)} failed")
     for row in failed.to_dict("records"):

@@ -22,6 +22,8 @@ def main(inputs, outputs, params):
         quantity=quantity,
         lines=params["lines"],
         published=params["published"],
+        published_sources=params["published_sources"],
+        attacks=params["attacks"],
         source_hash=params["source"],
         seed=params["seed"],
     )

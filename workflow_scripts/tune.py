@@ -18,7 +18,8 @@ def main(inputs, outputs, params):
     torch.set_num_threads(1)
     images = read_group(inputs["images"]).arrays["image"]
     mask = read_group(inputs["mask"]).arrays["mask"]
-    operator = MaskedFourier(mask=torch.from_numpy(mask))
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    operator = MaskedFourier(mask=torch.from_numpy(mask)).to(device)
     method, tune = params["method"], params["tune"]
     kind = load_class(method["reconstructor"], Reconstructor)
     arguments = method["parameters"] | {"tolerance": tune["tolerance"]}
@@ -27,7 +28,7 @@ def main(inputs, outputs, params):
     def unit(level):
         found = tune_weight(
             lambda value: kind(**arguments, **{tune["parameter"]: value}),
-            torch.from_numpy(images),
+            torch.from_numpy(images).to(device),
             operator,
             level=level,
             weights=params["values"],

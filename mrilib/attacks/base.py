@@ -100,8 +100,11 @@ class AttackResult:
         location: row and column of the window's centre, `(*batch, 2)`; `(−1, −1)` for the whole image.
         severity: `‖ρ‖∞`, `(*batch)`, in the units of the image.
         amplification: `α = ‖ρ‖∞/‖r‖∞`, `(*batch)`.
-        severities: largest severity that the search saw at each place, `(*batch, grid, grid)`. Not
-            judged, but for the winner's; `None` for the whole image.
+        severities: largest severity that the search saw at each place, `(*batch, grid, grid)`; judged
+            where a place was kept to the end. Places that were kept longer had more steps: do not compare
+            them. `None` for the whole image.
+        severities_first_round: severity that the search saw at each place after its first round, where all
+            had the same number of steps. Not judged.
         stats: counted work, seconds, `status` and relative duality `gap` of the judged solves where the
             method has them; one entry an item where a number belongs to an item.
     """
@@ -114,6 +117,7 @@ class AttackResult:
     severity: Tensor
     amplification: Tensor
     severities: Tensor | None
+    severities_first_round: Tensor | None
     stats: dict[str, Any]
 
 
@@ -180,15 +184,27 @@ def check_attack(
 ) -> Float[Tensor, "items"]:
     """Validate an attack's input; one radius an item of the flattened batch."""
     check_kspace(kspace, where)
-    items = math.prod(kspace.shape[:-2])
-    radii = torch.as_tensor(radius, dtype=torch.float64).expand(kspace.shape[:-2]).reshape(items)
+    batch = kspace.shape[:-2]
+    radii = torch.as_tensor(radius, dtype=torch.float64)
+    if radii.ndim and radii.shape != batch:
+        raise ValueError(
+            f"{where}: expected one radius, or one an item {tuple(batch)}, got shape {tuple(radii.shape)}"
+        )
+    radii = radii.expand(batch).reshape(math.prod(batch))
     if not bool((radii.isfinite() & (radii > 0)).all()):
         raise ValueError(f"{where}: expected radius > 0, one number or one an item, got {radius}")
     return radii
 
 
 def result_of(
-    task: Task, judged: Judged, best: int, location: Tensor, severities: Tensor | None, stats: dict[str, Any]
+    task: Task,
+    judged: Judged,
+    best: int,
+    *,
+    location: Tensor,
+    stats: dict[str, Any],
+    severities: Tensor | None = None,
+    severities_first_round: Tensor | None = None,
 ) -> AttackResult:
     """Assemble one item's result from the judged candidate `best`."""
     perturbation = judged.perturbations[best]
@@ -203,6 +219,7 @@ def result_of(
         severity=judged.severities[best],
         amplification=amplification(judged.artifacts[best], image_perturbation),
         severities=severities,
+        severities_first_round=severities_first_round,
         stats=stats | solved,
     )
 
@@ -229,6 +246,7 @@ def stacked(results: list[AttackResult], batch: torch.Size) -> AttackResult:
             )
         },
         severities=None if first.severities is None else joined("severities"),
+        severities_first_round=None if first.severities is None else joined("severities_first_round"),
         stats={
             key: torch.stack([torch.as_tensor(result.stats[key]) for result in results]).reshape(batch)
             for key in first.stats

@@ -81,7 +81,7 @@ def localized_attack(
         raise ValueError("localized_attack: select='truth' goes with truth, and truth with it alone")
     locations = grid_locations(height, width, grid)
     windows = localized_windows(locations, height, width, objective=objective, disk_radius=disk_radius)
-    windows = windows.to(kspace.device)
+    windows = windows.to(kspace.real)
     flat = kspace.reshape(-1, height, width)
     truths = None if truth is None else truth.reshape(-1, height, width)
     results = []
@@ -95,33 +95,42 @@ def localized_attack(
             radius=item_radius,
             clean=reconstructor.solve(flat[item], operator),
             windows=windows,
-            starts=starts_of(running, operator, locations, item_radius, [seed, item]),
+            starts=starts_of(running, operator, locations, item_radius, [seed, item]).to(kspace),
         )
-        candidates, severities = _search(running, task)
+        candidates, severities, first_round = _search(running, task)
         judged = judge(task, running.found())
         ranking = judged.severities if truths is None else _severity_to_truth(judged, truths[item])
         best = int(ranking.argmax())
         severities[candidates] = judged.severities.cpu()
-        stats = {**running.costs, "judging_steps": judged.steps, "seconds": clock.seconds}
         results.append(
-            result_of(task, judged, best, locations[candidates[best]], severities.reshape(grid, grid), stats)
+            result_of(
+                task,
+                judged,
+                best,
+                location=locations[candidates[best]],
+                severities=severities.reshape(grid, grid),
+                severities_first_round=first_round.reshape(grid, grid),
+                stats={**running.costs, "judging_steps": judged.steps, "seconds": clock.seconds},
+            )
         )
     return stacked(results, kspace.shape[:-2])
 
 
-def _search(search: Search, task: Task) -> tuple[Tensor, Tensor]:
-    """Run the rounds: candidates left at the end, and the severity last seen of every one."""
+def _search(search: Search, task: Task) -> tuple[Tensor, Tensor, Tensor]:
+    """Run the rounds: candidates left at the end, severity last seen of every one, and after round one."""
     search.begin(task)
     candidates = torch.arange(task.windows.shape[0])
-    severities = torch.zeros(task.windows.shape[0])
+    severities = torch.zeros(task.windows.shape[0], dtype=task.windows.dtype)
+    first_round = None
     for stage in search.rounds:
         seen = search.run(stage.steps).cpu()
         severities[candidates] = seen
+        first_round = severities.clone() if first_round is None else first_round
         if stage.keep is not None and stage.keep < candidates.numel():
             kept = seen.topk(stage.keep).indices
             search.keep(kept)
             candidates = candidates[kept]
-    return candidates, severities
+    return candidates, severities, severities if first_round is None else first_round
 
 
 def _severity_to_truth(judged: Judged, truth: Tensor) -> Tensor:

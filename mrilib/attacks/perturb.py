@@ -69,15 +69,17 @@ def perturbed_unit(subject: Subject, attack: Mapping[str, Any]) -> Group:
         attack: `kind` (`localized`, `global`, `gaussian`), its parameters, and `search`, an import path.
 
     Returns:
-        `perturbation`, `reconstruction`, for localized attacks `severities`; counted work and place as
+        `perturbation`, `reconstruction`, for localized attacks `severities` and
+        `severities_first_round`; counted work and place as
         attributes. A numerical failure is an outcome: its reason stands in `failed`.
     """
 
     def compute() -> tuple[dict[str, Tensor], dict[str, Any]]:
         result = _attack(subject, attack)
         arrays = {"perturbation": result.perturbation, "reconstruction": result.reconstruction}
-        if result.severities is not None:
-            arrays["severities"] = result.severities
+        for name in ("severities", "severities_first_round"):
+            if getattr(result, name) is not None:
+                arrays[name] = getattr(result, name)
         row, column = result.location.tolist()
         stats = {key: float(value) for key, value in result.stats.items()}
         return arrays, stats | {"row": row, "column": column}
@@ -135,4 +137,4 @@ def _gaussian(subject: Subject, kspace: Tensor, radius: float, seed: int) -> Att
     stats = {"solver_steps": 0.0, "gradient_evaluations": 0.0, "judging_steps": judged.steps}
     row, column = divmod(int(judged.artifacts[0].abs().argmax()), kspace.shape[-1])
     stats["seconds"] = clock.seconds
-    return result_of(task, judged, 0, torch.tensor([row, column]), None, stats)
+    return result_of(task, judged, 0, location=torch.tensor([row, column]), stats=stats)

@@ -1,5 +1,6 @@
 """Projected gradient ascent through any differentiable reconstructor, and the global attack."""
 
+import numpy as np
 import torch
 from jaxtyping import Complex, Float, Int
 from torch import Tensor
@@ -16,6 +17,7 @@ from mrilib.attacks.base import (
     result_of,
     stacked,
 )
+from mrilib.attacks.spike import spike
 from mrilib.operators.base import norm2
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.reconstructors.base import Reconstructor, load_class
@@ -114,13 +116,16 @@ def global_attack(
 ) -> AttackResult:
     """Maximise `‖rec(y + e) − rec(y)‖₂` over `‖e‖₂ ≤ η`, from `restarts` random starts.
 
+    Starts are in turn a spike at a random pixel and Gaussian noise: on total variation neither kind leads to
+    what the other finds, and either can be the worse.
+
     Args:
         reconstructor: the method under attack.
         kspace: clean data `y`; leading axes are independent items.
         operator: the measurement.
         radius: budget `η > 0`, absolute, one number or one an item.
         steps: steps of the search from every start.
-        restarts: number of Gaussian starts of norm `η`.
+        restarts: number of starts, of norm `η`; from two on both kinds are among them.
         seed: their seed.
         search: how to search; by default a new one of the class that the reconstructor names. Its rounds
             are not used.
@@ -149,12 +154,22 @@ def global_attack(
             radius=item_radius,
             clean=reconstructor.solve(flat[item], operator),
             windows=torch.ones(restarts, height, width, device=kspace.device),
-            starts=gaussian_starts(operator, restarts, item_radius, [seed, item]),
+            starts=_starts(operator, restarts, item_radius, [seed, item]),
         )
         running.begin(task)
         running.run(steps)
         judged = judge(task, running.found())
         best = int(torch.linalg.vector_norm(judged.artifacts, dim=(-2, -1)).argmax())
         stats = {**running.costs, "judging_steps": judged.steps, "seconds": clock.seconds}
-        results.append(result_of(task, judged, best, torch.tensor([-1, -1]), None, stats))
+        results.append(result_of(task, judged, best, location=torch.tensor([-1, -1]), stats=stats))
     return stacked(results, kspace.shape[:-2])
+
+
+def _starts(
+    operator: MaskedFourier, count: int, radius: float, seed: list[int]
+) -> Complex[Tensor, "count ky kx"]:
+    starts = gaussian_starts(operator, count, radius, seed)
+    pixels = np.random.default_rng(seed).integers(operator.mask.shape, size=(count, 2))
+    for item in range(0, count, 2):
+        starts[item] = spike(operator, torch.from_numpy(pixels[item]), radius)
+    return starts

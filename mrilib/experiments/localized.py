@@ -109,6 +109,8 @@ def table_records(
     quantity: str,
     lines: dict[str, int | None],
     published: dict[str, str | None],
+    published_sources: Sequence[str],
+    attacks: Sequence[str],
     source_hash: str,
     seed: int,
 ) -> list[Record]:
@@ -119,15 +121,22 @@ def table_records(
         quantity: one of `QUANTITIES`.
         lines: lines of each radial mask.
         published: column of the paper's table for each method.
+        published_sources: sources of images like the paper's, phantoms.
+        attacks: in the order in which they are to stand; others come before.
         source_hash: hash of the code.
         seed: of the resampling.
     """
     by = ["source", "method", "mask", "level", "attack"]
     records = []
-    for row in summarise_scores(scores, quantity, by=by, seed=seed).to_dict("records"):
+    order = {name: index for index, name in enumerate(attacks)}
+    scores = scores.sort_values(by="attack", key=lambda names: names.map(order).fillna(-1), kind="stable")
+    rows = summarise_scores(scores, quantity, by=by, seed=seed).to_dict("records")
+    for row in sorted(
+        rows, key=lambda row: (row["source"], list(published).index(row["method"]), list(lines).index(row["mask"]), row["level"])
+    ):
         paper, paper_sd = math.nan, math.nan
-        # The paper's attack is localized, and its images are phantoms.
-        if quantity == "amplification" and row["attack"] not in ("gaussian", "global"):
+        localized = row["attack"] not in ("gaussian", "global")
+        if quantity == "amplification" and localized and row["source"] in published_sources:
             paper, paper_sd = published_amplification(
                 published.get(row["method"]), lines.get(row["mask"]), row["level"]
             )

@@ -13,7 +13,10 @@ from mrilib.store.arrays import read_group
 
 @dataclass(frozen=True)
 class AttackPicture:
-    """An attack as a figure shows it: `x`, `x + A†e`, `rec(y + e)`, and its numbers."""
+    """An attack as a figure shows it: `x`, `x + A†e`, `rec(y + e)`, its numbers, and severities by place.
+
+    `severities` are those after the search's first round, when every place had the same number of steps.
+    """
 
     image: np.ndarray
     perturbed: np.ndarray
@@ -40,7 +43,7 @@ def attack_picture(path: str | Path, attack: str, level: float) -> AttackPicture
         location=(int(unit.attributes["row"]), int(unit.attributes["column"])),
         alpha=float(amplification(artifact, image_perturbation)),
         severity=float(severity(artifact)),
-        severities=unit.arrays.get("severities"),
+        severities=unit.arrays.get("severities_first_round"),
     )
 
 

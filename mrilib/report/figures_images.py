@@ -271,8 +271,8 @@ def severity_map(
         panel.set_axis_off()
     note = (
         f"Colour{' and number' if numbers else ''}: largest pixel ‖ρ‖∞ of the artifact when the attack aims "
-        "at this place, in units of the image maximum. Each map has its own colours, from its smallest to "
-        "its largest value. Red: the worst place of each level."
+        "at this place, after the first round of its search, in units of the image maximum. Colours span "
+        "each map's own range. Red: the worst place."
     )
     width, height = figure.get_size_inches()
     figure.text(0.06 / width, 0.55 / height, style.wrapped(note, width * 1.12), va="top")

@@ -77,7 +77,14 @@ def test_a_unit_that_does_not_converge_is_missing_and_counted(tmp_path):
 
 def records(frame, quantity):
     return table_records(
-        frame, quantity=quantity, lines={"radial": 40}, published={"m": "tv"}, source_hash="", seed=0
+        frame,
+        quantity=quantity,
+        lines={"radial": 40},
+        published={"m": "tv"},
+        published_sources=["set"],
+        attacks=["peak"],
+        source_hash="",
+        seed=0,
     )
 
 

@@ -1,0 +1,95 @@
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from mrilib.attacks.base import Search, check_attack, gaussian_starts, judge, starts_of
+from mrilib.attacks.coupled import CoupledAscent
+from mrilib.attacks.spike import spike
+from mrilib.attacks.unrolled import UnrolledAdam
+from mrilib.reconstructors.base import load_class
+from mrilib.reconstructors.linear import ZeroFilled
+
+
+def test_gaussian_noise_has_the_norm_and_stays_on_the_mask(measured):
+    _, _, operator = measured(64, 20)
+    noise = gaussian_starts(operator, 3, 2.5, [1, 2])
+    torch.testing.assert_close(torch.linalg.vector_norm(noise, dim=(1, 2)), torch.full((3,), 2.5))
+    assert not noise[:, ~operator.mask].any()
+    assert torch.equal(noise, gaussian_starts(operator, 3, 2.5, [1, 2]))
+    assert not torch.equal(noise, gaussian_starts(operator, 3, 2.5, [1, 3]))
+    # complex: as much in the imaginary part, and no two draws alike
+    samples = 3 * operator.samples
+    share = float(noise.imag.square().sum() / noise.abs().square().sum())
+    assert abs(share - 0.5) < 5 / math.sqrt(samples)  # five standard deviations of a share of 2·samples draws
+    assert abs(torch.vdot(noise[0].flatten(), noise[1].flatten())) < 5 * 2.5**2 / math.sqrt(samples / 3)
+
+
+def test_searches_start_where_they_say(measured):
+    _, _, operator = measured(16, 5)
+    locations = torch.tensor([[4, 4], [4, 12]])
+    spikes = starts_of(CoupledAscent(), operator, locations, 2.0, [0])
+    assert torch.equal(spikes[1], spike(operator, (4, 12), 2.0))
+    noise = starts_of(UnrolledAdam(), operator, locations, 2.0, [0])
+    assert torch.equal(noise, gaussian_starts(operator, 2, 3 * 2.0, [0]))
+
+
+@pytest.fixture
+def task(measured, task_of):
+    _, kspace, operator = measured(16, 5, dtype=torch.complex64)
+    return task_of(CoupledAscent(), ZeroFilled(), kspace, operator, 0.5)
+
+
+def test_judge_reconstructs_anew(task):
+    judged = judge(task, task.starts)
+    expected = task.operator.adjoint(task.starts)
+    torch.testing.assert_close(judged.artifacts, expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(judged.severities, expected.abs().amax(dim=(1, 2)))
+
+
+def test_judge_refuses_what_breaks_the_rules(task):
+    with pytest.raises(ValueError, match=r"norm 0.50005 above the radius 0.5"):
+        judge(task, task.starts * 1.0001)
+    outside = task.starts + 1e-6 * ~task.operator.mask
+    with pytest.raises(ValueError, match="a perturbation outside the mask"):
+        judge(task, outside)
+    broken = task.starts.clone()
+    broken[1, 8, 8] = math.nan
+    with pytest.raises(ValueError, match="NaN or infinite entries"):
+        judge(task, broken)
+    # one bad item among good ones is enough, and the radius itself is allowed
+    judge(replace(task, radius=0.5 * (1 + 1e-6)), task.starts)
+    with pytest.raises(ValueError, match="above the radius"):
+        judge(task, task.starts * torch.tensor([1, 1, 1, 1.01])[:, None, None])
+
+
+def test_input_of_attacks(measured):
+    _, kspace, operator = measured(16, 5)
+    batch = torch.stack([kspace] * 2)[:, None]
+    assert check_attack(kspace, operator, 0.5, "here").tolist() == [0.5]
+    assert check_attack(batch, operator, 0.5, "here").tolist() == [0.5, 0.5]
+    assert check_attack(batch, operator, torch.tensor([[1.0], [2.0]]), "here").tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("radius", [0.0, -1.0, math.nan, math.inf])
+def test_refuses_radii_that_are_not_positive(measured, radius):
+    _, kspace, operator = measured(16, 5)
+    with pytest.raises(ValueError, match="here: expected radius > 0, one number or one an item, got"):
+        check_attack(kspace, operator, radius, "here")
+
+
+def test_refuses_other_input(measured):
+    _, kspace, operator = measured(16, 5)
+    with pytest.raises(
+        ValueError, match=r"here: expected one radius, or one an item \(2, 1\), got shape \(2,\)"
+    ):
+        check_attack(torch.stack([kspace] * 2)[:, None], operator, torch.ones(2), "here")
+    kspace[0, 0] = math.nan
+    with pytest.raises(ValueError, match="here: kspace holds NaN or infinite entries"):
+        check_attack(kspace, operator, 1.0, "here")
+
+
+def test_methods_name_a_search_that_exists(scene):
+    for method in (scene()[0], ZeroFilled()):
+        assert issubclass(load_class(method.search, Search), Search)
