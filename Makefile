@@ -43,6 +43,7 @@ lint: $(INSTALLED) ## formatting, style and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
 	$(BIN)/mypy
 
 bench: $(INSTALLED) ## time the parts that cost

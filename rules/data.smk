@@ -48,11 +48,6 @@ rule validation_images:
         "../workflow_scripts/phantoms.py"
 
 
-def local_files(wildcards):
-    """Files that Snakemake can watch: paths, not names inside packages."""
-    return [path for path in cfg.images[wildcards.source].files if ":" not in path]
-
-
 rule file_image:
     input:
         files=local_files,

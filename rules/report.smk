@@ -1,8 +1,5 @@
 # Scores, tables and figures from what the jobs stored.
 
-QUANTITIES = ["amplification", "severity", "relative_error"]
-TABLE_KINDS = ["csv", "md", "tex"]
-
 
 localrules:
     score,
@@ -10,31 +7,6 @@ localrules:
     picture_figures,
     curve_figures,
     study_figure,
-
-
-def attack_files(wildcards):
-    return [
-        f"{RUN}/attacks/{wildcards.method}/{wildcards.mask}/{source}/{position}.h5"
-        for source, position in positions()
-    ]
-
-
-def score_files():
-    return [f"{RUN}/scores/{method}/{mask}.csv" for method, mask in pairs()]
-
-
-def table_note():
-    """What stands below every table: where the numbers come from."""
-    parts = [
-        "Mean ± sd over images [95 % bootstrap interval of the mean]; n images; —: not run, or all missing."
-    ]
-    for name, source in cfg.images.items():
-        if source.validation_source:
-            parts.append(
-                f"Images of {name} are reconstructed with the parameters tuned on {source.validation_source}."
-            )
-    parts.append("The paper's numbers are for its own phantoms, networks and parameters.")
-    return " ".join(parts)
 
 
 rule score:
@@ -78,26 +50,6 @@ rule table:
         seed=cfg.seed,
     script:
         "../workflow_scripts/table.py"
-
-
-PICTURES = ["noise", "mask", "attack", "levels", "map"]
-CURVES = ["error", "amplification", "weight"]
-STUDIES = {name: study for name, study in cfg.studies if study is not None}
-
-
-def figure_method_mask():
-    """Methods with a tuned parameter whose choice is drawn: the method of the figures, on its masks."""
-    method = cfg.figures.method
-    return [(method, mask) for mask in cfg.masks_of(method)] if method in TUNED else []
-
-
-def tuning_title():
-    source = cfg.validation_sources[0]
-    return f"{label_of(cfg.figures.method)}, validation images of {source}, Gaussian noise"
-
-
-def label_of(method):
-    return cfg.methods[method].label or method
 
 
 rule picture_figures:
@@ -152,20 +104,6 @@ rule curve_figures:
         seed=cfg.seed,
     script:
         "../workflow_scripts/curve_figures.py"
-
-
-def study_files(wildcards):
-    study = STUDIES[wildcards.study]
-    return [
-        f"{RUN}/studies/{wildcards.study}/{study.method}/{study.mask}/{study.source}/{position}.h5"
-        for position in range(study.images)
-    ]
-
-
-def study_title(wildcards):
-    study = STUDIES[wildcards.study]
-    level = f", level {100 * study.level:g} %" if wildcards.study == "radius" else ""
-    return f"{label_of(study.method)}, {study.mask}, {study.source}{level}, {study.grid}×{study.grid} places"
 
 
 rule study_figure:

@@ -1,10 +1,6 @@
 # Choice of a method's parameter on validation images, for every mask and level.
 
 
-def tuning_stage(wildcards):
-    return stage("tune.py", "tuning.smk:tune", [cfg.methods[wildcards.method].reconstructor])
-
-
 rule tune:
     input:
         images=f"{RUN}/images/{{source}}/validation.h5",

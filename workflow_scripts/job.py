@@ -12,6 +12,12 @@ from workflow_scripts.provenance import stage_hash
 Main = Callable[[dict[str, Any], dict[str, Any], dict[str, Any]], None]
 
 
+def use_checkout(folder: str) -> None:
+    """Let the scripts, which run in their own process, import from this checkout, whatever is installed."""
+    paths = [folder, os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+
+
 def run(snakemake: Any, main: Main) -> None:
     """Call `main(inputs, outputs, params)` with everything it prints, and its error, in the job's log.
 

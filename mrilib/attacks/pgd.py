@@ -56,7 +56,7 @@ class GradientAscent(Search):
         self._velocity = torch.zeros_like(self._position)
         self._count = self._evaluations = 0
         self._best = self._position.clone()
-        self._best_value = torch.zeros(self._windows.shape[0], device=self._windows.device)
+        self._best_value = torch.zeros_like(self._windows[:, 0, 0])
         self._best_peak = torch.zeros_like(self._best_value)
 
     def run(self, steps: int) -> Float[Tensor, "running"]:
@@ -153,8 +153,8 @@ def global_attack(
             kspace=flat[item],
             radius=item_radius,
             clean=reconstructor.solve(flat[item], operator),
-            windows=torch.ones(restarts, height, width, device=kspace.device),
-            starts=_starts(operator, restarts, item_radius, [seed, item]),
+            windows=torch.ones((restarts, height, width), device=kspace.device, dtype=kspace.real.dtype),
+            starts=_starts(operator, restarts, item_radius, [seed, item]).to(kspace),
         )
         running.begin(task)
         running.run(steps)

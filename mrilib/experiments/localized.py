@@ -1,7 +1,7 @@
 """Scores of stored attacks, and their summaries over images."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -131,9 +131,12 @@ def table_records(
     order = {name: index for index, name in enumerate(attacks)}
     scores = scores.sort_values(by="attack", key=lambda names: names.map(order).fillna(-1), kind="stable")
     rows = summarise_scores(scores, quantity, by=by, seed=seed).to_dict("records")
-    for row in sorted(
-        rows, key=lambda row: (row["source"], list(published).index(row["method"]), list(lines).index(row["mask"]), row["level"])
-    ):
+    methods, masks = list(published), list(lines)
+
+    def place(row: dict[Hashable, Any]) -> tuple[Any, ...]:
+        return row["source"], methods.index(row["method"]), masks.index(row["mask"]), row["level"]
+
+    for row in sorted(rows, key=place):
         paper, paper_sd = math.nan, math.nan
         localized = row["attack"] not in ("gaussian", "global")
         if quantity == "amplification" and localized and row["source"] in published_sources:

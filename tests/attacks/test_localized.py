@@ -14,6 +14,7 @@ from mrilib.operators.base import norm2
 from mrilib.reconstructors.linear import ZeroFilled
 
 
+@pytest.mark.usefixtures("unchecked")  # checks take most of a long loop's time
 @pytest.mark.parametrize("coupling", ["split", "complex", "isotropic"])
 @pytest.mark.parametrize("phase", [False, True], ids=["real", "complex image"])
 def test_attack_keeps_the_budget_and_beats_noise_and_spikes(scene, coupling, phase):
@@ -56,6 +57,9 @@ def test_costs_count_what_was_run(scene):
     result = localized_attack(method, kspace, operator, radius=radius, grid=3, seed=0, search=search)
     assert float(result.stats["solver_steps"]) == 9 * 10 + 3 * 20
     assert float(result.stats["gradient_evaluations"]) == 9 * 5 + 3 * 10
+    # only three places had more steps than the first round's
+    assert int((result.severities != result.severities_first_round).sum()) == 3
+    assert (result.severities_first_round > 0).all()
     judged = method.solve(kspace + result.perturbation, operator)
     assert float(result.stats["judging_steps"]) == float(judged.stats["steps"])
     assert float(result.stats["seconds"]) > 0
@@ -75,6 +79,7 @@ def test_batch_with_radii_equals_one_by_one(scene, search):
         "severity": (),
         "amplification": (),
         "severities": (2, 2),
+        "severities_first_round": (2, 2),
     }
     for item in range(2):
         alone = localized_attack(
@@ -140,6 +145,7 @@ def test_disk_reaches_the_top_singular_value_of_a_linear_method(measured, start)
 
 def test_selection_by_truth_takes_the_place_that_is_furthest_from_it(measured):
     _, kspace, operator = measured(24, 8, dtype=torch.complex64)
+    kspace = kspace + operator.forward(torch.full((24, 24), 5.0))
     image = ZeroFilled()(kspace, operator)
     search = GradientAscent(rounds=(Round(5, None),))
     for row, column in ((6, 6), (18, 6)):

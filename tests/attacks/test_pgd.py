@@ -19,6 +19,7 @@ def test_global_attack_reaches_the_norm_of_a_linear_method(measured):
     assert float(norm2(result.artifact)) == pytest.approx(0.7, rel=1e-5)
     assert result.location.tolist() == [-1, -1]
     assert result.severities is None
+    assert result.severities_first_round is None
 
 
 class Diagonal(Reconstructor):
@@ -52,7 +53,7 @@ def test_global_attack_keeps_the_budget_and_beats_noise(scene, coupling):
 
 def test_global_attack_of_a_batch_equals_one_by_one(scene):
     method, kspace, operator, radius = scene()
-    batch, radii = torch.stack([kspace, kspace]), radius * torch.tensor([1.0, 0.5])
+    batch, radii = torch.stack([kspace, kspace]), radius * torch.tensor([1.0, 0.5], dtype=torch.float64)
     together = global_attack(method, batch, operator, radius=radii, steps=20, seed=3)
     alone = global_attack(method, kspace, operator, radius=radius, steps=20, seed=3)
     assert torch.equal(together.perturbation[0], alone.perturbation)
