@@ -47,9 +47,9 @@ class Subject:
 
 
 def clean_unit(subject: Subject) -> Group:
-    """Reconstruction of the clean data."""
+    """Reconstruction of the clean data; levels with the same weight share it, so it names none."""
     return _outcome(
-        subject.attributes,
+        {"weight": subject.weight},
         lambda: (
             {
                 "reconstruction": subject.reconstructor.solve(

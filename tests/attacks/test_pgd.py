@@ -40,6 +40,7 @@ def test_global_attack_reaches_the_top_singular_value(measured, draw):
     assert 0.99 * 0.7 * top <= float(norm2(result.artifact)) <= 0.7 * top * (1 + 1e-5)
 
 
+@pytest.mark.usefixtures("unchecked")  # checks take most of a long loop's time
 @pytest.mark.parametrize("coupling", ["split", "isotropic"])
 def test_global_attack_keeps_the_budget_and_beats_noise(scene, coupling):
     method, kspace, operator, radius = scene(coupling)
@@ -65,6 +66,7 @@ def test_global_attack_of_a_batch_equals_one_by_one(scene):
     assert not torch.equal(other.perturbation, alone.perturbation)
 
 
+@pytest.mark.usefixtures("unchecked")  # checks take most of a long loop's time
 def test_gradient_ascent_and_coupled_ascent_agree(measured):
     # Two ways to the same derivative; the paths differ.
     _, kspace, operator = measured(16, 6, phase=True, dtype=torch.complex64)

@@ -33,6 +33,7 @@ def test_reference_attack_keeps_the_budget_and_counts(scene):
     assert torch.equal(result.perturbation, reference(scene, steps=5).perturbation)
 
 
+@pytest.mark.usefixtures("unchecked")  # checks take most of a long loop's time
 def test_reference_attack_is_not_stronger_than_ours(scene):
     method, kspace, operator, radius = scene()
     theirs = reference(scene)

@@ -9,6 +9,7 @@ from mrilib.solvers.certificate import certify
 from mrilib.solvers.problem import initial_state
 
 
+@pytest.mark.usefixtures("unchecked")  # checks take most of a long loop's time
 def test_certificate_encloses_the_minimum(coupling, problem_of):
     problem = problem_of(12, 10, coupling=coupling)
     minimum = float(admm.minimise(problem, tolerance=1e-12, max_steps=20_000).stats["objective"])

@@ -1,0 +1,30 @@
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from workflow_scripts.config import Method
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_python_example_runs(capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    exec(compile(code, "README.md", "exec"), {})
+    alpha, severity = (float(word) for word in capsys.readouterr().out.split()[:2])
+    assert alpha > 5.99
+    assert severity > 1.0
+
+
+def test_the_example_of_a_method_is_a_valid_entry():
+    (text,) = re.findall(r"```yaml\n(methods:.*?)```", README, re.DOTALL)
+    for method in yaml.safe_load(text)["methods"].values():
+        Method.model_validate(method)
+
+
+def test_every_make_target_that_is_named_exists():
+    makefile = (Path(__file__).parents[1] / "Makefile").read_text(encoding="utf-8")
+    for target in set(re.findall(r"`make ([a-z-]+)", README)):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
