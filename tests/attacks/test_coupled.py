@@ -60,6 +60,41 @@ def test_fused_run_equals_the_plain_one(scene, task_of, objective, dtype, steps,
     assert float((norm2(search.found() - task.starts) / task.radius).min()) > 0.05
 
 
+@pytest.mark.parametrize("phase", [False, True], ids=["real", "complex image"])
+def test_coordinates_hold_the_perturbation(measured, task_of, draw, phase):
+    # A mask without symmetry: some frequencies have their mirror image sampled, some do not.
+    image, _, _ = measured(16, 5, phase=phase, dtype=torch.complex64)
+    mask = draw(16, 16).real > 0.3
+    mask[8, 8] = True
+    operator = MaskedFourier(mask=mask)
+    search = CoupledAscent()
+    method = TotalVariation(weight=0.05, tolerance=1e-3)
+    task = task_of(search, method, operator.forward(image), operator, 0.5)
+    search.begin(task)
+    ground = search._runs[0]._ground
+    assert ground.real is not phase
+    coordinates = ground.coordinates(task.starts)
+    torch.testing.assert_close(ground.perturbations(coordinates), task.starts, rtol=0, atol=1e-6)
+    torch.testing.assert_close(ground.norm(coordinates), norm2(task.starts)[:, None] / ground.scale)
+
+
+@pytest.mark.parametrize("coupling", ["split", "isotropic"])
+def test_the_best_iterate_is_kept(scene, task_of, coupling):
+    # moves of two radii throw the perturbation about
+    search = CoupledAscent(rate=2.0, decay=1.0)
+    search.begin(task_of(search, *scene(coupling)))
+    seen, found, waited = search.run(2), search.found(), 0
+    for _ in range(50):
+        before, kept = seen, found
+        seen, found = search.run(2), search.found()
+        assert (seen >= before).all()
+        same = seen == before
+        waited += int(same.sum())
+        # what came before, but for the scaling to the budget
+        torch.testing.assert_close(found[same], kept[same], rtol=0, atol=1e-6)
+    assert waited > 0
+
+
 def test_dropping_candidates_changes_nothing_for_the_others(scene, task_of):
     for coupling in ("split", "isotropic"):
         found = []
@@ -81,16 +116,15 @@ def test_real_and_complex_routes_reach_the_same_severity(scene, task_of, monkeyp
     severities = []
     for real in (True, False):
         search = CoupledAscent()
-        task = task_of(search, *scene(size=32, lines=10), grid=3)
+        task = task_of(search, *scene(size=32, lines=10), grid=2)
         with monkeypatch.context() as patch:
             patch.setattr(coupled, "_is_real", lambda task, real=real: real)
             search.begin(task)
         assert run_of(search) is (coupled._FusedRun if real else coupled._ComplexRun)
         search.run(230)
         severities.append(judge(task, search.found()).severities)
-    # Two paths to local maxima: within 10 % at each place, and 2 % at the worst one, which is reported.
-    torch.testing.assert_close(severities[0], severities[1], rtol=0.1, atol=0)
-    torch.testing.assert_close(severities[0].max(), severities[1].max(), rtol=0.02, atol=0)
+    # Two paths, parted by rounding, to local maxima of one function.
+    torch.testing.assert_close(severities[0], severities[1], rtol=0.05, atol=0)
 
 
 @pytest.mark.parametrize("coupling", COUPLINGS)

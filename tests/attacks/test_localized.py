@@ -51,11 +51,13 @@ def test_result_says_what_the_perturbation_does(scene):
     assert float(result.stats["gap"]) <= method.tolerance
 
 
-def test_costs_count_what_was_run(scene):
-    method, kspace, operator, radius = scene()
+@pytest.mark.parametrize(("coupling", "cost"), [("split", 1), ("complex", 2)])
+def test_costs_count_what_was_run(scene, coupling, cost):
+    # a step of two complex problems counts twice
+    method, kspace, operator, radius = scene(coupling)
     search = CoupledAscent(rounds=(Round(10, 3), Round(20, 1)), every=2)
     result = localized_attack(method, kspace, operator, radius=radius, grid=3, seed=0, search=search)
-    assert float(result.stats["solver_steps"]) == 9 * 10 + 3 * 20
+    assert float(result.stats["solver_steps"]) == cost * (9 * 10 + 3 * 20)
     assert float(result.stats["gradient_evaluations"]) == 9 * 5 + 3 * 10
     # only three places had more steps than the first round's
     assert int((result.severities != result.severities_first_round).sum()) == 3

@@ -68,7 +68,7 @@ def test_isotropic_minimiser_is_that_of_bart(measured, tmp_path):
     write_cfl(tmp_path / "kspace", data)
     write_cfl(tmp_path / "maps", np.ones_like(data))
     subprocess.run(
-        ["bart", "pics", "-S", "-w", "1", "-m", "-u", "0.1", "-i", "2000", "-R", f"T:3:0:{WEIGHT}"]
+        ["bart", "pics", "-S", "-w", "1", "-m", "-u", "0.1", "-i", "5000", "-R", f"T:3:0:{WEIGHT}"]
         + [str(tmp_path / name) for name in ("kspace", "maps", "image")],
         check=True,
         capture_output=True,
@@ -290,7 +290,7 @@ def test_derivative_in_single_precision(measured, coupling, draw):
     )
     assert single.dtype == torch.complex64
     # A gap of 1e-5 leaves the image, and with it the pieces and curvature, uncertain to its square root.
-    assert (single - accurate).norm() <= 3e-3 * accurate.norm()
+    assert (single - accurate).norm() <= 3e-4 * accurate.norm()
 
 
 def test_derivative_at_zero_kspace_sees_the_mean_alone(measured, coupling, draw):
