@@ -105,8 +105,8 @@ class AttackResult:
             them. `None` for the whole image.
         severities_first_round: severity that the search saw at each place after its first round, where all
             had the same number of steps. Not judged.
-        stats: counted work, seconds, `status` and relative duality `gap` of the judged solves where the
-            method has them; one entry an item where a number belongs to an item.
+        stats: counted work, seconds, and relative duality `gap` of the judged solve where the method has
+            one; one entry an item.
     """
 
     perturbation: Tensor

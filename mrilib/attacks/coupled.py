@@ -6,9 +6,7 @@ run side by side, the perturbation moves every few steps along the derivative as
 solved to convergence in between. Memory does not grow with the number of steps.
 """
 
-import math
 from abc import ABC, abstractmethod
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -16,14 +14,11 @@ from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from mrilib.attacks.base import Round, Search, Task
-from mrilib.operators.base import norm2
+from mrilib.attacks.coordinates import Ground, Moves, imaginary_part, is_real
 from mrilib.operators.gradient import divergence, gradient
 from mrilib.reconstructors.sparse import TotalVariation
-from mrilib.solvers import admm
+from mrilib.solvers import admm, kernels
 from mrilib.solvers.couplings import Field
-
-# Data count as those of a real image when their Hermitian mismatch is rounding.
-REAL_TOLERANCE = 1e-4
 
 
 class CoupledAscent(Search):
@@ -49,7 +44,7 @@ class CoupledAscent(Search):
     def __init__(
         self,
         *,
-        rounds: tuple[Round, ...] = (Round(50, 8), Round(80, 2), Round(100, 2)),
+        rounds: tuple[Round, ...] = (Round(50, 8), Round(80, 2), Round(100, 1)),
         every: int = 2,
         rate: float = 0.2,
         decay: float = 0.96,
@@ -66,8 +61,8 @@ class CoupledAscent(Search):
             )
         self._steps, self._moves = 0.0, 0
         problem, scale = method.problem(task.kspace, task.operator)
-        ground = _Ground(task, problem, float(scale), _is_real(task) and method.coupling == "split")
-        moves = _Moves(self._rate, self._decay)
+        ground = Ground(task, problem, float(scale), is_real(task) and method.coupling == "split")
+        moves = Moves(self._rate, self._decay)
         if ground.real and task.kspace.device.type == "cpu":
             inverse = ground.problem.inverse().numpy()
             self._runs: list[_Run] = [
@@ -99,89 +94,20 @@ class CoupledAscent(Search):
         return {"solver_steps": self._steps, "gradient_evaluations": float(self._moves)}
 
 
-class _Ground:
-    """What all candidates of a task share, without FFT shift and in the solver's scale."""
-
-    def __init__(self, task: Task, problem: admm.Problem, scale: float, real: bool) -> None:
-        self.real, self.scale, self.radius = real, scale, task.radius / scale
-        self.shape = tuple(task.kspace.shape)
-        self.mask = torch.fft.ifftshift(task.operator.mask)
-        state = task.clean.state.field
-        clean = torch.fft.ifftshift(task.clean.value) / scale
-        if real:
-            spectrum = 0.5 * (problem.spectrum + _reversed(problem.spectrum))
-            data = 0.5 * (problem.data + _reversed(problem.data).conj())
-            problem = replace(problem, spectrum=spectrum, data=data)
-            state = torch.complex(state.real, torch.zeros_like(state.real))
-            clean = torch.complex(clean.real, torch.zeros_like(clean.real))
-        self.problem, self.state, self.clean = problem, state, clean
-        pixels = torch.arange(self.mask.numel(), device=self.mask.device).reshape(self.shape)
-        self.sampled = pixels[problem.spectrum > 0]
-        self.mirrored = _reversed(pixels)[problem.spectrum > 0]
-        self.weights = problem.spectrum.flatten()[self.sampled]
-
-    def coordinates(self, kspace: Complex[Tensor, "items ky kx"]) -> Complex[Tensor, "items samples"]:
-        """Perturbations as entries of `p̂` at the sampled frequencies, `e = mask·p̂/√pixels`.
-
-        With `real` they are first made those of a real image, `p̂(k) = (e(k) + e(−k)*)/(2w(k))`.
-        """
-        shifted = torch.fft.ifftshift(kspace, dim=(-2, -1)).flatten(-2) * math.sqrt(self.mask.numel())
-        taken = shifted[..., self.sampled] / self.scale
-        if self.real:
-            mirrored = shifted[..., self.mirrored].conj() / self.scale
-            taken = (taken + mirrored) / (2.0 * self.weights)
-        return taken
-
-    def perturbations(self, coordinates: Complex[Tensor, "items samples"]) -> Complex[Tensor, "items ky kx"]:
-        """Inverse of `coordinates`, within the budget to rounding."""
-        flat = torch.zeros(
-            coordinates.shape[0], self.mask.numel(), dtype=coordinates.dtype, device=self.mask.device
-        )
-        flat[:, self.sampled] = coordinates
-        spectra = flat.reshape(-1, *self.shape) * self.mask
-        kspace = torch.fft.fftshift(spectra, dim=(-2, -1))
-        return kspace * (self.radius * self.scale / norm2(kspace))[:, None, None]
-
-    def norm(self, coordinates: Complex[Tensor, "*items samples"]) -> Float[Tensor, "*items 1"]:
-        """`‖e‖` in the solver's scale."""
-        squares = torch.view_as_real(coordinates).square().sum(-1)
-        return ((self.weights * squares).sum(-1, keepdim=True) / self.mask.numel()).sqrt()
-
-    def projected(self, coordinates: Complex[Tensor, "*items samples"]) -> Complex[Tensor, "*items samples"]:
-        """On the sphere of the budget."""
-        return coordinates * (self.radius / self.norm(coordinates))
-
-
-class _Moves:
-    """The rule by which perturbations move."""
-
-    def __init__(self, rate: float, decay: float) -> None:
-        self._rate, self._decay = rate, decay
-
-    def move(
-        self, ground: _Ground, position: Tensor, velocity: Tensor, derivative: Tensor, count: int
-    ) -> tuple[Tensor, Tensor]:
-        norm = ground.norm(derivative)
-        # Before the linearised problem has seen its data there is no direction yet.
-        velocity = 0.5 * velocity + torch.where(norm > 0, derivative / norm, torch.zeros_like(derivative))
-        length = self._rate * self._decay**count * ground.radius
-        return ground.projected(position + length * velocity), velocity
-
-
 class _Run(ABC):
     """Candidates on their way. `cost`: solver steps counted for one step of all of them."""
 
     cost: float
 
-    def __init__(self, ground: _Ground, moves: _Moves, windows: Tensor, starts: Tensor) -> None:
+    def __init__(self, ground: Ground, moves: Moves, windows: Tensor, starts: Tensor) -> None:
         self._ground, self._moves = ground, moves
         self._position = ground.projected(ground.coordinates(starts))
         self._velocity = torch.zeros_like(self._position)
         self._count = self._since = 0
         items = windows.shape[0]
         self._best = self._position.clone()
-        self._best_value = torch.zeros(items, device=windows.device)
-        self._best_peak = torch.zeros(items, device=windows.device)
+        self._best_value = torch.zeros(items, dtype=torch.float64, device=windows.device)
+        self._best_peak = torch.zeros_like(self._best_value)
 
     @property
     def best_peak(self) -> Float[Tensor, "items"]:
@@ -199,29 +125,13 @@ class _Run(ABC):
                 self._since = 0
                 self._move()
 
+    @abstractmethod
     def _move(self) -> None:
-        value, peak, derivative = self._look()
-        better = value > self._best_value
-        self._best_value = torch.where(better, value, self._best_value)
-        self._best_peak = torch.where(better, peak, self._best_peak)
-        self._best = torch.where(better[:, None], self._position, self._best)
-        self._position, self._velocity = self._moves.move(
-            self._ground, self._position, self._velocity, derivative, self._count
-        )
-        self._count += 1
-        self._set_data()
+        """Keep the best iterate, renew the linearised problem's data, move the perturbations."""
 
     @abstractmethod
     def _step(self) -> None:
         """One coupled step of every candidate."""
-
-    @abstractmethod
-    def _look(self) -> tuple[Tensor, Tensor, Tensor]:
-        """`‖φρ‖`, `max|φρ|` and the derivative's coordinates now; renews the linearised problem's data."""
-
-    @abstractmethod
-    def _set_data(self) -> None:
-        """Carry the perturbation's position into the forward problem."""
 
     @abstractmethod
     def keep(self, candidates: Tensor) -> None:
@@ -234,7 +144,7 @@ class _FusedRun(_Run):
     cost = 1.0
 
     def __init__(
-        self, ground: _Ground, moves: _Moves, windows: Tensor, starts: Tensor, inverse: np.ndarray
+        self, ground: Ground, moves: Moves, windows: Tensor, starts: Tensor, inverse: np.ndarray
     ) -> None:
         super().__init__(ground, moves, windows, starts)
         # The window's bounding box, found in the shifted image where disks are in one piece.
@@ -248,28 +158,46 @@ class _FusedRun(_Run):
         self._imaginary = np.ix_(self._rows, 2 * self._columns + 1)
         self._clean = ground.clean.real.numpy()[np.ix_(self._rows, self._columns)]
         self._loop = admm.FusedLoop(ground.problem, paired=True, inverse=inverse)
-        self._data = torch.view_as_complex(torch.from_numpy(self._loop.data).unflatten(-1, (width, 2)))
-        self._plain = ground.problem.data.flatten()[ground.sampled]
+        data = torch.view_as_complex(torch.from_numpy(self._loop.data).unflatten(-1, (width, 2))).flatten()
+        plain = ground.problem.data.flatten()[ground.sampled]
+        data[ground.sampled] = plain + ground.weights * self._position[0]
+        self._data = data.numpy()
+        # Views of the tensors: the kernel moves position and velocity in place.
+        self._coordinates = [
+            tensor.numpy()
+            for tensor in (
+                ground.sampled,
+                ground.mirrored,
+                ground.weights,
+                self._position[0],
+                self._velocity[0],
+                plain,
+            )
+        ]
         self._loop.load(ground.state)
         self._source = self._window / np.linalg.norm(self._window)
-        self._set_data()
 
     def _step(self) -> None:
         self._loop.reflected[self._imaginary] += self._source / self._loop.rho
         self._loop.step()
 
-    def _look(self) -> tuple[Tensor, Tensor, Tensor]:
+    def _move(self) -> None:
+        """The moves of `_Run`, fused."""
         artifact = self._window * (self._loop.image[self._box] - self._clean)
-        value = np.linalg.norm(artifact)
+        value = float(np.linalg.norm(artifact))
         if value > 0:
             self._source = artifact / value
-        spectrum = self._loop.image_spectrum.flatten()
-        derivative = _imaginary_part(spectrum[self._ground.sampled], spectrum[self._ground.mirrored])
-        peak = np.abs(artifact).max()
-        return torch.tensor([value]), torch.tensor([peak]), derivative[None]
-
-    def _set_data(self) -> None:
-        self._data.view(-1)[self._ground.sampled] = self._plain + self._ground.weights * self._position[0]
+        if value > float(self._best_value):
+            self._best_value[0], self._best_peak[0] = value, float(np.abs(artifact).max())
+            self._best.copy_(self._position)
+        kernels.move(
+            self._loop.image_spectrum.flatten().numpy(),
+            *self._coordinates,
+            self._data,
+            self._moves.length(self._ground, self._count),
+            self._ground.radius,
+        )
+        self._count += 1
 
     def keep(self, candidates: Tensor) -> None:
         pass
@@ -281,7 +209,7 @@ class _BatchRun(_Run):
     The state holds forward and linearised problem in `channels`, which a subclass lays out.
     """
 
-    def __init__(self, ground: _Ground, moves: _Moves, windows: Tensor, starts: Tensor) -> None:
+    def __init__(self, ground: Ground, moves: Moves, windows: Tensor, starts: Tensor) -> None:
         super().__init__(ground, moves, windows, starts)
         self._windows = torch.fft.ifftshift(windows, dim=(-2, -1))
         self._inverse = ground.problem.inverse()
@@ -318,6 +246,18 @@ class _BatchRun(_Run):
         self._spectrum = (self._data + self._ground.problem.rho * penalty) * self._inverse
         self._image = torch.fft.ifft2(self._spectrum)
         self._state = self._state + admm.OVER_RELAXATION * (gradient(self._image) - kept)
+
+    def _move(self) -> None:
+        value, peak, derivative = self._look()
+        better = value > self._best_value
+        self._best_value = torch.where(better, value, self._best_value)
+        self._best_peak = torch.where(better, peak, self._best_peak)
+        self._best = torch.where(better[:, None], self._position, self._best)
+        self._position, self._velocity = self._moves.move(
+            self._ground, self._position, self._velocity, derivative, self._count
+        )
+        self._count += 1
+        self._set_data()
 
     def _look(self) -> tuple[Tensor, Tensor, Tensor]:
         artifact = self._windows * (self._forward(self._image) - self._ground.clean)
@@ -367,7 +307,7 @@ class _PairedRun(_BatchRun):
         return torch.complex(image.real, torch.zeros_like(image.real))
 
     def _derivative(self, spectrum: Tensor) -> Tensor:
-        return _imaginary_part(spectrum[:, self._ground.sampled], spectrum[:, self._ground.mirrored])
+        return imaginary_part(spectrum[:, self._ground.sampled], spectrum[:, self._ground.mirrored])
 
 
 class _ComplexRun(_BatchRun):
@@ -392,21 +332,3 @@ class _ComplexRun(_BatchRun):
 
     def _derivative(self, spectrum: Tensor) -> Tensor:
         return spectrum[:, 1, self._ground.sampled]
-
-
-def _imaginary_part(spectrum: Tensor, mirrored: Tensor) -> Tensor:
-    """Transform of `Im x` from that of `x` at `k` and at `−k`."""
-    return (spectrum - mirrored.conj()) * (-0.5j)
-
-
-def _reversed(spectrum: Tensor) -> Tensor:
-    """`spectrum(−k)`, zero frequency first."""
-    return torch.roll(spectrum.flip((-2, -1)), (1, 1), (-2, -1))
-
-
-def _is_real(task: Task) -> bool:
-    """Whether the data are those of a real image, as far as mirrored samples tell."""
-    mask = torch.fft.ifftshift(task.operator.mask)
-    data = torch.fft.ifftshift(task.kspace) * mask
-    mismatch = (data - _reversed(data).conj()) * (mask & _reversed(mask))
-    return bool(torch.linalg.vector_norm(mismatch) <= REAL_TOLERANCE * torch.linalg.vector_norm(data))

@@ -123,7 +123,7 @@ def _search(search: Search, task: Task) -> tuple[Tensor, Tensor, Tensor]:
     severities = torch.zeros(task.windows.shape[0], dtype=task.windows.dtype)
     first_round = None
     for stage in search.rounds:
-        seen = search.run(stage.steps).cpu()
+        seen = search.run(stage.steps).to(severities)
         severities[candidates] = seen
         first_round = severities.clone() if first_round is None else first_round
         if stage.keep is not None and stage.keep < candidates.numel():

@@ -42,7 +42,7 @@ class GradientAscent(Search):
     def __init__(
         self,
         *,
-        rounds: tuple[Round, ...] = (Round(6, 8), Round(12, 2), Round(24, 2)),
+        rounds: tuple[Round, ...] = (Round(4, 8), Round(8, 2), Round(24, 1)),
         rate: float = 1.0,
         decay: float = 0.95,
         chunk: int = 16,

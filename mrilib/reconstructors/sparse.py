@@ -33,7 +33,8 @@ class TotalVariation(Reconstructor):
         tolerance: relative duality gap `(P − D)/P` at which it stops; the true error of the objective is
             smaller. Below 1e-5 the last steps run in float64.
         max_steps: steps after which it gives up.
-        differentiation: `Implicit` (the derivative of the minimiser) or `Unrolled`.
+        differentiation: `Implicit` (the derivative of the minimiser) or `Unrolled`. The latter's image with
+            gradient is the one after its fixed steps; `solve`, and a call without gradient, still minimise.
 
     Raises:
         ValueError: for arguments out of range, an operator that is not `MaskedFourier`, a mask without the

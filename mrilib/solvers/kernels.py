@@ -132,3 +132,47 @@ def filter_spectrum(data, reflected, rho, inverse, out):
             out[row, 2 * column + 1] = (
                 data[row, 2 * column + 1] + rho * reflected[row, 2 * column + 1]
             ) * factor
+
+
+@_jit
+def move(spectrum, sampled, mirrored, weights, position, velocity, plain, data, length, radius):
+    """Move a perturbation along the derivative in a paired image's spectrum, and renew the forward data.
+
+    With `d(k) = (X(k) − X(−k)*)/2i`, the transform of the imaginary channel, and `‖·‖` weighted,
+
+        `v ← ½v + d/‖d‖`,   `p ← radius·(p + length·v)/‖p + length·v‖`,   `data ← plain + weights·p`.
+
+    Args:
+        spectrum: `X`, flat, unnormalised transform.
+        sampled: flat index of every coordinate's frequency.
+        mirrored: that of its mirror.
+        weights: of the norm, `‖p‖² = Σ weights·|p|²/pixels`.
+        position: `p`, in place.
+        velocity: `v`, in place.
+        plain: data without perturbation at the coordinates.
+        data: flat, in place at `sampled`.
+        length: of the move.
+        radius: of the sphere.
+    """
+    pixels = spectrum.size
+    total = 0.0
+    for index in range(sampled.size):
+        here, there = spectrum[sampled[index]], spectrum[mirrored[index]]
+        first, second = 0.5 * (here.imag + there.imag), 0.5 * (there.real - here.real)
+        total += weights[index] * (first * first + second * second)
+    # Before the linearised problem has seen its data there is no direction yet.
+    scale = 1.0 / np.sqrt(total / pixels) if total > 0 else 0.0
+    total = 0.0
+    for index in range(sampled.size):
+        here, there = spectrum[sampled[index]], spectrum[mirrored[index]]
+        first = 0.5 * velocity[index].real + scale * 0.5 * (here.imag + there.imag)
+        second = 0.5 * velocity[index].imag + scale * 0.5 * (there.real - here.real)
+        velocity[index] = complex(first, second)
+        first = position[index].real + length * first
+        second = position[index].imag + length * second
+        position[index] = complex(first, second)
+        total += weights[index] * (first * first + second * second)
+    scale = radius / np.sqrt(total / pixels)
+    for index in range(sampled.size):
+        position[index] = position[index] * scale
+        data[sampled[index]] = plain[index] + weights[index] * position[index]
