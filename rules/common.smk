@@ -78,9 +78,9 @@ def pairs():
     return [(method, mask) for method in cfg.methods for mask in cfg.masks_of(method)]
 
 
-def positions():
-    """Every test image as (source, position)."""
-    return [(source, position) for source in cfg.images for position in range(cfg.count(source))]
+def positions(mask):
+    """Every test image under a mask as (source, position)."""
+    return [(source, position) for source in cfg.sources_of(mask) for position in range(cfg.count(source))]
 
 
 def local_files(wildcards):
@@ -177,7 +177,7 @@ def attack_runtime(wildcards, attempt):
 def attack_files(wildcards):
     return [
         f"{RUN}/attacks/{wildcards.method}/{wildcards.mask}/{source}/{position}.h5"
-        for source, position in positions()
+        for source, position in positions(wildcards.mask)
     ]
 
 

@@ -22,7 +22,13 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Ellipses(Strict):
+class SourceScope(Strict):
+    """Where a source is measured: under all masks of a method, or under those named."""
+
+    masks: list[Name] | None = None
+
+
+class Ellipses(SourceScope):
     """Phantoms, drawn on the fly."""
 
     kind: Literal["ellipses"]
@@ -34,7 +40,7 @@ class Ellipses(Strict):
         return None
 
 
-class Files(Strict):
+class Files(SourceScope):
     """Images from files, all of them test images; λ comes from the validation images of another source."""
 
     kind: Literal["files"]
@@ -210,6 +216,8 @@ class Config(Strict):
         if len(set(self.levels)) != len(self.levels):
             raise ValueError(f"levels: expected each level once, got {self.levels}")
         for name, source in self.images.items():
+            for mask in source.masks or []:
+                self._known(f"images.{name}.masks", mask, self.masks)
             if isinstance(source, Files):
                 self._known(f"images.{name}.validation", source.validation, self.validation_sources)
                 _check_files(name, source)
@@ -237,14 +245,14 @@ class Config(Strict):
         )
         self._level("figures.level", self.figures.level)
         for example in self.figures.examples:
-            self._known("figures.examples.source", example.source, self.images)
+            self._known("figures.examples.source", example.source, self.sources_of(self.figures.mask))
             self._position("figures.examples.position", example.source, example.position)
         return self
 
     def _study(self, where: str, study: RadiusStudy | WeightStudy, levels: list[float]) -> None:
         self._known(f"{where}.method", study.method, self.methods)
         self._known(f"{where}.mask", study.mask, self.masks_of(study.method))
-        self._known(f"{where}.source", study.source, self.images)
+        self._known(f"{where}.source", study.source, self.sources_of(study.mask))
         self._position(f"{where}.images", study.source, study.images - 1)
         for level in levels:
             self._level(f"{where}.level", level)
@@ -269,6 +277,10 @@ class Config(Strict):
         """Number of test images."""
         found = self.images[source]
         return found.test if isinstance(found, Ellipses) else found.count
+
+    def sources_of(self, mask: str) -> list[str]:
+        """Sources that are measured under a mask."""
+        return [name for name, source in self.images.items() if mask in (source.masks or [mask])]
 
     def masks_of(self, method: str) -> list[str]:
         return self.methods[method].masks or list(self.masks)
