@@ -179,6 +179,20 @@ def judge(task: Task, perturbations: Complex[Tensor, "candidates ky kx"]) -> Jud
     return Judged(perturbations, solution, artifacts, severity(artifacts))
 
 
+def clean_solution(
+    reconstructor: Reconstructor, kspace: Tensor, operator: MaskedFourier, given: Solution | None
+) -> Solution:
+    """`rec(y)` of one item: solved here, or as the caller has it."""
+    if given is None:
+        return reconstructor.solve(kspace, operator)
+    if given.value.shape != kspace.shape:
+        raise ValueError(
+            f"attack: expected clean as a solution of one item {tuple(kspace.shape)}, "
+            f"got {tuple(given.value.shape)}; leave it out for batches"
+        )
+    return given
+
+
 def check_attack(
     kspace: Tensor, operator: MaskedFourier, radius: float | Tensor, where: str
 ) -> Float[Tensor, "items"]:

@@ -13,6 +13,7 @@ from mrilib.attacks.base import (
     Search,
     Task,
     check_attack,
+    clean_solution,
     judge,
     result_of,
     stacked,
@@ -22,6 +23,7 @@ from mrilib.attacks.objectives import grid_locations, localized_windows
 from mrilib.metrics.artifacts import severity
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.reconstructors.base import Reconstructor, load_class
+from mrilib.solvers.solution import Solution
 
 
 def localized_attack(
@@ -37,6 +39,7 @@ def localized_attack(
     search: Search | None = None,
     select: Literal["clean", "truth"] = "clean",
     truth: Tensor | None = None,
+    clean: Solution | None = None,
 ) -> AttackResult:
     """Maximise `‖φ ⊙ (rec(y + e) − rec(y))‖₂` over `‖e‖₂ ≤ η` at every place of a grid; keep the worst.
 
@@ -58,6 +61,7 @@ def localized_attack(
         select: judge places by the change of the reconstruction (`clean`) or, as the reference does, by
             the difference of moduli to `truth`.
         truth: the image itself, shaped as the reconstruction; only for `select="truth"`.
+        clean: `reconstructor.solve(kspace, operator)` of a single item, if the caller has it.
 
     Returns:
         `AttackResult`, batched as `kspace`; `stats`: `solver_steps`, `gradient_evaluations`,
@@ -93,7 +97,7 @@ def localized_attack(
             operator=operator,
             kspace=flat[item],
             radius=item_radius,
-            clean=reconstructor.solve(flat[item], operator),
+            clean=clean_solution(reconstructor, flat[item], operator, clean),
             windows=windows,
             starts=starts_of(running, operator, locations, item_radius, [seed, item]).to(kspace),
         )

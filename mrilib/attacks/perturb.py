@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from torch import Tensor
 
 from mrilib.attacks.base import AttackResult, Clock, Search, Task, gaussian_starts, judge, result_of
@@ -14,7 +15,7 @@ from mrilib.attacks.pgd import global_attack
 from mrilib.operators.base import norm2
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.reconstructors.base import Reconstructor, load_class
-from mrilib.solvers.solution import NotConvergedError
+from mrilib.solvers.solution import NotConvergedError, Solution
 from mrilib.store.arrays import Group
 from mrilib.store.units import derived_seed
 
@@ -41,6 +42,16 @@ class Subject:
     factor: float
     seed: list[int | str]
 
+    @cached_property
+    def kspace(self) -> Complex[Tensor, "ky kx"]:
+        """The clean data `y = Ax`."""
+        return self.operator.forward(self.image)
+
+    @cached_property
+    def clean(self) -> Solution:
+        """`rec(y)`, which every attack starts from."""
+        return self.reconstructor.solve(self.kspace, self.operator)
+
     @property
     def attributes(self) -> dict[str, Any]:
         return {"level": self.level, "weight": self.weight, "factor": self.factor}
@@ -48,17 +59,7 @@ class Subject:
 
 def clean_unit(subject: Subject) -> Group:
     """Reconstruction of the clean data; levels with the same weight share it, so it names none."""
-    return _outcome(
-        {"weight": subject.weight},
-        lambda: (
-            {
-                "reconstruction": subject.reconstructor.solve(
-                    subject.operator.forward(subject.image), subject.operator
-                ).value
-            },
-            {},
-        ),
-    )
+    return _outcome({"weight": subject.weight}, lambda: ({"reconstruction": subject.clean.value}, {}))
 
 
 def perturbed_unit(subject: Subject, attack: Mapping[str, Any]) -> Group:
@@ -104,14 +105,14 @@ def _outcome(
 
 
 def _attack(subject: Subject, attack: Mapping[str, Any]) -> AttackResult:
-    kspace = subject.operator.forward(subject.image)
+    kspace, clean = subject.kspace, subject.clean
     radius = subject.level * float(norm2(kspace))
     settings = {key: value for key, value in attack.items() if key not in ("kind", "search")}
     seed = derived_seed(*subject.seed, subject.level, dict(attack))
     if attack["kind"] == "gaussian":
-        return _gaussian(subject, kspace, radius, seed)
+        return _gaussian(subject, radius, seed)
     search = load_class(attack["search"], Search)()
-    common = {"radius": radius, "seed": seed, "search": search, **settings}
+    common = {"radius": radius, "seed": seed, "search": search, "clean": clean, **settings}
     if attack["kind"] == "global":
         return global_attack(subject.reconstructor, kspace, subject.operator, **common)
     if attack["kind"] == "localized":
@@ -120,21 +121,21 @@ def _attack(subject: Subject, attack: Mapping[str, Any]) -> AttackResult:
     raise ValueError(f"attack: expected kind localized, global or gaussian, got {attack['kind']!r}")
 
 
-def _gaussian(subject: Subject, kspace: Tensor, radius: float, seed: int) -> AttackResult:
+def _gaussian(subject: Subject, radius: float, seed: int) -> AttackResult:
     """Gaussian noise of exactly the attacks' norm: the baseline."""
     clock = Clock()
     starts = gaussian_starts(subject.operator, 1, radius, [seed])
     task = Task(
         reconstructor=subject.reconstructor,
         operator=subject.operator,
-        kspace=kspace,
+        kspace=subject.kspace,
         radius=radius,
-        clean=subject.reconstructor.solve(kspace, subject.operator),
+        clean=subject.clean,
         windows=torch.ones_like(starts.real),
         starts=starts,
     )
     judged = judge(task, starts)
     stats = {"solver_steps": 0.0, "gradient_evaluations": 0.0, "judging_steps": judged.steps}
-    row, column = divmod(int(judged.artifacts[0].abs().argmax()), kspace.shape[-1])
+    row, column = divmod(int(judged.artifacts[0].abs().argmax()), subject.image.shape[-1])
     stats["seconds"] = clock.seconds
     return result_of(task, judged, 0, location=torch.tensor([row, column]), stats=stats)

@@ -12,6 +12,7 @@ from mrilib.attacks.base import (
     Search,
     Task,
     check_attack,
+    clean_solution,
     gaussian_starts,
     judge,
     result_of,
@@ -21,6 +22,7 @@ from mrilib.attacks.spike import spike
 from mrilib.operators.base import norm2
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.reconstructors.base import Reconstructor, load_class
+from mrilib.solvers.solution import Solution
 
 
 class GradientAscent(Search):
@@ -113,6 +115,7 @@ def global_attack(
     restarts: int = 2,
     seed: int,
     search: Search | None = None,
+    clean: Solution | None = None,
 ) -> AttackResult:
     """Maximise `‖rec(y + e) − rec(y)‖₂` over `‖e‖₂ ≤ η`, from `restarts` random starts.
 
@@ -129,6 +132,7 @@ def global_attack(
         seed: their seed.
         search: how to search; by default a new one of the class that the reconstructor names. Its rounds
             are not used.
+        clean: `reconstructor.solve(kspace, operator)` of a single item, if the caller has it.
 
     Returns:
         `AttackResult`, batched as `kspace`, of the start with the largest `‖ρ‖₂`; `severities` is `None`.
@@ -152,7 +156,7 @@ def global_attack(
             operator=operator,
             kspace=flat[item],
             radius=item_radius,
-            clean=reconstructor.solve(flat[item], operator),
+            clean=clean_solution(reconstructor, flat[item], operator, clean),
             windows=torch.ones((restarts, height, width), device=kspace.device, dtype=kspace.real.dtype),
             starts=_starts(operator, restarts, item_radius, [seed, item]).to(kspace),
         )
