@@ -58,7 +58,7 @@ def _tree(file: Path) -> ast.Module:
 @functools.cache
 def _meaning(file: Path) -> str:
     """Hash of the syntax tree without docstrings."""
-    tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    tree = _tree(file)  # shared with _imports, to which docstrings do not matter
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
