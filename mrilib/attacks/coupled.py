@@ -119,19 +119,24 @@ class _Run(ABC):
 
     def advance(self, steps: int, every: int) -> None:
         for _ in range(steps):
-            self._step()
+            self._solve()
             self._since += 1
             if self._since == every:
                 self._since = 0
                 self._move()
+            self._update()
+
+    @abstractmethod
+    def _solve(self) -> None:
+        """Images of a coupled step, from the states."""
 
     @abstractmethod
     def _move(self) -> None:
         """Keep the best iterate, renew the linearised problem's data, move the perturbations."""
 
     @abstractmethod
-    def _step(self) -> None:
-        """One coupled step of every candidate."""
+    def _update(self) -> None:
+        """New states, from the images."""
 
     @abstractmethod
     def keep(self, candidates: Tensor) -> None:
@@ -177,9 +182,12 @@ class _FusedRun(_Run):
         self._loop.load(ground.state)
         self._source = self._window / np.linalg.norm(self._window)
 
-    def _step(self) -> None:
+    def _solve(self) -> None:
         self._loop.reflected[self._imaginary] += self._source / self._loop.rho
-        self._loop.step()
+        self._loop.solve()
+
+    def _update(self) -> None:
+        self._loop.update()
 
     def _move(self) -> None:
         """The moves of `_Run`, fused."""
@@ -191,7 +199,7 @@ class _FusedRun(_Run):
             self._best_value[0], self._best_peak[0] = value, float(np.abs(artifact).max())
             self._best.copy_(self._position)
         kernels.move(
-            self._loop.image_spectrum.flatten().numpy(),
+            self._loop.spectrum.flatten().numpy(),
             *self._coordinates,
             self._data,
             self._moves.length(self._ground, self._count),
@@ -240,12 +248,14 @@ class _BatchRun(_Run):
         direction = direction.to(self._ground.problem.data.dtype)
         self._source = self._channels(torch.zeros_like(direction), direction / self._ground.problem.rho)
 
-    def _step(self) -> None:
-        kept = self._shrink(self._state)
-        penalty = torch.fft.fft2(divergence(2.0 * kept - self._state) + self._source)
+    def _solve(self) -> None:
+        self._kept = self._shrink(self._state)
+        penalty = torch.fft.fft2(divergence(2.0 * self._kept - self._state) + self._source)
         self._spectrum = (self._data + self._ground.problem.rho * penalty) * self._inverse
         self._image = torch.fft.ifft2(self._spectrum)
-        self._state = self._state + admm.OVER_RELAXATION * (gradient(self._image) - kept)
+
+    def _update(self) -> None:
+        self._state = self._state + admm.OVER_RELAXATION * (gradient(self._image) - self._kept)
 
     def _move(self) -> None:
         value, peak, derivative = self._look()

@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from jaxtyping import Complex
 from torch import Tensor
 
 from mrilib.operators.gradient import divergence
@@ -11,17 +10,25 @@ from mrilib.solvers.couplings import Field
 from mrilib.solvers.problem import OVER_RELAXATION, Problem
 
 
+def interleaved(array: Tensor) -> np.ndarray:
+    """The numbers of a complex tensor as floats `(..., 2x)`, sharing its memory."""
+    numbers: np.ndarray = array.numpy()
+    return numbers.view(numbers.real.dtype)
+
+
 class FusedLoop:
-    """The step for one image on one core: two FFTs and two fused sweeps over the pixels.
+    """The step for one image on one core: two FFTs and two fused passes over the pixels.
+
+    A step is `solve`, which makes the image, and `update`, which moves the state on and turns the image
+    into `∇ᵀv` where it stands: `image` is there until `update`, `reflected` until `solve`.
 
     With `paired`, the image is real and the imaginary channel solves the problem linearised at the real
     channel's state. Its data `d` enter as `d/ρ` added to the imaginary part of `reflected`, before
-    every step.
+    every `solve`.
 
     Attributes:
         data: `fft2(Aᴴy)` as interleaved floats `(y, 2x)`; may be changed between steps.
-        reflected: `∇ᵀv`, likewise.
-        image: image of the latest step, likewise.
+        spectrum: unnormalised transform of the latest image.
     """
 
     def __init__(
@@ -37,44 +44,59 @@ class FusedLoop:
         self.rho, self._threshold = kind(float(problem.rho)), kind(float(problem.threshold))
         self._relax = kind(relaxation)
         self._paired = paired
-        self.data = torch.view_as_real(problem.data.resolve_conj()).flatten(-2).numpy().copy()
-        self._filtered = np.empty_like(self.data)
-        self.reflected = np.empty_like(self.data)
-        self.image = np.empty_like(self.data)
-        self._filtered_complex = self._complex(self._filtered)
-        self._reflected_complex = self._complex(self.reflected)
-        self._planes = np.empty((2, 2, *self.inverse.shape), self.inverse.dtype)
+        self.data = interleaved(problem.data.resolve_conj()).copy()
+        self.spectrum = torch.empty_like(problem.data)
 
     def load(self, state: Field) -> None:
         """Start from `state`, complex `(2, y, x)`; with `paired` its imaginary part is the linear state."""
-        parts = torch.view_as_real(state.resolve_conj())
-        self._planes[0], self._planes[1] = parts[..., 0].numpy(), parts[..., 1].numpy()
-        kept = self._planes - np.clip(self._planes, -self._threshold, self._threshold)
+        self._state = state.resolve_conj().clone()
+        self._numbers = interleaved(self._state)
+        real, imaginary = torch.view_as_real(self._state).unbind(-1)
+        threshold = float(self._threshold)
+        kept = real - real.clamp(-threshold, threshold)
         if self._paired:
-            kept[1] = np.where(np.abs(self._planes[0]) > self._threshold, self._planes[1], 0)
-        field = torch.complex(*torch.from_numpy(2 * kept - self._planes))
-        self.reflected[:] = torch.view_as_real(divergence(field)).flatten(-2).numpy()
+            linear = torch.where(real.abs() > threshold, imaginary, 0.0)
+        else:
+            linear = imaginary - imaginary.clamp(-threshold, threshold)
+        self._hold(divergence(2 * torch.complex(kept, linear) - self._state))
 
     def state(self) -> Field:
         """The state as a complex tensor `(2, y, x)`."""
-        return torch.complex(*torch.from_numpy(self._planes.copy()))
+        return self._state.clone()
 
     def active(self) -> np.ndarray:
-        """Where `|s| > τ`, in planes `(part, component, y, x)`."""
-        return np.abs(self._planes) > self._threshold
-
-    def step(self) -> None:
-        """One step: `image` from `reflected`, then the new state and `reflected`."""
-        # Views of NumPy are taken in a microsecond, those of torch in several.
-        spectrum = torch.fft.fft2(self._reflected_complex).numpy().view(self.data.dtype)
-        kernels.filter_spectrum(self.data, spectrum, self.rho, self.inverse, self._filtered)
-        self.image = torch.fft.ifft2(self._filtered_complex).numpy().view(self.data.dtype)
-        kernels.sweep(self.image, self._planes, self._threshold, self._relax, self._paired, self.reflected)
+        """Where `|s| > τ`, interleaved as `(component, y, 2x)`."""
+        return np.abs(self._numbers) > self._threshold
 
     @property
-    def image_spectrum(self) -> Complex[Tensor, "y x"]:
-        """Unnormalised transform of the latest image; valid until the next step."""
-        return self._filtered_complex
+    def image(self) -> np.ndarray:
+        """Image of the latest `solve` as interleaved floats `(y, 2x)`."""
+        return self._floats
 
-    def _complex(self, interleaved: np.ndarray) -> Tensor:
-        return torch.view_as_complex(torch.from_numpy(interleaved).unflatten(-1, (self.inverse.shape[1], 2)))
+    @property
+    def reflected(self) -> np.ndarray:
+        """`∇ᵀv` of the latest `update`, likewise."""
+        return self._floats
+
+    def solve(self) -> None:
+        """`image` from `reflected`."""
+        self.spectrum = torch.fft.fft2(self._pixels)
+        kernels.filter_spectrum(interleaved(self.spectrum), self.data, self.rho, self.inverse)
+        self._hold(torch.fft.ifft2(self.spectrum))
+
+    def update(self) -> None:
+        """The new state, and `reflected` from `image`."""
+        kernels.sweep(self._floats, self._numbers, self._threshold, self._relax, self._paired)
+
+    def step(self) -> None:
+        """One step."""
+        self.solve()
+        self.update()
+
+    def average(self, mean: Field, share: float) -> None:
+        """Move `mean` by `share` of its distance to `v = 2S(s) − s`, in place."""
+        numbers, kind = self._numbers.reshape(-1), self.inverse.dtype.type
+        kernels.average(numbers, self._threshold, kind(share), interleaved(mean).reshape(-1))
+
+    def _hold(self, pixels: Tensor) -> None:
+        self._pixels, self._floats = pixels, interleaved(pixels)

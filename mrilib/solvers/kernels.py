@@ -1,8 +1,8 @@
 """Fused loops over pixels for one image on one core; `admm` holds the same steps in plain torch.
 
-The image is complex and comes as interleaved floats `(y, 2x)`; the state is kept in planes
-`(part, component, y, x)` (part: real, imaginary; component: along x, along y), so that every inner
-loop runs over contiguous floats. A sweep reads image and state once and writes them once.
+Complex arrays come as interleaved floats, images and spectra `(y, 2x)`, states `(component, y, 2x)`, so
+that every inner loop runs over contiguous floats. Images turn into `∇ᵀv` and spectra are filtered in
+place: what an iteration touches then nearly fits a core's cache.
 """
 
 import inspect
@@ -20,118 +20,98 @@ def _jit(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @_jit
 def _advance_split(state, ahead, here, threshold, relax, reflected):
-    """One row of one part: `s ← s + α(∇x − S(s))`, and `v = 2S(s) − s` into `reflected`."""
+    """A row of one component: `s ← s + α(∇x − S(s))`, and `v = 2S(s) − s` into `reflected`."""
     for column in range(state.size):
         value = state[column]
-        raised = value if value > -threshold else -threshold
-        kept = value - (raised if raised < threshold else threshold)
+        kept = value - min(max(value, -threshold), threshold)
         value += relax * (ahead[column] - here[column] - kept)
         state[column] = value
-        raised = value if value > -threshold else -threshold
-        clipped = raised if raised < threshold else threshold
+        clipped = min(max(value, -threshold), threshold)
         reflected[column] = value - clipped - clipped
 
 
 @_jit
-def _advance_paired(state, linear, ahead, here, threshold, relax, reflected):
-    """The row of the linearised problem: `t ← t + α(∇a − M t)`, `M = 1[|s| > τ]`, before `s` moves on.
+def _advance_paired(state, ahead, here, threshold, relax, reflected):
+    """The same where the imaginary part carries the problem linearised at the real part:
 
-    `v = 2Mt − t` needs the new `M`, so `reflected` holds the new `t` until `_reflect_paired`.
+    `t ← t + α(∇a − M t)` with `M = 1[|s| > τ]` before `s` moves on, `2Mt − t` with the new one.
     """
-    for column in range(state.size):
-        value = linear[column]
-        kept = value if abs(state[column]) > threshold else value * 0
-        value += relax * (ahead[column] - here[column] - kept)
-        linear[column] = value
-        reflected[column] = value
+    for real in range(0, state.size, 2):
+        imaginary = real + 1
+        value, linear = state[real], state[imaginary]
+        kept = linear if abs(value) > threshold else linear * 0
+        linear += relax * (ahead[imaginary] - here[imaginary] - kept)
+        kept = value - min(max(value, -threshold), threshold)
+        value += relax * (ahead[real] - here[real] - kept)
+        state[real], state[imaginary] = value, linear
+        clipped = min(max(value, -threshold), threshold)
+        reflected[real] = value - clipped - clipped
+        reflected[imaginary] = linear if abs(value) > threshold else -linear
 
 
 @_jit
-def _reflect_paired(state, threshold, reflected):
-    for column in range(state.size):
-        value = reflected[column]
-        reflected[column] = value if abs(state[column]) > threshold else -value
-
-
-@_jit
-def _advance(state, row, component, ahead, here, threshold, relax, paired, reflected):
-    first, second = state[0, component, row], state[1, component, row]
+def _advance(state, ahead, here, threshold, relax, paired, reflected):
     if paired:
-        _advance_paired(first, second, ahead[1], here[1], threshold, relax, reflected[1])
-        _advance_split(first, ahead[0], here[0], threshold, relax, reflected[0])
-        _reflect_paired(first, threshold, reflected[1])
+        _advance_paired(state, ahead, here, threshold, relax, reflected)
     else:
-        _advance_split(first, ahead[0], here[0], threshold, relax, reflected[0])
-        _advance_split(second, ahead[1], here[1], threshold, relax, reflected[1])
+        _advance_split(state, ahead, here, threshold, relax, reflected)
 
 
 @_jit
-def _split_parts(row, parts):
-    for column in range(parts.shape[1]):
-        parts[0, column] = row[2 * column]
-        parts[1, column] = row[2 * column + 1]
-
-
-@_jit
-def _combine(along_x, above, below, line):
-    """A row of `∇ᵀv`, interleaved."""
-    width = along_x.shape[1]
-    line[0] = along_x[0, width - 1] - along_x[0, 0] + above[0, 0] - below[0, 0]
-    line[1] = along_x[1, width - 1] - along_x[1, 0] + above[1, 0] - below[1, 0]
-    for column in range(1, width):
-        line[2 * column] = along_x[0, column - 1] - along_x[0, column] + above[0, column] - below[0, column]
-        line[2 * column + 1] = (
-            along_x[1, column - 1] - along_x[1, column] + above[1, column] - below[1, column]
-        )
-
-
-@_jit
-def sweep(image, state, threshold, relax, paired, out):
-    """One step of `state` in place, and `∇ᵀv` into `out`, given the image of the step.
+def sweep(image, state, threshold, relax, paired):
+    """One step of `state` in place, given the image of the step, whose place `∇ᵀv` takes.
 
     Args:
-        image: `(y, 2x)`.
-        state: `(2, 2, y, x)`, parts then components.
+        image: `(y, 2x)`, overwritten.
+        state: `(2, y, 2x)`: components along x and along y.
         threshold: `τ = λ/ρ`.
         relax: over-relaxation `α`.
         paired: the imaginary part carries the linearised problem of the real part (`M = 1[|s| > τ]`)
             instead of a soft threshold of its own.
-        out: `(y, 2x)`, overwritten.
     """
-    height, width = image.shape[0], image.shape[1] // 2
-    rows = np.empty((7, 2, width), image.dtype)
-    here, ahead, turned, along_x = rows[0], rows[1], rows[2], rows[3]
-    current, previous, last = rows[4], rows[5], rows[6]
+    height, width = image.shape
+    top = image[0].copy()
+    rows = np.empty((3, width), image.dtype)
+    current, previous, last = rows[0], rows[1], rows[2]
+    # With the pixel that follows the row's last, and the difference that precedes its first.
+    here, along_x = np.empty(width + 2, image.dtype), np.empty(width + 2, image.dtype)
     # The last row's y component comes first: ∇ᵀ of the first row needs it.
-    _split_parts(image[height - 1], here)
-    _split_parts(image[0], ahead)
-    _advance(state, height - 1, 1, ahead, here, threshold, relax, paired, last)
+    _advance(state[1, height - 1], top, image[height - 1], threshold, relax, paired, last)
     previous[:] = last
     for row in range(height):
-        here, ahead = ahead, here
+        here[:width] = image[row]
+        here[width:] = here[:2]
         if row < height - 1:
-            _split_parts(image[row + 1], ahead)
-            _advance(state, row, 1, ahead, here, threshold, relax, paired, current)
+            _advance(state[1, row], image[row + 1], here[:width], threshold, relax, paired, current)
         else:
             current[:] = last
-        turned[:, : width - 1] = here[:, 1:]
-        turned[:, width - 1] = here[:, 0]
-        _advance(state, row, 0, turned, here, threshold, relax, paired, along_x)
-        _combine(along_x, previous, current, out[row])
+        _advance(state[0, row], here[2:], here[:width], threshold, relax, paired, along_x[2:])
+        along_x[:2] = along_x[width:]
+        line = image[row]
+        for column in range(width):
+            line[column] = along_x[column] - along_x[column + 2] + previous[column] - current[column]
         previous, current = current, previous
 
 
 @_jit
-def filter_spectrum(data, reflected, rho, inverse, out):
-    """`(data + ρ·reflected)·inverse` for interleaved spectra `(y, 2x)` and `inverse` `(y, x)`."""
+def average(state, threshold, share, mean):
+    """`v̄ ← v̄ + share·(v − v̄)` for `v = 2S(s) − s`; flat arrays, `mean` in place."""
+    for index in range(state.size):
+        value = state[index]
+        clipped = min(max(value, -threshold), threshold)
+        mean[index] += share * (value - clipped - clipped - mean[index])
+
+
+@_jit
+def filter_spectrum(spectrum, data, rho, inverse):
+    """`(data + ρ·spectrum)·inverse` in place, for interleaved spectra `(y, 2x)` and `inverse` `(y, x)`."""
     height, width = inverse.shape
     for row in range(height):
+        line, given, factors = spectrum[row], data[row], inverse[row]
         for column in range(width):
-            factor = inverse[row, column]
-            out[row, 2 * column] = (data[row, 2 * column] + rho * reflected[row, 2 * column]) * factor
-            out[row, 2 * column + 1] = (
-                data[row, 2 * column + 1] + rho * reflected[row, 2 * column + 1]
-            ) * factor
+            factor = factors[column]
+            line[2 * column] = (given[2 * column] + rho * line[2 * column]) * factor
+            line[2 * column + 1] = (given[2 * column + 1] + rho * line[2 * column + 1]) * factor
 
 
 @_jit

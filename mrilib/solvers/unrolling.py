@@ -47,10 +47,11 @@ class _FusedUnroll(torch.autograd.Function):
         loop = FusedLoop(problem, paired=False, relaxation=1.0)
         loop.load(state)
         ctx.active = []
-        for _ in range(steps):
-            # planes (part, component, y, x) laid out as torch.view_as_real does
-            ctx.active.append(torch.from_numpy(loop.active()).movedim(0, -1).contiguous())
-            loop.step()
+        for taken in range(steps):
+            if taken:
+                loop.update()
+            ctx.active.append(torch.from_numpy(loop.active()).unflatten(-1, (-1, 2)))
+            loop.solve()
         ctx.problem, ctx.inverse = problem, torch.from_numpy(loop.inverse)
         return torch.view_as_complex(torch.from_numpy(loop.image).unflatten(-1, (-1, 2))).clone()
 

@@ -266,14 +266,15 @@ def test_derivative_of_a_batch_is_that_of_its_items(measured, coupling, draw):
     _, first, operator = measured(16, 6, phase=True, noise=0.02)
     _, second, _ = measured(16, 6, index=1, phase=True, noise=0.02)
     method = TotalVariation(
-        weight=HEAVY, coupling=coupling, tolerance=1e-8, differentiation=Implicit(tolerance=1e-8)
+        weight=HEAVY, coupling=coupling, tolerance=1e-8, differentiation=Implicit(tolerance=1e-7)
     )
     batch, cotangent = torch.stack([first, 10 * second])[:, None], draw(2, 1, 16, 16)
     together = derivative(method, batch, operator, cotangent)
     assert together.shape == batch.shape
     for item in range(2):
         alone = derivative(method, batch[item, 0], operator, cotangent[item, 0])
-        torch.testing.assert_close(together[item, 0], alone, rtol=0, atol=1e-6)
+        # the linear solve's 1e-7 is a residual, and the batch goes on until its slowest item is done
+        torch.testing.assert_close(together[item, 0], alone, rtol=0, atol=1e-5)
 
 
 def test_derivative_in_single_precision(measured, coupling, draw):

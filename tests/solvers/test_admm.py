@@ -6,16 +6,20 @@ import torch
 from mrilib.operators.gradient import gradient
 from mrilib.solvers import admm
 from mrilib.solvers.certificate import certify
-from mrilib.solvers.problem import initial_state, step
+from mrilib.solvers.problem import initial_state, reflect, step
 from mrilib.solvers.solution import NotConvergedError, Status
 
 
 def test_advance_repeats_the_plain_step(coupling, problem_of, draw):
     problem, state = problem_of(6, 9, coupling=coupling), 0.1 * draw(2, 6, 9)
-    advanced = admm.advance(problem, state, 7)
-    for _ in range(7):
+    mean = draw(2, 6, 9, seed=3)
+    advanced, moved = admm.advance(problem, state, 7, mean)
+    for taken in range(1, 8):
         state, _ = step(problem, problem.inverse(), state)
+        if taken == admm.AVERAGE_EVERY:
+            mean = torch.lerp(mean, reflect(problem, state)[1], admm.AVERAGE_SHARE)
     torch.testing.assert_close(advanced, state, rtol=0, atol=1e-10)
+    torch.testing.assert_close(moved, mean, rtol=0, atol=1e-10)
 
 
 def test_no_direction_leads_below_the_minimiser(coupling, problem_of, draw):
@@ -23,7 +27,7 @@ def test_no_direction_leads_below_the_minimiser(coupling, problem_of, draw):
     solution = admm.minimise(problem, tolerance=1e-10, max_steps=20_000)
     assert solution.status is Status.CONVERGED
     assert 0 <= float(solution.stats["gap"]) <= 1e-10
-    objective = certify(problem, solution.state.field).objective
+    objective = certify(problem, reflect(problem, solution.state.field)[1]).objective
     for seed in range(5):
         moved = solution.value + 1e-3 * draw(12, 10, seed=seed)
         residual = (problem.spectrum * torch.fft.fft2(moved) - problem.data).abs().square().sum() / 120

@@ -6,18 +6,19 @@ import torch
 from mrilib.operators.gradient import gradient
 from mrilib.solvers import admm
 from mrilib.solvers.certificate import certify
-from mrilib.solvers.problem import initial_state
+from mrilib.solvers.problem import initial_state, reflect
 
 
 @pytest.mark.usefixtures("unchecked")  # checks take most of a long loop's time
 def test_certificate_encloses_the_minimum(coupling, problem_of):
     problem = problem_of(12, 10, coupling=coupling)
     minimum = float(admm.minimise(problem, tolerance=1e-12, max_steps=20_000).stats["objective"])
-    state, found, gaps = initial_state(problem), None, []
+    state, gaps = initial_state(problem), []
+    _, mean = reflect(problem, state)
     for _ in range(12):
-        state = admm.advance(problem, state, 20)
-        for earlier in (None, found):
-            found = certify(problem, state, earlier)
+        state, mean = admm.advance(problem, state, 20, mean)
+        for field in (reflect(problem, state)[1], mean):
+            found = certify(problem, field)
             # the objective is the problem's own, from the definition
             residual = (
                 problem.spectrum * torch.fft.fft2(found.image) - problem.data
@@ -37,9 +38,12 @@ def test_certificate_encloses_the_minimum(coupling, problem_of):
 def test_certificate_of_one_item_does_not_depend_on_the_batch(coupling, problem_of, stacked):
     problems = [problem_of(8, 8, coupling=coupling, seed=seed) for seed in (0, 0)]
     problems[1] = replace(problems[1], data=2 * problems[0].data, energy=4 * problems[0].energy)
-    states = [admm.advance(problem, initial_state(problem), 30) for problem in problems]
-    together = certify(stacked(problems), torch.stack(states))
+    fields = []
+    for problem in problems:
+        state = initial_state(problem)
+        fields.append(admm.advance(problem, state, 30, state)[1])
+    together = certify(stacked(problems), torch.stack(fields))
     for item in range(2):
-        alone = certify(problems[item], states[item])
+        alone = certify(problems[item], fields[item])
         assert float(together.objective[item]) == pytest.approx(float(alone.objective), rel=1e-12)
         assert float(together.dual[item]) == pytest.approx(float(alone.dual), rel=1e-12)

@@ -30,7 +30,7 @@ def test_items_and_precision(problem_of, stacked):
     first, second = problem_of(12, 10), problem_of(12, 10, seed=1)
     both = stacked([first, replace(second, spectrum=first.spectrum)])
     torch.testing.assert_close(both[1].data, second.data, rtol=0, atol=0)
-    torch.testing.assert_close(both.rho, 9 * both.weight.sqrt())
+    torch.testing.assert_close(both.rho, 7 * both.weight.sqrt())
     single = both.to(torch.complex64)
     assert (single.data.dtype, single.spectrum.dtype, single.weight.dtype, single.energy.dtype) == (
         torch.complex64,
