@@ -1,0 +1,1 @@
+"""Networks to train; the config names them by import path, and no module of mrilib imports them."""
