@@ -1,0 +1,164 @@
+"""Reconstruction by trained networks."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Complex
+from torch import Tensor, nn
+
+from mrilib.operators.base import LinearOperator
+from mrilib.operators.channels import to_channels, to_complex
+from mrilib.reconstructors.base import Reconstructor, check_kspace, load_class
+from mrilib.store.checkpoints import Checkpoint, read_checkpoint
+
+Module = nn.Module | Mapping[str, Any]
+
+
+class ReconstructionNetwork(nn.Module):
+    """From k-space to the image, as it is trained: see `Trained`.
+
+    Args:
+        network: an image network, `(batch, 2, y, x)` to the same, or one with `takes = "kspace"`.
+        inverse: from k-space `(batch, ky, kx)` to an image, in place of `A†`.
+        residual: add the network's output to its input.
+    """
+
+    def __init__(self, network: nn.Module, inverse: nn.Module | None, residual: bool) -> None:
+        super().__init__()
+        self.network, self.inverse, self._residual = network, inverse, residual
+
+    def forward(
+        self, kspace: Complex[Tensor, "batch ky kx"], operator: LinearOperator
+    ) -> Complex[Tensor, "batch y x"]:
+        if getattr(self.network, "takes", "image") == "kspace":
+            return self.network(kspace, operator)
+        image = operator.adjoint(kspace) if self.inverse is None else self.inverse(kspace)
+        channels = to_channels(image)
+        output = self.network(channels)
+        if output.shape != channels.shape:
+            raise ValueError(
+                f"{type(self.network).__name__}: expected output {tuple(channels.shape)} like its input "
+                f"(real and imaginary part as channels), got {tuple(output.shape)}"
+            )
+        output = to_complex(output)
+        return image + output if self._residual else output
+
+
+class Trained(Reconstructor):
+    """`rec(y) = x₀ + N(x₀)` for a network `N` on real and imaginary part, `x₀ = A†y`.
+
+    A network with the attribute `takes = "kspace"` is called as `network(kspace, operator)` instead and
+    returns the complex image. A module is given as such, or as `{class: package.module:Name, arguments:
+    {...}}`, which is how a config names it. In a single-coil measurement `A† = Aᴴ`.
+
+    Args:
+        network: a `torch.nn.Module`, `(batch, 2, y, x)` to the same.
+        inverse: a module from k-space `(batch, ky, kx)` to the image, in place of `A†`: the learned
+            inverse of TiraFL.
+        residual: whether `x₀` is added to the output.
+        checkpoint: file with the parameters; without one they are those of the module.
+
+    Raises:
+        ValueError: for an import path that names no module, arguments that the module does not take, a
+            checkpoint of another architecture, k-space of another shape than the checkpoint's, and k-space
+            that is real or not finite.
+
+    Source: [alaifari2023], section 4. The network is in evaluation mode and in float32.
+    """
+
+    def __init__(
+        self,
+        *,
+        network: Module,
+        inverse: Module | None = None,
+        residual: bool = True,
+        checkpoint: str | Path | Checkpoint | None = None,
+    ) -> None:
+        self.model = ReconstructionNetwork(
+            _built(network, "network"),
+            None if inverse is None else _built(inverse, "inverse"),
+            residual,
+        )
+        self._shape: tuple[int, ...] | None = None
+        if checkpoint is not None:
+            self._load(checkpoint)
+        # Convolutions of few channels are the faster for it, on CPUs as on GPUs.
+        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model.eval().requires_grad_(False)
+
+    def __call__(self, kspace: Tensor, operator: LinearOperator) -> Tensor:
+        """Image `(*batch, y, x)` of `kspace` `(*batch, ky, kx)`, differentiable in it."""
+        check_kspace(kspace, "Trained")
+        if self._shape is not None and tuple(kspace.shape[-2:]) != self._shape:
+            raise ValueError(
+                f"Trained: expected k-space (..., {self._shape[0]}, {self._shape[1]}), for which the network "
+                f"was trained, got {tuple(kspace.shape)}; resize the images or train for this size"
+            )
+        self.model.to(kspace.device)
+        flat = kspace.reshape(-1, *kspace.shape[-2:])
+        return self.model(flat, operator).reshape(kspace.shape)
+
+    def _load(self, checkpoint: str | Path | Checkpoint) -> None:
+        where = "checkpoint" if isinstance(checkpoint, Checkpoint) else str(checkpoint)
+        found = checkpoint if isinstance(checkpoint, Checkpoint) else read_checkpoint(checkpoint)
+        load_parameters(self.model, found.state, where)
+        if "shape" in found.about:
+            self._shape = tuple(found.about["shape"])
+
+
+def load_parameters(model: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
+    """Give `model` the parameters of a checkpoint.
+
+    Raises:
+        ValueError: if names or shapes differ: the checkpoint is of another architecture.
+    """
+    own = model.state_dict()
+    missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+    shapes = [
+        f"{name} {tuple(state[name].shape)} instead of {tuple(own[name].shape)}"
+        for name in own
+        if name in state and state[name].shape != own[name].shape
+    ]
+    parts = [
+        f"{len(names)} {text}, as {names[0]}"
+        for names, text in (
+            (missing, "parameters are missing"),
+            (unexpected, "do not belong to it"),
+            (shapes, "have another shape"),
+        )
+        if names
+    ]
+    if parts:
+        raise ValueError(
+            f"{where}: not a checkpoint of this network: {'; '.join(parts)}; "
+            "use the network and the arguments it was trained with, or train again"
+        )
+    model.load_state_dict(dict(state))
+
+
+def start_from(model: ReconstructionNetwork, state: Mapping[str, Tensor], where: str) -> None:
+    """Give the model's image network the parameters of another method's; its inverse keeps its own.
+
+    Raises:
+        ValueError: if they are those of another architecture.
+    """
+    prefix = "network."
+    own = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    load_parameters(model.network, own, where)
+
+
+def _built(module: Module, name: str) -> nn.Module:
+    if isinstance(module, nn.Module):
+        return module
+    if not isinstance(module, Mapping) or "class" not in module or module.keys() - {"class", "arguments"}:
+        raise ValueError(
+            f"Trained: expected {name} as a module or as {{class: package.module:Name, arguments: {{...}}}}, "
+            f"got {module!r}"
+        )
+    found = load_class(module["class"], nn.Module)
+    try:
+        return found(**module.get("arguments", {}))
+    except TypeError as error:
+        raise ValueError(f"Trained: {name} {module['class']}: {error}") from error
