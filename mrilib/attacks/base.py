@@ -3,6 +3,7 @@
 import math
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -11,12 +12,13 @@ import torch
 from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
+from mrilib.attacks.chunks import Chunks
 from mrilib.attacks.spike import spike
 from mrilib.metrics.artifacts import amplification, severity
 from mrilib.operators.base import norm2
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.reconstructors.base import Reconstructor, check_kspace
-from mrilib.solvers.solution import Solution
+from mrilib.solvers.solution import Solution, Status
 
 # Projection in float32 leaves the norm this close to the radius.
 BUDGET_SLACK = 1e-5
@@ -32,9 +34,45 @@ class Round:
     keep: int | None
 
 
+def rounds_of(rounds: Sequence[Round | Sequence[int | None]]) -> tuple[Round, ...]:
+    """Rounds from `Round`s or from pairs `[steps, keep]`, as a config has them.
+
+    Raises:
+        ValueError: if there is none, if one is no pair, or for counts below 1.
+    """
+    found = []
+    for entry in rounds:
+        steps, keep = (entry.steps, entry.keep) if isinstance(entry, Round) else _pair(entry)
+        if steps is None or steps < 1 or (keep is not None and keep < 1):
+            raise ValueError(f"rounds: expected steps >= 1 and keep >= 1 or null, got [{steps}, {keep}]")
+        found.append(Round(steps, keep))
+    if not found:
+        raise ValueError("rounds: expected at least one, got none")
+    return tuple(found)
+
+
+def _pair(entry: Sequence[int | None]) -> tuple[int | None, int | None]:
+    if len(entry) != 2:
+        raise ValueError(f"rounds: expected pairs [steps, keep], got {list(entry)}")
+    return entry[0], entry[1]
+
+
 @dataclass(frozen=True)
-class Task:
-    """What a search is given: one image's data and the method under attack.
+class Start:
+    """A perturbation that a search is to begin from as well, such as one made for another method.
+
+    Args:
+        location: row and column of its window's centre; the whole image has no use for it.
+        perturbation: it is taken to the mask and into the budget.
+    """
+
+    location: tuple[int, int]
+    perturbation: Complex[Tensor, "ky kx"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is attacked: a method on one image's data.
 
     Args:
         reconstructor: the method.
@@ -42,8 +80,6 @@ class Task:
         kspace: clean data `y`, `(ky, kx)`.
         radius: budget `η`.
         clean: `rec(y)` as the method solved it.
-        windows: windows `φ`, `(candidates, y, x)`.
-        starts: where each candidate begins, `(candidates, ky, kx)`, on the mask.
     """
 
     reconstructor: Reconstructor
@@ -51,6 +87,17 @@ class Task:
     kspace: Complex[Tensor, "ky kx"]
     radius: float
     clean: Solution
+
+
+@dataclass(frozen=True)
+class Task(Target):
+    """What a search is given: its target, and the candidates.
+
+    Args:
+        windows: windows `φ`, `(candidates, y, x)`.
+        starts: where each candidate begins, `(candidates, ky, kx)`, on the mask.
+    """
+
     windows: Float[Tensor, "candidates y x"]
     starts: Complex[Tensor, "candidates ky kx"]
 
@@ -151,32 +198,68 @@ def starts_of(
     locations: Int[Tensor, "places 2"],
     radius: float,
     seed: list[int],
-) -> Complex[Tensor, "places ky kx"]:
-    """Where a search of localized perturbations begins: spikes, or noise of `start_norm` radii."""
+    restarts: int = 1,
+) -> Complex[Tensor, "candidates ky kx"]:
+    """Where a search of localized perturbations begins: `restarts` times at all places.
+
+    First spikes, or noise for searches that start there; noise again for every further restart. Noise has
+    `start_norm` radii.
+    """
+    count, norm = locations.shape[0], search.start_norm * radius
     if search.start == "spike":
-        return torch.stack([spike(operator, location, radius) for location in locations])
-    return gaussian_starts(operator, locations.shape[0], search.start_norm * radius, seed)
+        first = torch.stack([spike(operator, location, radius) for location in locations])
+    else:
+        first = gaussian_starts(operator, count, norm, seed)
+    further = [gaussian_starts(operator, count, norm, [*seed, restart]) for restart in range(1, restarts)]
+    return torch.cat([first, *further])
 
 
-def judge(task: Task, perturbations: Complex[Tensor, "candidates ky kx"]) -> Judged:
-    """Verify the budget and reconstruct from `y + e`.
+def admitted(
+    perturbation: Complex[Tensor, "ky kx"], operator: MaskedFourier, radius: float
+) -> Complex[Tensor, "ky kx"]:
+    """Projection to the mask and to the ball of `radius`: `e·min(1, η/‖e‖₂)`."""
+    inside = perturbation.to(operator.mask.device) * operator.mask
+    norm = float(norm2(inside))
+    return inside * (radius / norm) if norm > radius else inside
+
+
+def judge(
+    target: Target, perturbations: Complex[Tensor, "candidates ky kx"], *, chunk: int | None = None
+) -> Judged:
+    """Verify the budget and reconstruct from `y + e`, at most `chunk` candidates at once (see `Chunks`).
 
     Raises:
         ValueError: if a perturbation is not finite, leaves the mask or exceeds the budget: the search
             that made it is wrong.
     """
-    outside = perturbations * ~task.operator.mask
+    outside = perturbations * ~target.operator.mask
     norms = norm2(perturbations)
     if not bool(norms.isfinite().all()):
         raise ValueError("attack: the search returned a perturbation with NaN or infinite entries")
     if bool(outside.abs().any()):
         raise ValueError("attack: the search returned a perturbation outside the mask")
     largest = float(norms.max())
-    if largest > task.radius * (1.0 + BUDGET_SLACK):
-        raise ValueError(f"attack: the search returned norm {largest:.6g} above the radius {task.radius:.6g}")
-    solution = task.reconstructor.solve(task.kspace + perturbations, task.operator)
-    artifacts = solution.value - task.clean.value
+    if largest > target.radius * (1.0 + BUDGET_SLACK):
+        raise ValueError(
+            f"attack: the search returned norm {largest:.6g} above the radius {target.radius:.6g}"
+        )
+
+    def solved(part: Tensor) -> Solution:
+        return target.reconstructor.solve(target.kspace + perturbations[part], target.operator)
+
+    solution = _joined(Chunks(chunk, perturbations.device).map(solved, perturbations.shape[0]))
+    artifacts = solution.value - target.clean.value
     return Judged(perturbations, solution, artifacts, severity(artifacts))
+
+
+def _joined(solutions: list[Solution]) -> Solution:
+    """Solutions of the parts of a batch as one; states, which nobody needs here, are dropped."""
+    failed = [solution.status for solution in solutions if solution.status is not Status.CONVERGED]
+    return Solution(
+        torch.cat([solution.value for solution in solutions]),
+        failed[0] if failed else Status.CONVERGED,
+        {key: torch.cat([solution.stats[key] for solution in solutions]) for key in solutions[0].stats},
+    )
 
 
 def clean_solution(
@@ -194,11 +277,19 @@ def clean_solution(
 
 
 def check_attack(
-    kspace: Tensor, operator: MaskedFourier, radius: float | Tensor, where: str
+    kspace: Tensor, operator: MaskedFourier, radius: float | Tensor, where: str, starts: Sequence[Start] = ()
 ) -> Float[Tensor, "items"]:
     """Validate an attack's input; one radius an item of the flattened batch."""
     check_kspace(kspace, where)
     batch = kspace.shape[:-2]
+    if starts and math.prod(batch) != 1:
+        raise ValueError(f"{where}: starts are those of one item, got a batch {tuple(batch)}; go one by one")
+    for start in starts:
+        if start.perturbation.shape != kspace.shape[-2:]:
+            raise ValueError(
+                f"{where}: expected starts shaped {tuple(kspace.shape[-2:])} as the data, "
+                f"got {tuple(start.perturbation.shape)}"
+            )
     radii = torch.as_tensor(radius, dtype=torch.float64)
     if radii.ndim and radii.shape != batch:
         raise ValueError(
@@ -211,7 +302,7 @@ def check_attack(
 
 
 def result_of(
-    task: Task,
+    target: Target,
     judged: Judged,
     best: int,
     *,
@@ -222,7 +313,7 @@ def result_of(
 ) -> AttackResult:
     """Assemble one item's result from the judged candidate `best`."""
     perturbation = judged.perturbations[best]
-    image_perturbation = task.operator.pinv(perturbation)
+    image_perturbation = target.operator.pinv(perturbation)
     solved = {key: value[best] for key, value in judged.solution.stats.items() if key in ("gap", "objective")}
     return AttackResult(
         perturbation=perturbation,

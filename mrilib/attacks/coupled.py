@@ -7,13 +7,14 @@ solved to convergence in between. Memory does not grow with the number of steps.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
-from mrilib.attacks.base import Round, Search, Task
+from mrilib.attacks.base import Round, Search, Task, rounds_of
 from mrilib.attacks.coordinates import Ground, Moves, imaginary_part, is_real
 from mrilib.operators.gradient import divergence, gradient
 from mrilib.reconstructors.sparse import TotalVariation
@@ -33,7 +34,7 @@ class CoupledAscent(Search):
     complex transform. Other couplings and complex images carry two complex states.
 
     Args:
-        rounds: stages of the search.
+        rounds: stages of the search, or pairs `[steps, keep]`.
         every: steps between two moves.
         rate: length `t` of the first move, in units of the budget.
         decay: factor on `t` from move to move.
@@ -44,12 +45,12 @@ class CoupledAscent(Search):
     def __init__(
         self,
         *,
-        rounds: tuple[Round, ...] = (Round(50, 8), Round(80, 2), Round(100, 1)),
+        rounds: Sequence[Round | Sequence[int | None]] = (Round(50, 8), Round(80, 2), Round(100, 1)),
         every: int = 2,
         rate: float = 0.2,
         decay: float = 0.96,
     ) -> None:
-        self.rounds = rounds
+        self.rounds = rounds_of(rounds)
         self._every, self._rate, self._decay = every, rate, decay
 
     def begin(self, task: Task) -> None:

@@ -1,5 +1,6 @@
 """The localized attack, eq. (6): the worst artifact inside a small disk, over a grid of places."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -11,15 +12,17 @@ from mrilib.attacks.base import (
     Clock,
     Judged,
     Search,
-    Task,
+    Start,
+    Target,
+    admitted,
     check_attack,
     clean_solution,
-    judge,
     result_of,
     stacked,
     starts_of,
 )
 from mrilib.attacks.objectives import grid_locations, localized_windows
+from mrilib.attacks.rounds import GIVEN, searched
 from mrilib.metrics.artifacts import severity
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.reconstructors.base import Reconstructor, load_class
@@ -36,6 +39,8 @@ def localized_attack(
     disk_radius: float = 5.0,
     objective: Literal["peak", "disk"] = "peak",
     seed: int,
+    restarts: int = 1,
+    starts: Sequence[Start] = (),
     search: Search | None = None,
     select: Literal["clean", "truth"] = "clean",
     truth: Tensor | None = None,
@@ -45,8 +50,9 @@ def localized_attack(
 
     `φ` is the indicator of a disk (`disk`, eq. (6)) or of its centre (`peak`, its limit for a small disk,
     which climbs the very number that judges). Centres stand at `(k + ½)·n/grid`. The search drops
-    places between its rounds; what it keeps to the end is solved anew to the reconstructor's accuracy, and
-    the place with the largest `‖ρ‖∞`, `ρ = rec(y + e) − rec(y)`, is the result.
+    places between its rounds, in every restart by itself, so that one more never makes the result worse;
+    what it keeps to the end is solved anew to the reconstructor's accuracy, and the place with the largest
+    `‖ρ‖∞`, `ρ = rec(y + e) − rec(y)`, is the result.
 
     Args:
         reconstructor: the method under attack.
@@ -56,7 +62,11 @@ def localized_attack(
         grid: places along each axis.
         disk_radius: radius `σ` of the disk in pixels (5 holds 81 pixels).
         objective: `peak` or `disk`.
-        seed: seed of random starts; the spike, where the searches of this package start, needs none.
+        seed: seed of random starts; the spike, where most searches of this package start, needs none.
+        restarts: searches of the whole grid: the first from the search's own kind of start, further ones
+            from Gaussian noise.
+        starts: further candidates with windows of their own at any pixel, kept to the end; the result is
+            no weaker than any of them. Only for a single item.
         search: how to search; by default a new one of the class that the reconstructor names.
         select: judge places by the change of the reconstruction (`clean`) or, as the reference does, by
             the difference of moduli to `truth`.
@@ -64,8 +74,10 @@ def localized_attack(
         clean: `reconstructor.solve(kspace, operator)` of a single item, if the caller has it.
 
     Returns:
-        `AttackResult`, batched as `kspace`; `stats`: `solver_steps`, `gradient_evaluations`,
-        `judging_steps`, `seconds`, `gap` and `objective` of the judged solve where the method has them.
+        `AttackResult`, batched as `kspace`; the location is off the grid where one of `starts` won, and the
+        maps hold each place's largest value over the restarts. `stats`: `solver_steps`,
+        `gradient_evaluations`, `judging_steps`, `seconds`, `gap` and `objective` of the judged solve where
+        the method has them.
 
     Raises:
         ValueError: for arguments out of range.
@@ -73,7 +85,7 @@ def localized_attack(
     Source: [alaifari2023], eq. (6). Deviates: complex difference instead of moduli, clean reconstruction as
     reference, best iterate instead of last.
     """
-    radii = check_attack(kspace, operator, radius, "localized_attack")
+    radii = check_attack(kspace, operator, radius, "localized_attack", starts)
     height, width = kspace.shape[-2:]
     if not 1 <= grid <= min(height, width):
         raise ValueError(f"localized_attack: expected 1 <= grid <= {min(height, width)}, got {grid}")
@@ -81,60 +93,59 @@ def localized_attack(
         raise ValueError(f"localized_attack: expected objective 'peak' or 'disk', got {objective!r}")
     if disk_radius < 0:
         raise ValueError(f"localized_attack: expected disk_radius >= 0, got {disk_radius}")
+    if restarts < 1:
+        raise ValueError(f"localized_attack: expected restarts >= 1, got {restarts}")
     if (select == "truth") != (truth is not None):
         raise ValueError("localized_attack: select='truth' goes with truth, and truth with it alone")
-    locations = grid_locations(height, width, grid)
+    for row, column in (start.location for start in starts):
+        if not (0 <= row < height and 0 <= column < width):
+            raise ValueError(
+                f"localized_attack: expected starts inside ({height}, {width}), got ({row}, {column})"
+            )
+    running = load_class(reconstructor.search, Search)() if search is None else search
+    places = grid_locations(height, width, grid)
+    elsewhere = torch.tensor([start.location for start in starts], dtype=torch.long).reshape(-1, 2)
+    locations = torch.cat([places.repeat(restarts, 1), elsewhere])
     windows = localized_windows(locations, height, width, objective=objective, disk_radius=disk_radius)
     windows = windows.to(kspace.real)
+    groups = torch.arange(restarts).repeat_interleave(len(places))
+    groups = torch.cat([groups, torch.full((len(starts),), GIVEN)])
     flat = kspace.reshape(-1, height, width)
     truths = None if truth is None else truth.reshape(-1, height, width)
+
+    def over_restarts(values: Tensor) -> Tensor:
+        return values[: restarts * len(places)].reshape(restarts, grid, grid).amax(0)
+
     results = []
     for item, item_radius in enumerate(radii.tolist()):
         clock = Clock()
-        running = load_class(reconstructor.search, Search)() if search is None else search
-        task = Task(
-            reconstructor=reconstructor,
-            operator=operator,
-            kspace=flat[item],
-            radius=item_radius,
-            clean=clean_solution(reconstructor, flat[item], operator, clean),
+        clean_item = clean_solution(reconstructor, flat[item], operator, clean)
+        target = Target(reconstructor, operator, flat[item], item_radius, clean_item)
+        own = starts_of(running, operator, places, item_radius, [seed, item], restarts).to(kspace)
+        extra = [admitted(start.perturbation, operator, item_radius).to(kspace)[None] for start in starts]
+        found = searched(
+            running,
+            target,
             windows=windows,
-            starts=starts_of(running, operator, locations, item_radius, [seed, item]).to(kspace),
+            starts=torch.cat([own, *extra]),
+            groups=groups,
+            rounds=running.rounds,
         )
-        candidates, severities, first_round = _search(running, task)
-        judged = judge(task, running.found())
+        judged = found.judged
         ranking = judged.severities if truths is None else _severity_to_truth(judged, truths[item])
         best = int(ranking.argmax())
-        severities[candidates] = judged.severities.cpu()
         results.append(
             result_of(
-                task,
+                target,
                 judged,
                 best,
-                location=locations[candidates[best]],
-                severities=severities.reshape(grid, grid),
-                severities_first_round=first_round.reshape(grid, grid),
-                stats={**running.costs, "judging_steps": judged.steps, "seconds": clock.seconds},
+                location=locations[found.candidates[best]],
+                severities=over_restarts(found.seen),
+                severities_first_round=over_restarts(found.first_round),
+                stats={**found.stats, "seconds": clock.seconds},
             )
         )
     return stacked(results, kspace.shape[:-2])
-
-
-def _search(search: Search, task: Task) -> tuple[Tensor, Tensor, Tensor]:
-    """Run the rounds: candidates left at the end, severity last seen of every one, and after round one."""
-    search.begin(task)
-    candidates = torch.arange(task.windows.shape[0])
-    severities = torch.zeros(task.windows.shape[0], dtype=task.windows.dtype)
-    first_round = None
-    for stage in search.rounds:
-        seen = search.run(stage.steps).to(severities)
-        severities[candidates] = seen
-        first_round = severities.clone() if first_round is None else first_round
-        if stage.keep is not None and stage.keep < candidates.numel():
-            kept = seen.topk(stage.keep).indices
-            search.keep(kept)
-            candidates = candidates[kept]
-    return candidates, severities, severities if first_round is None else first_round
 
 
 def _severity_to_truth(judged: Judged, truth: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """Projected gradient ascent through any differentiable reconstructor, and the global attack."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from jaxtyping import Complex, Float, Int
@@ -10,19 +12,27 @@ from mrilib.attacks.base import (
     Clock,
     Round,
     Search,
+    Start,
+    Target,
     Task,
+    admitted,
     check_attack,
     clean_solution,
     gaussian_starts,
-    judge,
     result_of,
+    rounds_of,
     stacked,
 )
+from mrilib.attacks.chunks import Chunks
+from mrilib.attacks.rounds import GIVEN, searched
 from mrilib.attacks.spike import spike
 from mrilib.operators.base import norm2
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.reconstructors.base import Reconstructor, load_class
 from mrilib.solvers.solution import Solution
+
+# What a candidate carries through the search.
+STATE = ("_position", "_velocity", "_best", "_best_value", "_best_peak")
 
 
 class GradientAscent(Search):
@@ -30,13 +40,14 @@ class GradientAscent(Search):
 
         `v ← ½v + g/‖g‖`,   `e ← η·(e + t·η·v)/‖e + t·η·v‖`,   `t = rate·decay^k` at step `k`.
 
-    The best iterate by the objective is kept.
+    The best iterate by the objective is kept. Where `φ ⊙ ρ = 0` the objective has no derivative; there `g` is
+    that of `Re⟨φ, ρ⟩`.
 
     Args:
-        rounds: stages of the search.
+        rounds: stages of the search, or pairs `[steps, keep]`.
         rate: length `t` of the first step, in units of the budget.
         decay: factor on `t` from step to step.
-        chunk: candidates differentiated at once.
+        chunk: most candidates differentiated at once (see `Chunks`).
 
     Source: our choice; the objective is eq. (6) of [alaifari2023].
     """
@@ -44,16 +55,16 @@ class GradientAscent(Search):
     def __init__(
         self,
         *,
-        rounds: tuple[Round, ...] = (Round(4, 8), Round(8, 2), Round(24, 1)),
+        rounds: Sequence[Round | Sequence[int | None]] = (Round(10, 16), Round(20, 4), Round(40, 2)),
         rate: float = 1.0,
         decay: float = 0.95,
-        chunk: int = 16,
+        chunk: int | None = None,
     ) -> None:
-        self.rounds = rounds
+        self.rounds = rounds_of(rounds)
         self._rate, self._decay, self._chunk = rate, decay, chunk
 
     def begin(self, task: Task) -> None:
-        self._task = task
+        self._task, self._chunks = task, Chunks(self._chunk, task.kspace.device)
         self._windows, self._position = task.windows, task.starts.clone()
         self._velocity = torch.zeros_like(self._position)
         self._count = self._evaluations = 0
@@ -63,38 +74,50 @@ class GradientAscent(Search):
 
     def run(self, steps: int) -> Float[Tensor, "running"]:
         for _ in range(steps):
-            for part in torch.arange(self._position.shape[0]).split(self._chunk):
-                self._step(part)
+            parts = self._chunks.map(self._stepped, self._position.shape[0])
+            for name, values in zip(STATE, zip(*parts, strict=True), strict=True):
+                setattr(self, name, torch.cat(values))
             self._count += 1
+            self._evaluations += self._position.shape[0]
         return self._best_peak
 
-    def _step(self, part: Tensor) -> None:
-        task, radius = self._task, self._task.radius
-        position = self._position[part].clone().requires_grad_(True)
-        with torch.enable_grad():
-            image = task.reconstructor(task.kspace + position, task.operator)
-            artifact = self._windows[part] * (image - task.clean.value)
-            value = torch.linalg.vector_norm(artifact, dim=(-2, -1))
-            (derivative,) = torch.autograd.grad(value.sum(), position)
-        derivative = derivative * task.operator.mask
+    def _stepped(self, part: Tensor) -> tuple[Tensor, ...]:
+        """`STATE` of some candidates after one more step."""
+        radius = self._task.radius
+        position, velocity, best, best_value, best_peak = (getattr(self, name)[part] for name in STATE)
+        value, peak, derivative = self._look(position, self._windows[part])
         norm = norm2(derivative)[:, None, None]
         if not bool((norm.isfinite() & value.isfinite()[:, None, None]).all()):
             raise FloatingPointError(f"GradientAscent: non-finite value or gradient at step {self._count}")
-        with torch.no_grad():
-            better = value > self._best_value[part]
-            self._best_value[part] = torch.where(better, value, self._best_value[part])
-            peak = artifact.abs().amax(dim=(-2, -1))
-            self._best_peak[part] = torch.where(better, peak, self._best_peak[part])
-            self._best[part] = torch.where(better[:, None, None], self._position[part], self._best[part])
-            direction = torch.where(norm > 0, derivative / norm, torch.zeros_like(derivative))
-            self._velocity[part] = 0.5 * self._velocity[part] + direction
-            length = self._rate * self._decay**self._count * radius
-            moved = self._position[part] + length * self._velocity[part]
-            self._position[part] = moved * (radius / norm2(moved))[:, None, None]
-        self._evaluations += part.numel()
+        better = value > best_value
+        best_value = torch.where(better, value, best_value)
+        best_peak = torch.where(better, peak, best_peak)
+        best = torch.where(better[:, None, None], position, best)
+        velocity = 0.5 * velocity + torch.where(norm > 0, derivative / norm, 0.0)
+        moved = position + self._rate * self._decay**self._count * radius * velocity
+        length = norm2(moved)[:, None, None]
+        position = torch.where(length > 0, moved * (radius / length), moved)
+        return position, velocity, best, best_value, best_peak
+
+    def _look(self, position: Tensor, windows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Objective, largest pixel in the window, and derivative."""
+        task = self._task
+        position = position.clone().requires_grad_(True)
+        with torch.enable_grad():
+            image = task.reconstructor(task.kspace + position, task.operator)
+        if not image.requires_grad:
+            name = type(task.reconstructor).__name__
+            raise ValueError(f"GradientAscent: {name} returns an image without derivative; remove its detach")
+        artifact = windows * (image.detach() - task.clean.value)
+        value = norm2(artifact)
+        scale = value[:, None, None]
+        uniform = windows / norm2(windows)[:, None, None]
+        direction = torch.where(scale > 0, artifact / scale, uniform.to(artifact))
+        (derivative,) = torch.autograd.grad(image, position, windows * direction)
+        return value, artifact.abs().amax(dim=(-2, -1)), derivative * task.operator.mask
 
     def keep(self, candidates: Int[Tensor, "kept"]) -> None:
-        for name in ("_windows", "_position", "_velocity", "_best", "_best_value", "_best_peak"):
+        for name in ("_windows", *STATE):
             setattr(self, name, getattr(self, name)[candidates])
 
     def found(self) -> Complex[Tensor, "running ky kx"]:
@@ -114,6 +137,7 @@ def global_attack(
     steps: int = 100,
     restarts: int = 2,
     seed: int,
+    starts: Sequence[Start] = (),
     search: Search | None = None,
     clean: Solution | None = None,
 ) -> AttackResult:
@@ -130,6 +154,8 @@ def global_attack(
         steps: steps of the search from every start.
         restarts: number of starts, of norm `η`; from two on both kinds are among them.
         seed: their seed.
+        starts: further ones, whose locations do not matter; the result is no weaker than any of them. Only
+            for a single item.
         search: how to search; by default a new one of the class that the reconstructor names. Its rounds
             are not used.
         clean: `reconstructor.solve(kspace, operator)` of a single item, if the caller has it.
@@ -142,30 +168,32 @@ def global_attack(
 
     Source: [alaifari2023], eq. (4).
     """
-    radii = check_attack(kspace, operator, radius, "global_attack")
+    radii = check_attack(kspace, operator, radius, "global_attack", starts)
     if steps < 1 or restarts < 1:
         raise ValueError(f"global_attack: expected steps >= 1 and restarts >= 1, got {steps} and {restarts}")
+    running = load_class(reconstructor.search, Search)() if search is None else search
     height, width = kspace.shape[-2:]
     flat = kspace.reshape(-1, height, width)
+    count = restarts + len(starts)
+    windows = torch.ones((count, height, width), device=kspace.device, dtype=kspace.real.dtype)
     results = []
     for item, item_radius in enumerate(radii.tolist()):
         clock = Clock()
-        running = load_class(reconstructor.search, Search)() if search is None else search
-        task = Task(
-            reconstructor=reconstructor,
-            operator=operator,
-            kspace=flat[item],
-            radius=item_radius,
-            clean=clean_solution(reconstructor, flat[item], operator, clean),
-            windows=torch.ones((restarts, height, width), device=kspace.device, dtype=kspace.real.dtype),
-            starts=_starts(operator, restarts, item_radius, [seed, item]).to(kspace),
+        clean_item = clean_solution(reconstructor, flat[item], operator, clean)
+        target = Target(reconstructor, operator, flat[item], item_radius, clean_item)
+        own = _starts(operator, restarts, item_radius, [seed, item]).to(kspace)
+        extra = [admitted(start.perturbation, operator, item_radius).to(kspace)[None] for start in starts]
+        found = searched(
+            running,
+            target,
+            windows=windows,
+            starts=torch.cat([own, *extra]),
+            groups=torch.tensor([0] * restarts + [GIVEN] * len(starts)),
+            rounds=(Round(steps, None),),
         )
-        running.begin(task)
-        running.run(steps)
-        judged = judge(task, running.found())
-        best = int(torch.linalg.vector_norm(judged.artifacts, dim=(-2, -1)).argmax())
-        stats = {**running.costs, "judging_steps": judged.steps, "seconds": clock.seconds}
-        results.append(result_of(task, judged, best, location=torch.tensor([-1, -1]), stats=stats))
+        best = int(norm2(found.judged.artifacts).argmax())
+        stats = {**found.stats, "seconds": clock.seconds}
+        results.append(result_of(target, found.judged, best, location=torch.tensor([-1, -1]), stats=stats))
     return stacked(results, kspace.shape[:-2])
 
 

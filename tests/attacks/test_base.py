@@ -4,10 +4,23 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mrilib.attacks.base import Search, check_attack, gaussian_starts, judge, starts_of
+from mrilib.attacks.base import (
+    Round,
+    Search,
+    Start,
+    Target,
+    admitted,
+    check_attack,
+    gaussian_starts,
+    judge,
+    rounds_of,
+    starts_of,
+)
 from mrilib.attacks.coupled import CoupledAscent
+from mrilib.attacks.pgd import GradientAscent
 from mrilib.attacks.spike import spike
 from mrilib.attacks.unrolled import UnrolledAdam
+from mrilib.operators.base import norm2
 from mrilib.reconstructors.base import load_class
 from mrilib.reconstructors.linear import ZeroFilled
 
@@ -35,6 +48,55 @@ def test_searches_start_where_they_say(measured):
     assert torch.equal(noise, gaussian_starts(operator, 2, 3 * 2.0, [0]))
 
 
+def test_restarts_begin_from_noise(measured):
+    _, _, operator = measured(16, 5)
+    locations = torch.tensor([[4, 4], [4, 12]])
+    for search, norm in ((CoupledAscent(), 2.0), (UnrolledAdam(), 6.0)):
+        starts = starts_of(search, operator, locations, 2.0, [0, 5], 3)
+        assert torch.equal(starts[:2], starts_of(search, operator, locations, 2.0, [0, 5]))
+        assert torch.equal(starts[2:4], gaussian_starts(operator, 2, norm, [0, 5, 1]))
+        assert torch.equal(starts[4:], gaussian_starts(operator, 2, norm, [0, 5, 2]))
+
+
+def test_a_perturbation_is_admitted_by_projection(measured, draw):
+    _, _, operator = measured(16, 5)
+    wild = draw(16, 16)
+    inside = admitted(wild, operator, 0.5)
+    assert not inside[~operator.mask].any()
+    assert float(norm2(inside)) == pytest.approx(0.5)
+    torch.testing.assert_close(inside, 0.5 * wild * operator.mask / norm2(wild * operator.mask))
+    # what is inside already stays as it is, nothing included
+    assert torch.equal(admitted(inside, operator, 1.0), inside)
+    assert not admitted(torch.zeros_like(wild), operator, 1.0).any()
+
+
+def test_rounds_are_given_as_such_or_as_pairs():
+    expected = (Round(10, 3), Round(5, None))
+    assert (
+        rounds_of(expected)
+        == rounds_of([[10, 3], [5, None]])
+        == rounds_of((Round(10, 3), (5, None)))
+        == expected
+    )
+    for search in (CoupledAscent, GradientAscent):
+        assert search(rounds=[[10, 3], [5, None]]).rounds == expected
+
+
+@pytest.mark.parametrize(
+    ("rounds", "message"),
+    [
+        ([], "rounds: expected at least one, got none"),
+        ([[10]], r"rounds: expected pairs \[steps, keep\], got \[10\]"),
+        ([[0, 3]], r"rounds: expected steps >= 1 and keep >= 1 or null, got \[0, 3\]"),
+        ([[10, 0]], r"rounds: expected steps >= 1 and keep >= 1 or null, got \[10, 0\]"),
+        ([[None, 2]], r"rounds: expected steps >= 1 and keep >= 1 or null, got \[None, 2\]"),
+    ],
+)
+def test_refuses_other_rounds(rounds, message):
+    with pytest.raises(ValueError, match=message):
+        rounds_of(rounds)
+
+
 @pytest.fixture
 def task(measured, task_of):
     _, kspace, operator = measured(16, 5, dtype=torch.complex64)
@@ -46,6 +108,32 @@ def test_judge_reconstructs_anew(task):
     expected = task.operator.adjoint(task.starts)
     torch.testing.assert_close(judged.artifacts, expected, rtol=0, atol=1e-6)
     torch.testing.assert_close(judged.severities, expected.abs().amax(dim=(1, 2)))
+
+
+class Scarce(ZeroFilled):
+    """A method with memory for two items."""
+
+    def __call__(self, kspace, operator):
+        if kspace.ndim == 3 and kspace.shape[0] > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return super().__call__(kspace, operator)
+
+
+def test_judge_does_not_depend_on_the_chunk(task, scene, capsys):
+    scarce = judge(replace(task, reconstructor=Scarce()), task.starts)
+    assert torch.equal(scarce.artifacts, judge(task, task.starts).artifacts)
+    assert capsys.readouterr().out == "no memory for 4 candidates at once: from here 2\n"
+
+    method, kspace, operator, radius = scene()
+    clean = method.solve(kspace, operator)
+    target = Target(method, operator, kspace, radius, clean)
+    noise = gaussian_starts(operator, 3, radius, [0])
+    parts, whole = judge(target, noise, chunk=2), judge(target, noise, chunk=3)
+    torch.testing.assert_close(parts.artifacts, whole.artifacts)
+    assert parts.solution.stats.keys() == whole.solution.stats.keys()
+    for name, values in whole.solution.stats.items():
+        torch.testing.assert_close(parts.solution.stats[name], values)
+    assert parts.steps == whole.steps > 0
 
 
 def test_judge_refuses_what_breaks_the_rules(task):
@@ -85,6 +173,14 @@ def test_refuses_other_input(measured):
         ValueError, match=r"here: expected one radius, or one an item \(2, 1\), got shape \(2,\)"
     ):
         check_attack(torch.stack([kspace] * 2)[:, None], operator, torch.ones(2), "here")
+    start = Start((0, 0), kspace)
+    with pytest.raises(ValueError, match=r"here: starts are those of one item, got a batch \(2, 1\)"):
+        check_attack(torch.stack([kspace] * 2)[:, None], operator, 1.0, "here", [start])
+    check_attack(kspace[None], operator, 1.0, "here", [start])
+    with pytest.raises(
+        ValueError, match=r"here: expected starts shaped \(16, 16\) as the data, got \(8, 16\)"
+    ):
+        check_attack(kspace, operator, 1.0, "here", [Start((0, 0), kspace[:8])])
     kspace[0, 0] = math.nan
     with pytest.raises(ValueError, match="here: kspace holds NaN or infinite entries"):
         check_attack(kspace, operator, 1.0, "here")

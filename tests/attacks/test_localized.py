@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from mrilib.attacks.base import Round, gaussian_starts
+from mrilib.attacks.base import Round, Start, gaussian_starts
 from mrilib.attacks.coupled import CoupledAscent
 from mrilib.attacks.localized import localized_attack
 from mrilib.attacks.objectives import grid_locations, localized_windows
@@ -11,6 +11,7 @@ from mrilib.attacks.pgd import GradientAscent
 from mrilib.attacks.spike import spike
 from mrilib.metrics.artifacts import severity
 from mrilib.operators.base import norm2
+from mrilib.reconstructors.base import Reconstructor
 from mrilib.reconstructors.linear import ZeroFilled
 
 
@@ -145,6 +146,131 @@ def test_disk_reaches_the_top_singular_value_of_a_linear_method(measured, start)
     assert 0.99 * 0.7 * top <= reached <= 0.7 * top * (1 + 1e-5)
 
 
+@pytest.mark.usefixtures("unchecked")  # checks take most of a long loop's time
+@pytest.mark.parametrize("route", ["coupled", "coupled complex", "gradient"])
+def test_restarts_never_make_it_worse(scene, route):
+    coupling = "complex" if route == "coupled complex" else "split"
+    method, kspace, operator, radius = scene(coupling)
+    rounds = [[10, 2], [10, 1]]
+    search = CoupledAscent(rounds=rounds)
+    if route == "gradient":
+        method, search = Magnitude(), GradientAscent(rounds=rounds)
+    alone, more = (
+        localized_attack(
+            method, kspace, operator, radius=radius, grid=2, seed=0, search=search, restarts=restarts
+        )
+        for restarts in (1, 3)
+    )
+    # the first of them is the search without; rounding of larger batches apart
+    assert float(more.severity) >= float(alone.severity) * (1 - 1e-3)
+    assert more.severities.shape == more.severities_first_round.shape == (2, 2)
+    assert (more.severities_first_round >= alone.severities_first_round * (1 - 1e-3)).all()
+    assert float(more.severities.max()) == float(more.severity)
+    assert float(more.stats["gradient_evaluations"]) == 3 * float(alone.stats["gradient_evaluations"])
+    assert float(norm2(more.perturbation)) <= radius * (1 + 1e-5)
+    assert not more.perturbation[~operator.mask].any()
+
+
+def test_restarts_make_it_stronger_where_the_spike_is_a_trap(measured):
+    _, kspace, operator = measured(24, 8, dtype=torch.complex64)
+    alone, more = (
+        localized_attack(
+            Trap(),
+            torch.zeros_like(kspace),
+            operator,
+            radius=0.7,
+            grid=2,
+            seed=0,
+            search=GradientAscent(rounds=[[10, 2], [10, 1]]),
+            restarts=restarts,
+        )
+        for restarts in (1, 2)
+    )
+    assert float(more.severity) > 1.5 * float(alone.severity)
+
+
+@pytest.mark.usefixtures("unchecked")  # checks take most of a long loop's time
+@pytest.mark.parametrize("coupling", ["split", "complex"])
+@pytest.mark.parametrize("objective", ["peak", "disk"])
+def test_a_planted_start_wins(scene, coupling, objective):
+    method, kspace, operator, radius = scene(coupling)
+    search = CoupledAscent(rounds=[[30, 2], [30, 1]])
+    strong = localized_attack(method, kspace, operator, radius=radius, grid=3, seed=0, search=search)
+    row, column = strong.location.tolist()
+    assert (row, column) not in {(6, 6), (6, 18), (18, 6), (18, 18)}
+    result = localized_attack(
+        method,
+        kspace[None],
+        operator,
+        radius=radius,
+        grid=2,
+        seed=0,
+        objective=objective,
+        disk_radius=2.0,
+        search=CoupledAscent(rounds=[[10, 2], [2, 1]]),
+        # twice the budget, and off the mask: taken back to where it was
+        starts=[Start((row, column), 2.0 * strong.perturbation + 1.0 * ~operator.mask)],
+    )
+    assert result.location.tolist() == [[row, column]]
+    # solved anew
+    assert float(result.severity) >= (1 - 1e-3) * float(strong.severity)
+    # neither map knows of it
+    assert result.severities.shape == result.severities_first_round.shape == (1, 2, 2)
+    assert float(result.severity) > float(result.severities.max())
+    assert float(norm2(result.perturbation[0])) <= radius * (1 + 1e-5)
+    assert not result.perturbation[0][~operator.mask].any()
+
+
+def test_the_search_goes_on_from_a_start(measured):
+    # noise, at a pixel off the grid whose neighbours the method weakens
+    _, kspace, operator = measured(24, 8, dtype=torch.complex64)
+    (noise,) = gaussian_starts(operator, 1, 0.7, [0])
+    result = localized_attack(
+        OnePixel(), kspace, operator, radius=0.7, grid=2, seed=0, starts=[Start((5, 7), noise)]
+    )
+    assert result.location.tolist() == [5, 7]
+    assert float(result.severity) == pytest.approx(0.7 * math.sqrt(operator.samples) / 24, rel=1e-5)
+
+
+class OnePixel(Reconstructor):
+    """Zero-filled, a tenth of it except at one pixel."""
+
+    def __call__(self, kspace, operator):
+        weight = torch.full((24, 24), 0.1)
+        weight[5, 7] = 1.0
+        return weight * operator.adjoint(kspace)
+
+
+class Magnitude(Reconstructor):
+    """`|Aᴴy|`: a method that returns moduli."""
+
+    output = "magnitude"
+
+    def __call__(self, kspace, operator):
+        return operator.adjoint(kspace).abs()
+
+
+class Trap(Reconstructor):
+    """Zero-filled, but as soon as one pixel stands out there is nothing: spikes do not count."""
+
+    def __call__(self, kspace, operator):
+        image = operator.adjoint(kspace)
+        size = image.abs().amax(dim=(-2, -1), keepdim=True)
+        return image * (size < 0.2)
+
+
+def test_methods_that_return_moduli_are_attacked(measured):
+    _, kspace, operator = measured(24, 8, dtype=torch.complex64)
+    kspace = kspace + operator.forward(torch.full((24, 24), 5.0))
+    result = localized_attack(Magnitude(), kspace, operator, radius=0.7, grid=2, seed=0, restarts=2)
+    assert not result.artifact.is_complex()
+    assert torch.equal(
+        result.artifact, Magnitude()(kspace + result.perturbation, operator) - Magnitude()(kspace, operator)
+    )
+    # |a + b| − |a| reaches |b| where b has the phase of a
+    assert float(result.severity) == pytest.approx(0.7 * math.sqrt(operator.samples) / 24, rel=1e-3)
+
+
 def test_selection_by_truth_takes_the_place_that_is_furthest_from_it(measured):
     _, kspace, operator = measured(24, 8, dtype=torch.complex64)
     kspace = kspace + operator.forward(torch.full((24, 24), 5.0))
@@ -179,6 +305,11 @@ def test_selection_by_truth_takes_the_place_that_is_furthest_from_it(measured):
         ({"disk_radius": -1.0}, "expected disk_radius >= 0, got -1.0"),
         ({"select": "truth"}, "select='truth' goes with truth"),
         ({"truth": torch.zeros(24, 24)}, "select='truth' goes with truth"),
+        ({"restarts": 0}, "expected restarts >= 1, got 0"),
+        (
+            {"starts": [Start((24, 0), torch.zeros(24, 24, dtype=torch.complex64))]},
+            r"expected starts inside \(24, 24\), got \(24, 0\)",
+        ),
         ({"radius": 0.0}, "expected radius > 0"),
         ({"radius": -0.1}, "expected radius > 0"),
     ],

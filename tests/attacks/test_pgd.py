@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from mrilib.attacks.base import Round, gaussian_starts, judge
+from mrilib.attacks.base import Round, Start, gaussian_starts, judge
 from mrilib.attacks.coupled import CoupledAscent
 from mrilib.attacks.localized import localized_attack
 from mrilib.attacks.pgd import GradientAscent, global_attack
@@ -67,7 +67,6 @@ def test_global_attack_of_a_batch_equals_one_by_one(scene):
     assert not torch.equal(other.perturbation, alone.perturbation)
 
 
-@pytest.mark.usefixtures("unchecked")  # checks take most of a long loop's time
 class Unmasked(Reconstructor):
     """A method that looks at entries which were never sampled."""
 
@@ -90,6 +89,120 @@ def test_gradient_ascent_and_coupled_ascent_agree(measured):
         for search in (GradientAscent(rounds=(Round(20, None),)), CoupledAscent())
     ]
     assert severities[0] == pytest.approx(severities[1], rel=0.05)
+
+
+class Crowded(ZeroFilled):
+    """A method that runs out of memory in its third call."""
+
+    def __init__(self):
+        self.sizes = []
+
+    def __call__(self, kspace, operator):
+        if torch.is_grad_enabled():
+            self.sizes.append(kspace.shape[0])
+            if len(self.sizes) == 3:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+        return super().__call__(kspace, operator)
+
+
+def test_a_step_without_memory_is_repeated_with_fewer_candidates(scene, task_of, capsys):
+    found = []
+    for method, chunk in ((Crowded(), 3), (ZeroFilled(), 4)):
+        search = GradientAscent(chunk=chunk)
+        _, kspace, operator, radius = scene()
+        search.begin(task_of(search, method, kspace, operator, radius, objective="disk"))
+        seen = search.run(4)
+        found.append((seen, search.found()))
+        assert search.costs["gradient_evaluations"] == 4 * 4
+        if chunk == 3:
+            # step 0: 3 + 1 candidates; step 1: 3 fail, then one at a time
+            assert method.sizes == [3, 1, 3] + 12 * [1]
+            printed = capsys.readouterr().out
+    torch.testing.assert_close(found[0], found[1])
+    assert printed == "no memory for 3 candidates at once: from here 1\n"
+
+
+class Flat(Reconstructor):
+    """`Aᴴy` within a tenth, in one number or the other: there the derivative is lost."""
+
+    def __init__(self, keep_graph=True):
+        self._keep_graph = keep_graph
+
+    def __call__(self, kspace, operator):
+        image = operator.adjoint(kspace)
+        rounded = torch.view_as_complex(torch.round(torch.view_as_real(image), decimals=1))
+        return rounded if self._keep_graph else rounded.detach()
+
+
+def test_a_lost_derivative_leaves_the_start(scene):
+    _, kspace, operator, _ = scene()
+    for start in ("spike", "gaussian"):
+        search = GradientAscent()
+        search.start = start
+        nothing = Start((5, 7), torch.zeros_like(kspace))
+        result = localized_attack(
+            Flat(),
+            kspace,
+            operator,
+            radius=0.7,
+            grid=2,
+            seed=0,
+            restarts=2,
+            search=search,
+            starts=[nothing],
+        )
+        assert result.perturbation.isfinite().all()
+    with pytest.raises(ValueError, match="GradientAscent: Flat returns an image without derivative"):
+        localized_attack(Flat(keep_graph=False), kspace, operator, radius=0.7, grid=2, seed=0)
+
+
+class Modulus(Reconstructor):
+    """`|Aᴴy|`: on an empty image every derivative of the artifact's modulus is one of `|·|` at zero."""
+
+    output = "magnitude"
+
+    def __call__(self, kspace, operator):
+        return operator.adjoint(kspace).abs()
+
+
+@pytest.mark.parametrize("method", [ZeroFilled(), Modulus()])
+def test_the_objective_climbs_from_no_artifact_at_all(scene, method):
+    _, kspace, operator, _ = scene()
+    nothing = torch.zeros_like(kspace)
+    # y + e = y at the start: ρ = 0, where the objective has no derivative
+    search = GradientAscent(rounds=[[20, None]])
+    result = localized_attack(
+        method,
+        kspace,
+        operator,
+        radius=0.7,
+        grid=1,
+        seed=0,
+        search=search,
+        starts=[Start((5, 7), nothing)],
+    )
+    severity = result.severity
+    assert float(severity) == pytest.approx(0.7 * math.sqrt(operator.samples) / 24, rel=1e-3)
+    assert search.found()[1].isfinite().all()
+    # the candidate that began from nothing has come as far
+    task = search._task
+    assert float(judge(task, search.found()).severities[1]) == pytest.approx(float(severity), rel=1e-3)
+
+
+def test_global_attack_goes_on_from_starts(measured, draw):
+    _, kspace, operator = measured(24, 8, dtype=torch.complex64)
+    diagonal = draw(24, 24).real.float()
+    top = float((diagonal.abs() * operator.mask).max())
+    worst = 3.0 * (diagonal.abs() == top).to(kspace)
+    settings = {"radius": 0.7, "steps": 1, "restarts": 1, "seed": 0}
+    alone = global_attack(Diagonal(diagonal), kspace, operator, **settings)
+    assert float(norm2(alone.artifact)) < 0.9 * 0.7 * top
+    planted = global_attack(Diagonal(diagonal), kspace, operator, **settings, starts=[Start((-5, 99), worst)])
+    assert float(norm2(planted.artifact)) == pytest.approx(0.7 * top, rel=1e-5)
+    assert planted.location.tolist() == [-1, -1]
+    batch = torch.stack([kspace] * 2)
+    with pytest.raises(ValueError, match="global_attack: starts are those of one item, got a batch"):
+        global_attack(Diagonal(diagonal), batch, operator, **settings, starts=[Start((0, 0), worst)])
 
 
 def test_chunks_change_nothing(scene, task_of):
