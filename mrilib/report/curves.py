@@ -76,11 +76,6 @@ def label(axes: np.ndarray, count: int, *, x: str, y: str) -> None:
         panel.set(xlabel=x if lowest else "", ylabel=y if leftmost else "")
 
 
-def mask_label(mask: object) -> str:
-    """A mask by its name, or by its number of lines."""
-    return str(mask) if isinstance(mask, str) else f"{mask} lines"
-
-
 def count_label(frame: pd.DataFrame) -> str:
     """`n = 50`, or the range of `n` over the rows that have a mean; empty without a column `n`."""
     if "n" not in frame.columns:

@@ -5,7 +5,7 @@ Frames hold summaries: `mean` with the ends `low` and `high` of its 95 % interva
 drawn for a single image.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mrilib.report import curves, style
+from mrilib.report.names import kind_label, mask_label, method_label
 from mrilib.report.style import Signs
 
 MOST_COLUMNS = 4
@@ -33,7 +34,11 @@ CHOSEN: dict[str, Any] = {
 
 @style.printed()
 def error_against_noise(
-    frame: pd.DataFrame, *, methods: Sequence[str] | None = None, title: str | None = None
+    frame: pd.DataFrame,
+    *,
+    methods: Sequence[str] | None = None,
+    labels: Mapping[str, str] | None = None,
+    title: str | None = None,
 ) -> Figure:
     """Relative error against the noise level: one row of panels a mask, one column a source.
 
@@ -45,6 +50,7 @@ def error_against_noise(
         frame: `source`, `method`, `mask`, `kind` (an attack's name, `gaussian` or `clean`), `level` (per
             cent of `‖Ax‖₂`), `mean`, `low`, `high` (relative ℓ2 error in per cent), `n`.
         methods: all methods of the run, so that colours are those of its other figures.
+        labels: names to print for methods, before those of `report.names`.
         title: heading.
 
     Raises:
@@ -70,7 +76,7 @@ def error_against_noise(
                     panel, line, style.color(method, every), style.signs(kind, kinds), across=kind == "clean"
                 )
         if mask is not None:
-            panel.set_title(f"{source}, {curves.mask_label(mask)}\n{curves.count_label(part)}")
+            panel.set_title(f"{source}, {mask_label(mask)}\n{curves.count_label(part)}")
         if not part["mean"].notna().any():
             curves.nothing(panel)
     for panel in axes.flat[: len(places)]:
@@ -83,14 +89,18 @@ def error_against_noise(
     return _finish(
         figure,
         frame,
-        [curves.key(style.method_label(method), style.color(method, every)) for method in shown],
-        [curves.sign_key(style.kind_label(kind), style.signs(kind, kinds)) for kind in kinds],
+        [curves.key(method_label(method, labels), style.color(method, every)) for method in shown],
+        [curves.sign_key(kind_label(kind), style.signs(kind, kinds)) for kind in kinds],
     )
 
 
 @style.printed()
 def amplification_by_level(
-    frame: pd.DataFrame, *, methods: Sequence[str] | None = None, title: str | None = None
+    frame: pd.DataFrame,
+    *,
+    methods: Sequence[str] | None = None,
+    labels: Mapping[str, str] | None = None,
+    title: str | None = None,
 ) -> Figure:
     """Amplification of every method beside the paper's, one column of panels a mask, one row a source.
 
@@ -101,6 +111,7 @@ def amplification_by_level(
         frame: `method`, `mask`, `source`, `level` (per cent of `‖Ax‖₂`), `mean`, `low`, `high` (of α),
             `paper_mean`, `paper_sd` (NaN where there is none), `spike`; `n` where it is known.
         methods: all methods of the run, so that colours are those of its other figures.
+        labels: names to print for methods, before those of `report.names`.
         title: heading.
 
     Raises:
@@ -128,7 +139,7 @@ def amplification_by_level(
                 panel.axhline(spike, **curves.SPIKE)
             if mask is not None:
                 facts = [f"n²/m = {style.number(spike)}" for spike in spikes] + [curves.count_label(part)]
-                panel.set_title(f"{source}, {curves.mask_label(mask)}\n{', '.join(filter(None, facts))}")
+                panel.set_title(f"{source}, {mask_label(mask)}\n{', '.join(filter(None, facts))}")
             if not part["mean"].notna().any():
                 curves.nothing(panel)
     axes[0, 0].set_ylim(bottom=0.0)
@@ -138,7 +149,7 @@ def amplification_by_level(
     return _finish(
         figure,
         frame,
-        [curves.key(style.method_label(method), style.color(method, every)) for method in shown],
+        [curves.key(method_label(method, labels), style.color(method, every)) for method in shown],
         [
             curves.sign_key("ours: mean, 95 % interval", OURS),
             curves.sign_key("paper: mean ± sd", PAPER),
@@ -177,7 +188,7 @@ def weight_choice(frame: pd.DataFrame, *, title: str | None = None) -> Figure:
             best = line[line["chosen"].eq(True)]
             panel.plot(best["weight"], best["mean"], linestyle="", **CHOSEN, color=color)
         if mask is not None:
-            panel.set_title(curves.mask_label(mask))
+            panel.set_title(mask_label(mask))
         if not part["mean"].notna().any():
             curves.nothing(panel)
     if frame["mean"].notna().any():

@@ -9,15 +9,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, SupportsFloat, TypedDict
 
-import matplotlib
 import numpy as np
 from jaxtyping import Bool, Num
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
-from mrilib.report import sheets, style
+from mrilib.report import heat_maps, sheets, style
 from mrilib.report.sheets import Location
 
 MOST_LEVELS = 6
@@ -290,29 +287,14 @@ def _dots(axes: Axes, shape: tuple[int, ...], places: np.ndarray, **marker: Any)
 
 
 def _heat_map(axes: Axes, values: np.ndarray, *, numbers: bool) -> None:
-    finite = values[np.isfinite(values)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-    scale = Normalize(low, high if high > low else low + 1.0)
-    colors = matplotlib.colormaps["cividis"].with_extremes(bad=style.MISSING)
-    axes.imshow(np.ma.masked_invalid(values), cmap=colors, norm=scale, interpolation="none", aspect="auto")
-    sheets.bare(axes)
+    scale = heat_maps.linear_scale(values)
+    high = float(scale.vmax or 0.0)
     # Three digits of the largest value, as far as three decimals give them; the same decimals in every cell.
     decimals = min(3, max(0, 2 - math.floor(math.log10(high)))) if high > 0 else 2
-    for (row, column), value in np.ndenumerate(values) if numbers else ():
-        shown = bool(np.isfinite(value))
-        axes.text(
-            column,
-            row,
-            f"{value:.{decimals}f}" if shown else "–",
-            ha="center",
-            va="center_baseline",
-            fontsize=style.CELL_FONT,
-            color="white" if shown and scale(value) < 0.5 else "black",
-        )
-    for row, column in np.argwhere(_largest(values)):
-        axes.add_patch(
-            Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=style.ABOVE, linewidth=1.6)
-        )
+    texts = [[f"{value:.{decimals}f}" if np.isfinite(value) else "–" for value in line] for line in values]
+    sheets.bare(axes)
+    heat_maps.draw(axes, values, scale=scale, texts=texts if numbers else None)
+    heat_maps.outline(axes, _largest(values), color=style.ABOVE, width=1.6)
 
 
 def _largest(values: np.ndarray) -> np.ndarray:

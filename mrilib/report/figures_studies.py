@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mrilib.report import curves, style
+from mrilib.report.names import kind_label
 from mrilib.report.style import Signs
 
 SOURCE_COLORS = ("#000000", *style.SPARE_COLORS)
@@ -73,7 +74,7 @@ def radius_study(frame: pd.DataFrame, *, title: str | None = None) -> Figure:
     if not frame[list(columns)].notna().any(axis=None):
         curves.without_ticks(axes)
     limits = [
-        Line2D([], [], color="black", linestyle=line, linewidth=1.0, label=f"{style.kind_label(kind)}: mean")
+        Line2D([], [], color="black", linestyle=line, linewidth=1.0, label=f"{kind_label(kind)}: mean")
         for kind, (radius, line) in LIMITS.items()
         if (frame["radius"] == radius).any()
     ]

@@ -37,9 +37,10 @@ def sheet(
     head: int = 2,
     foot: float = 0.06,
     gap: float = GAP,
-    between: float = GAP,
+    between: float | Sequence[float] = GAP,
+    widest: float | None = None,
 ) -> tuple[Figure, np.ndarray]:
-    """A figure with rows of panels, as wide as the page from three columns on.
+    """A figure with rows of panels, as wide as the page holds.
 
     Args:
         ratios: height over width of the panels, one number a row.
@@ -50,22 +51,26 @@ def sheet(
         head: lines of text above the first row.
         foot: inches below the last row.
         gap: inches between columns.
-        between: inches between rows.
+        between: inches between rows, one number for all or one for each pair.
+        widest: inches that no panel exceeds; `None` for a third of what the page holds.
 
     Returns:
         The figure and its axes, `(rows, columns)`.
     """
-    width = (style.DOUBLE - left - right - (max(columns, 3) - 1) * gap) / max(columns, 3)
+    least = 3 if widest is None else 1
+    width = panel_width(max(columns, least), left=left, right=right, gap=gap)
+    width = width if widest is None else min(width, widest)
+    spaces = [between] * (len(ratios) - 1) if isinstance(between, int | float) else [*between]
     total = left + columns * width + (columns - 1) * gap + right
     heading = style.wrapped(title, total)
     top = LINE * (head + heading.count("\n") + (1.4 if heading else 0.0)) + 0.08
-    height = top + sum(width * ratio for ratio in ratios) + (len(ratios) - 1) * between + foot
+    height = top + sum(width * ratio for ratio in ratios) + sum(spaces) + foot
     figure = Figure(figsize=(total, height))
     if heading:
         figure.text(0.5, 1 - 0.05 / height, heading, ha="center", va="top", weight="bold")
     axes = np.empty((len(ratios), columns), dtype=object)
     below = height - top
-    for row, ratio in enumerate(ratios):
+    for row, (ratio, space) in enumerate(zip(ratios, [*spaces, 0.0], strict=True)):
         below -= width * ratio
         for column in range(columns):
             start = left + column * (width + gap)
@@ -73,8 +78,13 @@ def sheet(
                 (start / total, below / height, width / total, width * ratio / height)
             )
             axes[row, column].grid(visible=False)
-        below -= between
+        below -= space
     return figure, axes
+
+
+def panel_width(columns: int, *, left: float, right: float, gap: float = GAP) -> float:
+    """Inches of each of `columns` panels that fill the page beside what stands left and right of them."""
+    return (style.DOUBLE - left - right - (columns - 1) * gap) / columns
 
 
 def complex_among(images: Iterable[np.ndarray | None]) -> bool:

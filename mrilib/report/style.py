@@ -10,7 +10,9 @@ import matplotlib
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.textpath import text_to_path
 
 from mrilib.store.atomic import atomic_path
 
@@ -42,20 +44,6 @@ METHOD_COLORS = {
     "deepdecoder": "#999933",
 }
 SPARE_COLORS = ("#AA4499", "#661100", "#6699CC", "#B8860B")
-METHOD_LABELS = {
-    "tikhonov": "Tikhonov",
-    "tv": "TV",
-    "l1-wavelet": "ℓ1 wavelet",
-    "l1-dct": "ℓ1 cosine",
-    "l1-fourier": "ℓ1 Fourier",
-    "tira": "Tira",
-    "tirafl": "TiraFL",
-    "unet": "U-net",
-    "itnet": "ItNet",
-    "varnet": "VarNet",
-    "convdecoder": "ConvDecoder",
-    "deepdecoder": "Deep Decoder",
-}
 
 # Red and blue that differ from each other and from grey under every kind of colour blindness.
 ABOVE = "#FF3B20"
@@ -68,6 +56,13 @@ NOISE_LEVEL = "relative noise level\n‖e‖₂/‖Ax‖₂ (%)"
 SEVERITY = "severity ‖ρ‖∞ (units\nof the image maximum)"
 AMPLIFICATION = "amplification\nα = ‖ρ‖∞/‖r‖∞"
 RELATIVE_ERROR = "relative error\n‖rec − x‖₂/‖x‖₂ (%)"
+QUANTITIES = {
+    "amplification": AMPLIFICATION,
+    "amplification_of_moduli": "amplification of moduli\n‖ |rec(y+e)| − |rec(y)| ‖∞/‖r‖∞",
+    "severity": SEVERITY,
+    "severity_of_moduli": "severity of moduli\n‖ |rec(y+e)| − |rec(y)| ‖∞",
+    "relative_error": RELATIVE_ERROR,
+}
 
 _PRINT: dict[str, Any] = {
     "font.family": "sans-serif",
@@ -121,14 +116,6 @@ KINDS = {
     "gaussian": Signs((0, (4, 2)), "s", False),
     "clean": Signs((0, (1, 1.5)), "", False),
 }
-KIND_LABELS = {
-    "global": "global attack",
-    "peak": "localized attack (one pixel)",
-    "disk": "localized attack (disk)",
-    "spike": "spike (closed form)",
-    "gaussian": "Gaussian noise",
-    "clean": "no noise",
-}
 _OTHER_MARKERS = ("P", "X", "d", "<", ">", "p", "h")
 
 
@@ -167,11 +154,6 @@ def color(method: str, methods: Sequence[str]) -> str:
     return free[strangers.index(method) % len(free)]
 
 
-def method_label(method: str) -> str:
-    """Name of a method as readers know it; a user's own name stays as it is."""
-    return METHOD_LABELS.get(method, method)
-
-
 def signs(kind: str, kinds: Sequence[str]) -> Signs:
     """Line and marker of a kind of perturbation; strangers among `kinds` differ by their marker."""
     if kind in KINDS:
@@ -180,15 +162,16 @@ def signs(kind: str, kinds: Sequence[str]) -> Signs:
     return Signs("-", _OTHER_MARKERS[strangers.index(kind) % len(_OTHER_MARKERS)], True)
 
 
-def kind_label(kind: str) -> str:
-    """Name of a kind of perturbation as readers know it."""
-    return KIND_LABELS.get(kind, kind)
+def number(value: SupportsFloat, digits: int = 3, *, zeros: bool = False) -> str:
+    """`value` with `digits` significant digits and no exponent; `n/a` where it is not finite.
 
-
-def number(value: SupportsFloat, digits: int = 3) -> str:
-    """`value` with `digits` significant digits and no exponent; `n/a` where it is not finite."""
+    Zeros at the end of a fraction are left out unless `zeros` asks for them.
+    """
     if not np.isfinite(float(value)):
         return "n/a"
+    if zeros:
+        exact = f"{float(value):.{digits - 1}e}"
+        return f"{float(exact):.{max(0, digits - 1 - int(exact.split('e')[1]))}f}"
     return np.format_float_positional(
         float(value), precision=digits, unique=False, fractional=False, trim="-"
     )
@@ -197,6 +180,21 @@ def number(value: SupportsFloat, digits: int = 3) -> str:
 def percent(level: SupportsFloat) -> str:
     """A level given in per cent, such as `0.5 %`."""
     return f"{float(level):g} %"
+
+
+def text_width(text: str, size: float = FONT) -> float:
+    """Inches that the longest line of `text` takes in a font of `size` points."""
+    font = FontProperties(size=size)
+    return max(
+        text_to_path.get_text_width_height_descent(line, font, ismath=False)[0] / 72
+        for line in text.split("\n")
+    )
+
+
+def fitted(text: str, width: float) -> str:
+    """`text` in lines of at most `width` inches, the fewest of all; words that are too long are broken."""
+    lines = (textwrap.fill(text, letters) for letters in range(max(len(text), 1), 1, -1))
+    return next((each for each in lines if text_width(each) <= width), text)
 
 
 def wrapped(text: str | None, width: float) -> str:

@@ -205,24 +205,6 @@ def failed(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**dict.fromkeys(values & set(frame.columns), np.nan))
 
 
-def texts(figure: Figure, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[tuple[float, ...]]]:
-    """Boxes, in points from the lower left corner, of all text that is drawn."""
-    found: dict[str, list[tuple[float, ...]]] = {}
-    draw = Text.draw
-
-    def recorded(self: Text, renderer: object, *arguments: object, **named: object) -> None:
-        draw(self, renderer, *arguments, **named)
-        if self.get_visible() and self.get_text().strip():
-            box = self.get_window_extent(renderer)
-            place = tuple(value / figure.dpi * 72 for value in (box.x0, box.y0, box.x1, box.y1))
-            found.setdefault(self.get_text(), []).append(place)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Text, "draw", recorded)
-        pixels(figure)
-    return found
-
-
 def pixels(figure: Figure) -> np.ndarray:
     """The figure as it is printed, `(height, width, 3)`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -250,27 +232,10 @@ def built(name: str) -> Figure:
     return EVERY[name]()
 
 
-def unreadable(figure: Figure, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
-    """Text that the edge cuts off, and pairs of text that cover each other."""
-    width, height = figure.get_size_inches() * 72
-    found = [(text, box) for text, boxes in texts(figure, monkeypatch).items() for box in boxes]
-    assert len(found) >= 3
-    outside = [
-        (text,) for text, box in found if min(box) < -0.5 or box[2] > width + 0.5 or box[3] > height + 0.5
-    ]
-    return outside + [
-        (first, second)
-        for index, (first, a) in enumerate(found)
-        for second, b in found[:index]
-        # the boxes hold the space for descenders: half a point of them may meet
-        if min(a[2], b[2]) - max(a[0], b[0]) > 0.5 and min(a[3], b[3]) - max(a[1], b[1]) > 0.5
-    ]
-
-
 @pytest.mark.parametrize("name", EVERY)
-def test_a_figure_can_be_read_in_print(name, monkeypatch):
+def test_a_figure_can_be_read_in_print(name, unreadable):
     figure = built(name)
-    assert unreadable(figure, monkeypatch) == []
+    assert unreadable(figure) == []
     width, height = figure.get_size_inches()
     assert width <= style.DOUBLE + 1e-9
     assert height <= 9.5
@@ -279,11 +244,11 @@ def test_a_figure_can_be_read_in_print(name, monkeypatch):
     assert sizes == {style.FONT}
 
 
-def test_the_check_of_text_sees_what_it_should(monkeypatch):
+def test_the_check_of_text_sees_what_it_should(unreadable):
     figure = attacked()
     figure.text(0.5, 0.99, "covering", ha="center", va="top")
     figure.text(0.98, 0.5, "beyond the edge")
-    wrong = unreadable(figure, monkeypatch)
+    wrong = unreadable(figure)
     assert ("beyond the edge",) in wrong
     assert ("covering", TITLE) in wrong
 
@@ -324,7 +289,8 @@ def test_files_are_equal_in_another_process_that_needs_no_window_and_no_torch(tm
 import sys
 from pathlib import Path
 import numpy as np
-from mrilib.report import figures_curves, figures_images, figures_studies, style
+from mrilib.report import figures_curves, figures_images, figures_studies
+from mrilib.report import figures_training, figures_transfer, style
 image = np.eye(64)
 figure = figures_images.attack_panel(
     image, image, image, location=(9, 9), level=4, alpha=2, severity=1, title="αβγ ‖ρ‖∞"
@@ -364,8 +330,8 @@ def test_a_failed_save_leaves_what_was_there(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["error_against_noise", "amplification_by_level", "weight_choice"])
-def test_axes_name_their_quantities(name, monkeypatch):
-    found = texts(built(name), monkeypatch)
+def test_axes_name_their_quantities(name, texts):
+    found = texts(built(name))
     x = "weight λ (image maximum = 1)" if name == "weight_choice" else style.NOISE_LEVEL
     y = style.AMPLIFICATION if name == "amplification_by_level" else style.RELATIVE_ERROR
     assert {x, y} <= set(found)
@@ -373,22 +339,22 @@ def test_axes_name_their_quantities(name, monkeypatch):
     assert "(%)" in style.RELATIVE_ERROR
 
 
-def test_axes_of_the_studies_name_their_quantities(monkeypatch):
-    radius = texts(built("radius_study"), monkeypatch)
+def test_axes_of_the_studies_name_their_quantities(texts):
+    radius = texts(built("radius_study"))
     assert {style.SEVERITY, style.AMPLIFICATION, "radius σ of the disk (pixels)"} <= set(radius)
-    weight = texts(built("weight_study"), monkeypatch)
+    weight = texts(built("weight_study"))
     assert {style.SEVERITY, style.AMPLIFICATION, "λ / tuned λ"} <= set(weight)
     assert "‖e‖₂/‖Ax‖₂ = 0.5 %\ntuned λ = 0.0005" in weight
 
 
-def test_panels_say_what_they_show(monkeypatch):
-    found = texts(attacked(), monkeypatch)
+def test_panels_say_what_they_show(texts):
+    found = texts(attacked())
     assert TITLE in found
     assert "perturbed image x + A†e\n‖e‖₂ = 4 % of ‖Ax‖₂" in found
     assert "reconstruction rec(y + e)\nα = 7.64, severity 7.54" in found
     assert "close-up, 48 × 48 pixels\naround row 40, column 24" in found
     assert "above 1" in found
-    panels = texts(built("amplification_by_level"), monkeypatch)
+    panels = texts(built("amplification_by_level"))
     assert "ellipses, 40 lines\nn²/m = 5.99, n = 50" in panels
 
 
@@ -407,17 +373,17 @@ def test_a_pixel_above_one_is_red(value, red):
     assert close <= 1.3 * figure.axes[5].get_position().width * figure.bbox.width * 0.05 * 20
 
 
-def test_a_real_pixel_below_zero_is_blue_and_explained(monkeypatch):
+def test_a_real_pixel_below_zero_is_blue_and_explained(texts):
     low = phantom()
     low[41, 25] = -0.2
     arguments = {"location": (40, 24), "level": 4, "alpha": 7, "severity": 7, "title": ""}
     figure = figures_images.attack_panel(phantom(), phantom(), low, **arguments)
     assert panel_pixels(figure, 5, style.BELOW) > 0
     assert panel_pixels(figure, 3, style.BELOW) == 0
-    assert "below 0" in texts(figure, monkeypatch)
+    assert "below 0" in texts(figure)
     shown_as_moduli = figures_images.attack_panel(phantom(), phantom(), low + 0j, **arguments)
     assert panel_pixels(shown_as_moduli, 5, style.BELOW) == 0
-    assert "below 0" not in texts(shown_as_moduli, monkeypatch)
+    assert "below 0" not in texts(shown_as_moduli)
 
 
 @pytest.mark.parametrize("location", [(0, 0), (63, 63), (3, 60)])
@@ -438,27 +404,27 @@ def test_a_global_attack_has_no_close_up():
     assert len(attacked().axes) == 7
 
 
-def test_a_level_without_images_is_missing(monkeypatch):
+def test_a_level_without_images_is_missing(texts):
     rows = level_rows()
     rows[1] = {"level": 1.0, "perturbed": None, "reconstruction": None, "location": None, "alpha": np.nan}
-    found = texts(figures_images.level_panel(rows), monkeypatch)
+    found = texts(figures_images.level_panel(rows))
     assert len(found["missing"]) == 3
     assert "1 %\nα = n/a" in found
     empty = [row | {"perturbed": None, "reconstruction": None} for row in level_rows()]
-    assert len(texts(figures_images.level_panel(empty), monkeypatch)["missing"]) == 12
+    assert len(texts(figures_images.level_panel(empty))["missing"]) == 12
 
 
-def test_a_map_prints_its_values_and_frames_the_largest(monkeypatch):
+def test_a_map_prints_its_values_and_frames_the_largest(texts):
     values = severities()
     values[0, 0] = np.nan
     figure = figures_images.severity_map({4.0: values}, image=phantom())
-    found = texts(figure, monkeypatch)
+    found = texts(figure)
     assert {"12.3", "6.6", "–"} <= set(found)
     (frame,) = figure.axes[1].patches
     assert (frame.get_x(), frame.get_y()) == (4.5, 1.5)
     nothing = figures_images.severity_map({4.0: np.full((8, 8), np.nan)}, image=phantom())
     assert len(nothing.axes[1].patches) == 0
-    assert len(texts(nothing, monkeypatch)["–"]) == 64
+    assert len(texts(nothing)["–"]) == 64
 
 
 def curves_of(figure: Figure, index: int = 0) -> list[np.ndarray]:
@@ -472,7 +438,7 @@ def intervals_of(figure: Figure, index: int = 0) -> int:
     return sum(len(bar.get_segments()) for bar in bars)
 
 
-def test_what_failed_is_a_gap_with_a_cross_and_never_zero(monkeypatch):
+def test_what_failed_is_a_gap_with_a_cross_and_never_zero(texts):
     frame = errors()
     gone = (frame["method"] == "tv") & (frame["level"] == 2.0) & (frame["kind"] == "global")
     frame.loc[gone, ["mean", "low", "high"]] = np.nan
@@ -483,20 +449,20 @@ def test_what_failed_is_a_gap_with_a_cross_and_never_zero(monkeypatch):
     assert intervals_of(figure) == intervals_of(figures_curves.error_against_noise(errors())) - 1
     crosses = [line for line in figure.axes[0].get_lines() if line.get_marker() == "x"]
     assert [line.get_xdata().tolist() for line in crosses] == [[2.0]]
-    assert "missing (failed)" in texts(figure, monkeypatch)
-    assert "missing (failed)" not in texts(built("error_against_noise"), monkeypatch)
+    assert "missing (failed)" in texts(figure)
+    assert "missing (failed)" not in texts(built("error_against_noise"))
 
 
 @pytest.mark.parametrize("name", FAILED)
-def test_figures_without_any_value_say_so(name, monkeypatch):
+def test_figures_without_any_value_say_so(name, texts):
     for figures in (EMPTY, FAILED):
-        assert "no data" in texts(figures[name](), monkeypatch)
+        assert "no data" in texts(figures[name]())
 
 
-def test_a_single_image_has_no_interval(monkeypatch):
+def test_a_single_image_has_no_interval(texts):
     legend = "95 % interval"
-    assert legend in texts(built("error_against_noise"), monkeypatch)
-    assert legend not in texts(figures_curves.error_against_noise(errors(n=1)), monkeypatch)
+    assert legend in texts(built("error_against_noise"))
+    assert legend not in texts(figures_curves.error_against_noise(errors(n=1)))
     assert intervals_of(figures_curves.error_against_noise(errors())) == 3 * 3 * len(LEVELS)
     assert intervals_of(figures_curves.error_against_noise(errors(n=1))) == 0
     one = radii().query("position == 0 and source == 'ellipses'")
@@ -585,6 +551,19 @@ def test_colors_of_a_run_hold_in_figures_that_show_a_part_of_it():
     figure = figures_curves.amplification_by_level(frame, methods=["another", "mine", "tv"])
     ours = next(line for line in figure.axes[0].get_lines() if line.get_marker() == "o")
     assert ours.get_color() == style.SPARE_COLORS[1]
+
+
+@pytest.mark.parametrize(
+    ("make", "frame"),
+    [
+        (figures_curves.error_against_noise, errors()),
+        (figures_curves.amplification_by_level, amplifications()),
+    ],
+)
+def test_names_of_the_run_go_first(make, frame, texts):
+    found = texts(make(frame, labels={"tira": "Tira (reduced)"}))
+    assert {"TV", "Tira (reduced)"} <= set(found)
+    assert "Tira" not in found
 
 
 def test_attacks_are_filled_and_noise_is_open():
