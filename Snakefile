@@ -14,6 +14,7 @@ include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/masks.smk"
 include: "rules/tuning.smk"
+include: "rules/training.smk"
 include: "rules/attacks.smk"
 include: "rules/report.smk"
 

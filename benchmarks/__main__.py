@@ -5,7 +5,7 @@ import sys
 
 import torch
 
-NAMES = ("reconstruction", "memory", "attack")
+NAMES = ("reconstruction", "memory", "training", "attack")
 
 
 def main(arguments: list[str]) -> None:

@@ -6,6 +6,7 @@ rule attack:
         image=f"{RUN}/images/{{source}}/test/{{position}}.h5",
         mask=f"{RUN}/masks/{{mask}}.h5",
         tuning=tuning_of,
+        checkpoint=checkpoint_of,
     output:
         attacks=f"{RUN}/attacks/{{method}}/{{mask}}/{{source}}/{{position}}.h5",
     log:
@@ -24,11 +25,39 @@ rule attack:
         "../workflow_scripts/attack.py"
 
 
+rule transfer:
+    input:
+        image=f"{RUN}/images/{{source}}/test/{{position}}.h5",
+        mask=f"{RUN}/masks/{{mask}}.h5",
+        tuning=tuning_of,
+        checkpoint=checkpoint_of,
+        own=f"{RUN}/attacks/{{method}}/{{mask}}/{{source}}/{{position}}.h5",
+        rivals=rival_files,
+    output:
+        transfer=f"{RUN}/transfer/{{method}}/{{mask}}/{{source}}/{{position}}.h5",
+    log:
+        f"{RUN}/logs/transfer/{{method}}/{{mask}}/{{source}}/{{position}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/transfer/{{method}}/{{mask}}/{{source}}/{{position}}.tsv"
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        gpu=1,
+        mem_mb=attack_memory,
+        runtime=attack_runtime,
+    params:
+        **attack_params("transfer", rivalled, "transfer.py"),
+        rivals=rivals,
+    script:
+        "../workflow_scripts/transfer.py"
+
+
 rule radius_study:
     input:
         image=f"{RUN}/images/{{source}}/test/{{position}}.h5",
         mask=f"{RUN}/masks/{{mask}}.h5",
         tuning=tuning_of,
+        checkpoint=checkpoint_of,
     output:
         attacks=f"{RUN}/studies/radius/{{method}}/{{mask}}/{{source}}/{{position}}.h5",
     log:
@@ -52,6 +81,7 @@ rule weight_study:
         image=f"{RUN}/images/{{source}}/test/{{position}}.h5",
         mask=f"{RUN}/masks/{{mask}}.h5",
         tuning=tuning_of,
+        checkpoint=checkpoint_of,
     output:
         attacks=f"{RUN}/studies/weight/{{method}}/{{mask}}/{{source}}/{{position}}.h5",
     log:

@@ -6,7 +6,7 @@ sys.path.insert(0, workflow.basedir)
 
 from workflow_scripts import config as settings
 from workflow_scripts.job import use_checkout
-from workflow_scripts.provenance import stage_hash
+from workflow_scripts.provenance import check_import_path, stage_hash
 
 use_checkout(workflow.basedir)
 
@@ -19,10 +19,16 @@ RUN = f"results/{cfg.run}"
 GENERATED = [name for name, source in cfg.images.items() if source.kind == "ellipses"]
 FROM_FILES = [name for name, source in cfg.images.items() if source.kind == "files"]
 TUNED = [name for name, method in cfg.methods.items() if method.tune is not None]
-QUANTITIES = ["amplification", "severity", "relative_error"]
+TRAINED = cfg.trained
+QUANTITIES = ["amplification", "amplification_of_moduli", "severity", "severity_of_moduli", "relative_error"]
+TRANSFERRED = ["amplification", "severity", "relative_error"]
 TABLE_KINDS = ["csv", "md", "tex"]
-PICTURES = ["noise", "mask", "attack", "levels", "map"]
-CURVES = ["error", "amplification", "weight"]
+FIGURE_KINDS = ["pdf", "png"]
+IMAGE_PICTURES = ["noise", "mask"]
+ATTACK_PICTURES = ["attack", "levels", "map"]
+LABELS = {name: method.label or name for name, method in cfg.methods.items()}
+# Methods share perturbations where a mask has several of them.
+SHARED = [mask for mask in cfg.masks if sum(mask in cfg.masks_of(method) for method in cfg.methods) > 1]
 STUDIES = {name: study for name, study in cfg.studies if study is not None}
 
 
@@ -60,6 +66,61 @@ def tuning_of(wildcards):
     return f"{RUN}/tuning/{wildcards.method}/{wildcards.mask}/{validation}.json"
 
 
+def checkpoint_of(wildcards):
+    """The network of a trained method; nothing for the others."""
+    if wildcards.method not in TRAINED:
+        return []
+    return f"{RUN}/training/{wildcards.method}/{wildcards.mask}/best.pt"
+
+
+def start_of(wildcards):
+    """The network that a training starts from, if it names one."""
+    start = cfg.methods[wildcards.method].training.start
+    return [] if start is None else f"{RUN}/training/{start.method}/{wildcards.mask}/kept.pt"
+
+
+def roots_of(method):
+    """Import paths that a method's config names, its search apart: its class and its networks."""
+
+    def named(value):
+        if isinstance(value, dict):
+            here = [value["class"]] if isinstance(value.get("class"), str) else []
+            return here + [path for inner in value.values() for path in named(inner)]
+        return []
+
+    found = cfg.methods[method]
+    return sorted({found.reconstructor, *named(found.parameters)})
+
+
+def check_import_paths():
+    """Every import path of the config leads somewhere: told now, not when a job starts."""
+    searches = {method.search for method in cfg.methods.values()}
+    searches |= {attack.search for attack in cfg.attacks.values() if getattr(attack, "search", None)}
+    for path in sorted(searches | {path for method in cfg.methods for path in roots_of(method)}):
+        try:
+            check_import_path(path)
+        except ValueError as error:
+            raise WorkflowError(str(error)) from None
+
+
+check_import_paths()
+
+
+def training_spec(method):
+    """What of a method's config changes its training."""
+    spec = cfg.methods[method].training.model_dump()
+    return spec | {"keep": cfg.kept_epochs(method)}
+
+
+def trained_on(mask):
+    """The trained methods of a mask."""
+    return [method for method in TRAINED if mask in cfg.masks_of(method)]
+
+
+def training_stage(wildcards):
+    return stage("train.py", "training.smk:train", roots_of(wildcards.method))
+
+
 def method_spec(method):
     """What of a method's config changes its results."""
     found = cfg.methods[method]
@@ -70,7 +131,11 @@ def method_spec(method):
 def attack_spec(method, attack):
     """What of an attack's config changes its results, with the search that the method or attack names."""
     found = cfg.attacks[attack].model_dump(exclude={"masks", "methods"})
-    return found | {"search": cfg.search_of(method, attack)}
+    spec = found | {"search": cfg.search_of(method, attack)}
+    arguments = cfg.methods[method].search_arguments
+    if arguments and spec["search"] == cfg.methods[method].search:
+        spec["search_arguments"] = arguments
+    return spec
 
 
 def pairs():
@@ -89,7 +154,7 @@ def local_files(wildcards):
 
 
 def tuning_stage(wildcards):
-    return stage("tune.py", "tuning.smk:tune", [cfg.methods[wildcards.method].reconstructor])
+    return stage("tune.py", "tuning.smk:tune", roots_of(wildcards.method))
 
 
 def configured(wildcards):
@@ -119,37 +184,41 @@ def weight_attacks(wildcards):
     return attacks, study.levels, study.factors
 
 
-def attack_params(rule_name, chosen):
+def rivalled(wildcards):
+    """The attacks on a method whose perturbations other methods under the mask share."""
+    names = cfg.attacks_of(wildcards.method, wildcards.mask)
+    attacks = {
+        name: attack_spec(wildcards.method, name) for name in names if cfg.attacks[name].kind != "gaussian"
+    }
+    return attacks, cfg.levels, [1.0]
+
+
+def attack_params(rule_name, chosen, script="attack.py"):
     """Params of an attack rule, each a function of the wildcards.
 
     `sources` are the hashes that the units of each attack carry: they know only the method's class and the
     attack's search, so that a change of one search leaves the units of the others.
     """
 
-    def roots_of(wildcards):
-        reconstructor = [cfg.methods[wildcards.method].reconstructor]
-        searches = {
-            name: attack["search"] for name, attack in attacks_of(wildcards).items() if "search" in attack
-        }
-        named = {
-            name: reconstructor + [path for path in [searches.get(name)] if path]
-            for name in attacks_of(wildcards)
-        }
-        return named | {"clean": reconstructor}
+    def roots_by_attack(wildcards):
+        method = roots_of(wildcards.method)
+        searches = {name: attack.get("search") for name, attack in attacks_of(wildcards).items()}
+        named = {name: method + ([search] if search else []) for name, search in searches.items()}
+        return named | {"clean": method}
 
     def attacks_of(wildcards):
         return chosen(wildcards)[0]
 
     def described(wildcards):
-        roots = {path for paths in roots_of(wildcards).values() for path in paths}
-        return stage("attack.py", f"attacks.smk:{rule_name}", roots)
+        roots = {path for paths in roots_by_attack(wildcards).values() for path in paths}
+        return stage(script, f"attacks.smk:{rule_name}", roots)
 
     return {
         "stage": described,
         "source": lambda wildcards: source_of(described(wildcards)),
         "sources": lambda wildcards: {
-            name: stage_hash("workflow_scripts/attack.py", roots=tuple(roots))
-            for name, roots in roots_of(wildcards).items()
+            name: stage_hash(f"workflow_scripts/{script}", roots=tuple(roots))
+            for name, roots in roots_by_attack(wildcards).items()
         },
         "method": lambda wildcards: method_spec(wildcards.method),
         "attacks": attacks_of,
@@ -174,11 +243,34 @@ def attack_runtime(wildcards, attempt):
     return 60 * attempt
 
 
+def attack_file(method, mask, source, position):
+    return f"{RUN}/attacks/{method}/{mask}/{source}/{position}.h5"
+
+
 def attack_files(wildcards):
+    return [attack_file(wildcards.method, wildcards.mask, *place) for place in positions(wildcards.mask)]
+
+
+def transfer_files(wildcards):
+    """What a method makes of the others' perturbations, where there are others."""
+    if wildcards.mask not in SHARED:
+        return []
     return [
-        f"{RUN}/attacks/{wildcards.method}/{wildcards.mask}/{source}/{position}.h5"
+        f"{RUN}/transfer/{wildcards.method}/{wildcards.mask}/{source}/{position}.h5"
         for source, position in positions(wildcards.mask)
     ]
+
+
+def rival_files(wildcards):
+    """The attack files of the other methods on the same image."""
+    return [
+        attack_file(method, wildcards.mask, wildcards.source, wildcards.position)
+        for method in cfg.rivals_of(wildcards.method, wildcards.mask)
+    ]
+
+
+def rivals(wildcards):
+    return cfg.rivals_of(wildcards.method, wildcards.mask)
 
 
 def score_files():
@@ -195,23 +287,42 @@ def table_note():
             parts.append(
                 f"Images of {name} are reconstructed with the parameters tuned on {source.validation_source}."
             )
+    if SHARED:
+        parts.append(
+            "†k: for k images the first search found less than a spike, noise, or another method's "
+            "perturbation; it was repeated with more restarts, and the strongest of all counts."
+        )
     parts.append("The paper's numbers are for its own phantoms, networks and parameters.")
     return " ".join(parts)
 
 
 def figure_method_mask():
-    """Methods with a tuned parameter whose choice is drawn: the method of the figures, on its masks."""
-    method = cfg.figures.method
-    return [(method, mask) for mask in cfg.masks_of(method)] if method in TUNED else []
+    """The method whose choice of the parameter is drawn, with its masks."""
+    method = drawn_method()
+    return [] if method is None else [(method, mask) for mask in cfg.masks_of(method)]
+
+
+def drawn_method():
+    return next((method for method in cfg.figures.methods if method in TUNED), None)
+
+
+CURVES = ["error", "amplification", *(["weight"] if drawn_method() else [])]
 
 
 def tuning_title():
     source = cfg.validation_sources[0]
-    return f"{label_of(cfg.figures.method)}, validation images of {source}, Gaussian noise"
+    return f"{LABELS.get(drawn_method())}, validation images of {source}, Gaussian noise"
 
 
-def label_of(method):
-    return cfg.methods[method].label or method
+def figure_transfers(wildcards):
+    """What every method of the figures makes of the others' perturbations of an example."""
+    mask, place = cfg.figures.mask, f"{wildcards.source}/{wildcards.position}"
+    return [f"{RUN}/transfer/{method}/{mask}/{place}.h5" for method in cfg.figures.methods]
+
+
+def figure_attacks(wildcards):
+    place = wildcards.source, wildcards.position
+    return [attack_file(method, cfg.figures.mask, *place) for method in cfg.figures.methods]
 
 
 def study_files(wildcards):
@@ -225,18 +336,26 @@ def study_files(wildcards):
 def study_title(wildcards):
     study = STUDIES[wildcards.study]
     level = f", level {100 * study.level:g} %" if wildcards.study == "radius" else ""
-    return f"{label_of(study.method)}, {study.mask}, {study.source}{level}, {study.grid}×{study.grid} places"
+    return f"{LABELS[study.method]}, {study.mask}, {study.source}{level}, {study.grid}×{study.grid} places"
 
 
 def all_outputs():
     """Everything that the config asks for."""
-    tables = [f"{RUN}/tables/{quantity}.{kind}" for quantity in QUANTITIES for kind in TABLE_KINDS]
-    pictures = [
-        f"{RUN}/figures/{name}-{example.source}-{example.position}.{kind}"
-        for name in PICTURES
-        for example in cfg.figures.examples
-        for kind in ("pdf", "png")
+    tables = [f"{RUN}/tables/{quantity}" for quantity in [*QUANTITIES, "table-1"]]
+    tables += [f"{RUN}/tables/transfer-{quantity}" for quantity in TRANSFERRED if SHARED]
+    figures = [f"{RUN}/figures/{name}" for name in CURVES]
+    figures += [f"{RUN}/figures/study-{name}" for name in STUDIES]
+    figures += [f"{RUN}/figures/transfer-{quantity}" for quantity in TRANSFERRED if SHARED]
+    figures += [f"{RUN}/figures/training-{mask}" for mask in cfg.masks if trained_on(mask)]
+    for example in cfg.figures.examples:
+        place = f"{example.source}-{example.position}"
+        figures += [f"{RUN}/figures/{name}-{place}" for name in IMAGE_PICTURES]
+        figures += [
+            f"{RUN}/figures/{name}-{method}-{place}"
+            for name in ATTACK_PICTURES
+            for method in cfg.figures.methods
+        ]
+        figures += [f"{RUN}/figures/transfer-{place}"] if len(cfg.figures.methods) > 1 else []
+    return [f"{table}.{kind}" for table in tables for kind in TABLE_KINDS] + [
+        f"{figure}.{kind}" for figure in figures for kind in FIGURE_KINDS
     ]
-    curves = [f"{RUN}/figures/{name}.{kind}" for name in CURVES for kind in ("pdf", "png")]
-    studies = [f"{RUN}/figures/study-{name}.{kind}" for name in STUDIES for kind in ("pdf", "png")]
-    return tables + pictures + curves + studies

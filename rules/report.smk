@@ -4,7 +4,11 @@
 localrules:
     score,
     table,
-    picture_figures,
+    image_figures,
+    attack_figures,
+    transfer_panel,
+    transfer_matrix,
+    training_figure,
     curve_figures,
     study_figure,
 
@@ -12,6 +16,7 @@ localrules:
 rule score:
     input:
         attacks=attack_files,
+        transfers=transfer_files,
     output:
         scores=f"{RUN}/scores/{{method}}/{{mask}}.csv",
     log:
@@ -28,54 +33,139 @@ rule table:
     input:
         scores=score_files(),
     output:
-        records=f"{RUN}/records/{{quantity}}.json",
-        csv=f"{RUN}/tables/{{quantity}}.csv",
-        md=f"{RUN}/tables/{{quantity}}.md",
-        tex=f"{RUN}/tables/{{quantity}}.tex",
+        records=f"{RUN}/records/{{table}}.json",
+        csv=f"{RUN}/tables/{{table}}.csv",
+        md=f"{RUN}/tables/{{table}}.md",
+        tex=f"{RUN}/tables/{{table}}.tex",
     log:
-        f"{RUN}/logs/tables/{{quantity}}.log",
+        f"{RUN}/logs/tables/{{table}}.log",
     wildcard_constraints:
-        quantity="|".join(QUANTITIES),
+        table="|".join([*QUANTITIES, "table-1", *(f"transfer-{quantity}" for quantity in TRANSFERRED)]),
     conda:
         "../envs/environment.yaml"
     params:
         **fixed(stage("table.py", "report.smk:table")),
-        quantity=lambda wildcards: wildcards.quantity,
+        table=lambda wildcards: wildcards.table,
         lines={name: mask.lines for name, mask in cfg.masks.items()},
         published={name: method.published for name, method in cfg.methods.items()},
         published_sources=GENERATED,
+        source_name=cfg.validation_sources[0],
         attacks=list(cfg.attacks),
-        labels={name: method.label or name for name, method in cfg.methods.items()},
+        labels=LABELS,
         note=table_note(),
         seed=cfg.seed,
     script:
         "../workflow_scripts/table.py"
 
 
-rule picture_figures:
+rule image_figures:
     input:
         image=f"{RUN}/images/{{source}}/test/{{position}}.h5",
         mask=f"{RUN}/masks/{cfg.figures.mask}.h5",
-        attacks=f"{RUN}/attacks/{cfg.figures.method}/{cfg.figures.mask}/{{source}}/{{position}}.h5",
     output:
-        **{name: f"{RUN}/figures/{name}-{{source}}-{{position}}.pdf" for name in PICTURES},
-        png=[f"{RUN}/figures/{name}-{{source}}-{{position}}.png" for name in PICTURES],
+        **{name: f"{RUN}/figures/{name}-{{source}}-{{position}}.pdf" for name in IMAGE_PICTURES},
+        png=[f"{RUN}/figures/{name}-{{source}}-{{position}}.png" for name in IMAGE_PICTURES],
     log:
-        f"{RUN}/logs/figures/{{source}}-{{position}}.log",
+        f"{RUN}/logs/figures/image-{{source}}-{{position}}.log",
     conda:
         "../envs/environment.yaml"
     params:
-        **fixed(stage("picture_figures.py", "report.smk:picture_figures")),
+        **fixed(stage("image_figures.py", "report.smk:image_figures")),
+        title=lambda wildcards: f"{wildcards.source} {wildcards.position}",
+        seed=cfg.seed,
+    script:
+        "../workflow_scripts/image_figures.py"
+
+
+rule attack_figures:
+    input:
+        attacks=f"{RUN}/attacks/{{method}}/{cfg.figures.mask}/{{source}}/{{position}}.h5",
+    output:
+        **{name: f"{RUN}/figures/{name}-{{method}}-{{source}}-{{position}}.pdf" for name in ATTACK_PICTURES},
+        png=[f"{RUN}/figures/{name}-{{method}}-{{source}}-{{position}}.png" for name in ATTACK_PICTURES],
+    log:
+        f"{RUN}/logs/figures/{{method}}-{{source}}-{{position}}.log",
+    conda:
+        "../envs/environment.yaml"
+    params:
+        **fixed(stage("attack_figures.py", "report.smk:attack_figures")),
         attack=cfg.figures.attack,
         level=cfg.figures.level,
         levels=sorted(cfg.levels),
-        label=label_of(cfg.figures.method),
-        mask=cfg.figures.mask,
-        image_source=lambda wildcards: wildcards.source,
-        position=lambda wildcards: wildcards.position,
-        seed=cfg.seed,
+        title=lambda wildcards: (
+            f"{wildcards.source} {wildcards.position}, {cfg.figures.mask}, {LABELS[wildcards.method]}"
+        ),
     script:
-        "../workflow_scripts/picture_figures.py"
+        "../workflow_scripts/attack_figures.py"
+
+
+rule transfer_panel:
+    input:
+        attacks=figure_attacks,
+        transfers=figure_transfers,
+    output:
+        pdf=f"{RUN}/figures/transfer-{{source}}-{{position}}.pdf",
+        png=f"{RUN}/figures/transfer-{{source}}-{{position}}.png",
+    log:
+        f"{RUN}/logs/figures/transfer-{{source}}-{{position}}.log",
+    conda:
+        "../envs/environment.yaml"
+    params:
+        **fixed(stage("transfer_panel.py", "report.smk:transfer_panel")),
+        attack=cfg.figures.attack,
+        level=cfg.figures.level,
+        methods=cfg.figures.methods,
+        labels=LABELS,
+        title=lambda wildcards: (
+            f"{wildcards.source} {wildcards.position}, {cfg.figures.mask}, level {100 * cfg.figures.level:g} %"
+        ),
+    script:
+        "../workflow_scripts/transfer_panel.py"
+
+
+rule transfer_matrix:
+    input:
+        records=f"{RUN}/records/transfer-{{quantity}}.json",
+    output:
+        pdf=f"{RUN}/figures/transfer-{{quantity}}.pdf",
+        png=f"{RUN}/figures/transfer-{{quantity}}.png",
+    log:
+        f"{RUN}/logs/figures/transfer-{{quantity}}.log",
+    wildcard_constraints:
+        quantity="|".join(TRANSFERRED),
+    conda:
+        "../envs/environment.yaml"
+    params:
+        **fixed(stage("transfer_matrix.py", "report.smk:transfer_matrix")),
+        quantity=lambda wildcards: wildcards.quantity,
+        source_name=cfg.figures.examples[0].source,
+        mask=cfg.figures.mask,
+        attack=cfg.figures.attack,
+        methods=list(cfg.methods),
+        labels=LABELS,
+    script:
+        "../workflow_scripts/transfer_matrix.py"
+
+
+rule training_figure:
+    input:
+        histories=lambda wildcards: [
+            f"{RUN}/training/{method}/{wildcards.mask}/history.csv" for method in trained_on(wildcards.mask)
+        ],
+    output:
+        pdf=f"{RUN}/figures/training-{{mask}}.pdf",
+        png=f"{RUN}/figures/training-{{mask}}.png",
+    log:
+        f"{RUN}/logs/figures/training-{{mask}}.log",
+    conda:
+        "../envs/environment.yaml"
+    params:
+        **fixed(stage("training_figure.py", "report.smk:training_figure")),
+        mask=lambda wildcards: wildcards.mask,
+        methods=list(cfg.methods),
+        labels=LABELS,
+    script:
+        "../workflow_scripts/training_figure.py"
 
 
 rule curve_figures:
@@ -97,6 +187,7 @@ rule curve_figures:
     params:
         **fixed(stage("curve_figures.py", "report.smk:curve_figures")),
         methods=list(cfg.methods),
+        labels=LABELS,
         attack=cfg.figures.attack,
         masks=list(cfg.masks),
         tuned_masks=[mask for _, mask in figure_method_mask()],

@@ -93,13 +93,49 @@ class Tune(Strict):
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 1e-3
 
 
-class Method(Strict):
-    """A reconstruction method: a class, its arguments, and how it is tuned and attacked."""
+class Phase(Strict):
+    """A stretch of training with one setting of Adam."""
 
-    reconstructor: ImportPath
+    epochs: Count
+    batch: Count
+    learning_rate: Annotated[float, Field(gt=0)]
+    eps: Annotated[float, Field(gt=0)] = 1e-8
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    accumulate: Count = 1
+
+
+class Start(Strict):
+    """Another method's network after one of its epochs, counted through all phases from 1."""
+
+    method: Name
+    epoch: Count
+
+
+class Training(Strict):
+    """How a method's network is trained, once for each of its masks, on images drawn on the fly."""
+
+    source: Name
+    images: Count
+    validation: Count
+    jitter: Annotated[float, Field(ge=0)] = 0.0
+    seed: Annotated[int, Field(ge=0)] = 0
+    start: Start | None = None
+    phases: Annotated[list[Phase], Field(min_length=1)]
+
+    @property
+    def epochs(self) -> int:
+        return sum(phase.epochs for phase in self.phases)
+
+
+class Method(Strict):
+    """A reconstruction method: a class, its arguments, and how it is tuned or trained, and attacked."""
+
+    reconstructor: ImportPath = "mrilib.reconstructors.trained:Trained"
     parameters: dict[str, Any] = {}
     tune: Tune | None = None
+    training: Training | None = None
     search: ImportPath = "mrilib.attacks.pgd:GradientAscent"
+    search_arguments: dict[str, Any] = {}
     masks: list[Name] | None = None
     published: Literal["tv", "tira", "tirafl"] | None = None
     label: str | None = None
@@ -118,6 +154,7 @@ class Localized(AttackScope):
     kind: Literal["localized"]
     objective: Literal["peak", "disk"] = "peak"
     grid: Count = 8
+    restarts: Count = 1
     disk_radius: Annotated[float, Field(ge=0)] = 5.0
     search: ImportPath | None = None
     select: Literal["clean", "truth"] = "clean"
@@ -181,10 +218,10 @@ class Example(Strict):
 
 
 class Figures(Strict):
-    """What the picture figures show."""
+    """What the picture figures show: every method on every example."""
 
     examples: Annotated[list[Example], Field(min_length=1)]
-    method: Name
+    methods: Annotated[list[Name], Field(min_length=1, max_length=4)]
     mask: Name
     attack: Name
     level: Level
@@ -224,6 +261,8 @@ class Config(Strict):
         for name, method in self.methods.items():
             for mask in method.masks or []:
                 self._known(f"methods.{name}.masks", mask, self.masks)
+            if method.training is not None:
+                self._training(f"methods.{name}.training", name, method.training)
         for name, attack in self.attacks.items():
             for mask in attack.masks or []:
                 self._known(f"attacks.{name}.masks", mask, self.masks)
@@ -238,16 +277,38 @@ class Config(Strict):
                 self._known("studies.weight.attacks", attack, self.attacks)
             if self.methods[study.method].tune is None:
                 raise ValueError(f"studies.weight.method: {study.method!r} has no tuned parameter")
-        self._known("figures.method", self.figures.method, self.methods)
-        self._known("figures.mask", self.figures.mask, self.masks_of(self.figures.method))
-        self._known(
-            "figures.attack", self.figures.attack, self.attacks_of(self.figures.method, self.figures.mask)
-        )
+        for name in self.figures.methods:
+            self._known("figures.methods", name, self.methods)
+            self._known("figures.mask", self.figures.mask, self.masks_of(name))
+            self._known("figures.attack", self.figures.attack, self.attacks_of(name, self.figures.mask))
         self._level("figures.level", self.figures.level)
         for example in self.figures.examples:
             self._known("figures.examples.source", example.source, self.sources_of(self.figures.mask))
             self._position("figures.examples.position", example.source, example.position)
         return self
+
+    def _training(self, where: str, name: str, training: Training) -> None:
+        self._known(f"{where}.source", training.source, self.validation_sources)
+        for number, phase in enumerate(training.phases):
+            if phase.batch > training.images:
+                raise ValueError(
+                    f"{where}.phases.{number}.batch: {phase.batch} is more than the {training.images} images"
+                )
+        seen, start = [name], training.start
+        while start is not None:
+            self._known(f"{where}.start.method", start.method, self.trained)
+            if start.method in seen:
+                raise ValueError(f"{where}.start.method: {' starts from '.join([*seen, start.method])}")
+            seen.append(start.method)
+            other = self.methods[start.method]
+            if start.epoch > other.training.epochs:
+                raise ValueError(
+                    f"{where}.start.epoch: {start.method} is trained for {other.training.epochs} epochs, "
+                    f"got {start.epoch}"
+                )
+            for mask in self.masks_of(name):
+                self._known(f"{where}.start.method: mask", mask, self.masks_of(start.method))
+            start = other.training.start
 
     def _study(self, where: str, study: RadiusStudy | WeightStudy, levels: list[float]) -> None:
         self._known(f"{where}.method", study.method, self.methods)
@@ -272,6 +333,20 @@ class Config(Strict):
     @property
     def validation_sources(self) -> list[str]:
         return [name for name, source in self.images.items() if isinstance(source, Ellipses)]
+
+    @property
+    def trained(self) -> list[str]:
+        """Methods with a training."""
+        return [name for name, method in self.methods.items() if method.training is not None]
+
+    def kept_epochs(self, method: str) -> list[int]:
+        """Epochs of a method's training that others start from."""
+        starts = [self.methods[name].training.start for name in self.trained]
+        return sorted({start.epoch for start in starts if start is not None and start.method == method})
+
+    def rivals_of(self, method: str, mask: str) -> list[str]:
+        """The other methods under a mask, whose perturbations this one is given."""
+        return [name for name in self.methods if name != method and mask in self.masks_of(name)]
 
     def count(self, source: str) -> int:
         """Number of test images."""

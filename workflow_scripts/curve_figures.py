@@ -17,8 +17,8 @@ def main(inputs, outputs, params):
         style.save(figure, Path(outputs[name]).with_suffix(""))
 
     scores = read_scores(inputs["scores"])
-    methods, seed = params["methods"], params["seed"]
-    save("error", figures_curves.error_against_noise(curves.error_curves(scores, seed=seed), methods=methods))
+    names, seed = {"methods": params["methods"], "labels": params["labels"]}, params["seed"]
+    save("error", figures_curves.error_against_noise(curves.error_curves(scores, seed=seed), **names))
     spikes = {
         mask: read_group(path).attributes["acceleration"]
         for mask, path in zip(params["masks"], inputs["masks"], strict=True)
@@ -26,13 +26,14 @@ def main(inputs, outputs, params):
     frame = curves.amplification_curves(
         read_records(inputs["records"]), attack=params["attack"], spikes=spikes
     )
-    save("amplification", figures_curves.amplification_by_level(frame, methods=methods))
+    save("amplification", figures_curves.amplification_by_level(frame, **names))
     tunings = {
         mask: json.loads(Path(path).read_text())
         for mask, path in zip(params["tuned_masks"], inputs["tunings"], strict=True)
     }
     frame = curves.weight_choice(tunings, seed=seed)
-    save("weight", figures_curves.weight_choice(frame, title=params["tuning_title"]))
+    if "weight" in outputs:
+        save("weight", figures_curves.weight_choice(frame, title=params["tuning_title"]))
 
 
 if "snakemake" in globals():

@@ -4,6 +4,7 @@ import ast
 import functools
 import hashlib
 import importlib.metadata
+import importlib.util
 import re
 import sys
 from pathlib import Path
@@ -44,6 +45,36 @@ def stage_hash(script: str, rule: str = "", roots: tuple[str, ...] = ()) -> str:
     digest.update(" ".join(sorted(roots)).encode())
     digest.update(_versions().encode())
     return digest.hexdigest()[:16]
+
+
+def check_import_path(path: str) -> None:
+    """See that an import path `package.module:Name` leads to something, without importing it.
+
+    Raises:
+        ValueError: if the module does not exist, or does not define the name.
+    """
+    module, _, name = path.partition(":")
+    file = _module_file(module)
+    if file is None:
+        top = module.partition(".")[0]
+        own = any((folder / top).is_dir() or (folder / f"{top}.py").is_file() for folder in _folders())
+        if own or importlib.util.find_spec(top) is None:
+            raise ValueError(
+                f"import path {path!r}: no module {module}; check the spelling, and that PYTHONPATH has its folder"
+            )
+        return
+    defined: set[str] = set()
+    for node in _tree(file).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            defined.add(node.name)
+        elif isinstance(node, ast.ImportFrom | ast.Import):
+            defined |= {(alias.asname or alias.name) for alias in node.names}
+        elif isinstance(node, ast.Assign):
+            defined |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    if name not in defined:
+        raise ValueError(
+            f"import path {path!r}: {module} does not define {name}; it has {', '.join(sorted(defined))}"
+        )
 
 
 def _identity(file: Path) -> str:

@@ -9,7 +9,9 @@ def main(inputs, outputs, params):
     from mrilib.experiments.localized import score_attacks
     from mrilib.store.atomic import write_text
 
-    rows = [row for path in inputs["attacks"] for row in score_attacks(path)]
+    transfers = inputs["transfers"] or [None] * len(inputs["attacks"])
+    pairs = zip(inputs["attacks"], transfers, strict=True)
+    rows = [row for attacks, transfer in pairs for row in score_attacks(attacks, transfer)]
     failed = sum(bool(row["failed"]) for row in rows)
     print(f"{len(rows)} perturbations of {len(inputs['attacks'])} files scored, {failed} failed")
     write_text(outputs["scores"], pd.DataFrame(rows).to_csv(index=False))

@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mrilib.experiments.localized import clean_scores, summarise_scores
+from mrilib.experiments.localized import clean_scores, own_scores, summarise_scores
 from mrilib.metrics.statistics import summarise
 from mrilib.store.records import Record
 
 
 def error_curves(scores: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     """Relative error against level for every source, method, mask and kind of perturbation."""
-    both = pd.concat([clean_scores(scores), scores], ignore_index=True)
+    own = own_scores(scores)
+    both = pd.concat([clean_scores(own), own], ignore_index=True)
     by = ["source", "method", "mask", "attack", "level"]
     frame = summarise_scores(both, "relative_error", by=by, seed=seed).rename(columns={"attack": "kind"})
     frame[["level", "mean", "low", "high"]] *= 100.0
@@ -78,3 +79,28 @@ def weight_study(scores: pd.DataFrame, *, reference: Sequence[str]) -> pd.DataFr
     )
     columns = ["level", "factor", "weight", "search", "source", "position", "severity", "alpha"]
     return frame[[*columns, "amplification_to_truth"]]
+
+
+def transfer_matrix(records: Sequence[Record], *, source: str, mask: str, attack: str) -> pd.DataFrame:
+    """Means of a quantity by the method a perturbation was made for and the one it was given to.
+
+    Levels and relative errors are in per cent.
+    """
+    scale = {record.quantity: 100.0 if record.quantity == "relative_error" else 1.0 for record in records}
+    wanted = {"source": source, "mask": mask, "attack": attack}
+    rows = [
+        {
+            "made_for": record.row["made_for"],
+            "reconstructed_by": record.method,
+            "level": 100.0 * float(record.row["level"]),
+            **{
+                name: scale[record.quantity] * value
+                for name, value in (("mean", record.value), ("low", record.low), ("high", record.high))
+            },
+            "n": record.n,
+        }
+        for record in records
+        if {key: record.row[key] for key in wanted} == wanted
+    ]
+    columns = ["made_for", "reconstructed_by", "level", "mean", "low", "high", "n"]
+    return pd.DataFrame(rows, columns=columns)

@@ -1,7 +1,8 @@
 """Scores of stored attacks, and their summaries over images."""
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from mrilib.metrics.artifacts import amplification, severity
 from mrilib.metrics.quality import relative_error
 from mrilib.metrics.statistics import Summary, summarise
 from mrilib.operators.base import ifft2c
-from mrilib.store.arrays import group_names, read_group
+from mrilib.store.arrays import Group, group_names, read_group
 from mrilib.store.records import Record
 
 # What is reported of every perturbation, with its unit.
@@ -23,73 +24,98 @@ QUANTITIES = {
     "amplification_of_moduli": "1",
     "amplification_to_truth": "1",
     "severity": "image maximum",
+    "severity_of_moduli": "image maximum",
     "relative_error": "1",
     "artifact_norm": "1",
 }
+# What a search stores about its own effort.
+EFFORT = {"row": -1, "column": -1, "gap": math.nan, "seconds": math.nan, "solver_steps": math.nan}
 
 
-def score_attacks(path: str | Path) -> list[dict[str, Any]]:
-    """Score every perturbation that an attack job stored: one row each.
+def score_attacks(path: str | Path, transfer: str | Path | None = None) -> list[dict[str, Any]]:
+    """Score every perturbation that an attack job stored, and those made for other methods: one row each.
 
     With the image `x`, `ρ = rec(y + e) − rec(y)` and `r = A†e`:
 
-    - `severity` `‖ρ‖∞`; `amplification` `‖ρ‖∞/‖r‖∞`; `amplification_of_moduli` the same with
+    - `severity` `‖ρ‖∞`; `amplification` `‖ρ‖∞/‖r‖∞`; `…_of_moduli` the same with
       `|rec(y + e)| − |rec(y)|`; `amplification_to_truth` with `|rec(y + e)| − |x|`, as the reference's
       code has it;
     - `relative_error` `‖|rec(y + e)| − |x|‖/‖x‖`, and of the clean reconstruction `clean_error`;
-    - `artifact_norm` `‖ρ‖₂/‖x‖₂`.
+    - `artifact_norm` `‖ρ‖₂/‖x‖₂`;
+    - `made_for`, the method that the perturbation was made for; `weaker_than`, what was stronger than its
+      first search (a spike, noise, the perturbation of another method), after which the search was
+      repeated.
 
     Units that failed come with NaN and their reason in `failed`.
+
+    Args:
+        path: what the attack job stored.
+        transfer: what the method makes of other methods' perturbations, and its own attacks as far as
+            those made it repeat them: where it has a unit, that one counts.
 
     Source: [alaifari2023], section 4.
     """
     root = read_group(path)
     image = torch.from_numpy(root.arrays["image"])
     identity = {key: root.attributes[key] for key in ("source", "position", "patient", "method", "mask")}
+    shared = [] if transfer is None else group_names(transfer)
     rows = []
     for name in group_names(path):
-        if not name.startswith("perturbed/"):
-            continue
-        unit = read_group(path, name)
-        row = identity | {"attack": name.split("/")[1], "failed": unit.attributes.get("failed", "")}
-        row |= {key: unit.attributes.get(key, math.nan) for key in ("level", "factor", "weight")}
-        if row["failed"]:
-            rows.append(row | dict.fromkeys((*QUANTITIES, "clean_error"), math.nan))
-            continue
-        level, factor = unit.attributes["level"], unit.attributes["factor"]
-        clean = read_group(path, f"clean/{level:g}/{factor:g}", ["reconstruction"])
-        perturbation = torch.from_numpy(unit.arrays["perturbation"])
-        reconstruction = torch.from_numpy(unit.arrays["reconstruction"])
-        before = torch.from_numpy(clean.arrays["reconstruction"])
-        image_perturbation = ifft2c(perturbation)
-        artifact = reconstruction - before
-        row |= {
-            "severity": float(severity(artifact)),
-            "amplification": float(amplification(artifact, image_perturbation)),
-            "amplification_of_moduli": float(
-                amplification(reconstruction.abs() - before.abs(), image_perturbation)
-            ),
-            "amplification_to_truth": float(
-                amplification(reconstruction.abs() - image.abs(), image_perturbation)
-            ),
-            "relative_error": float(relative_error(reconstruction, image)),
-            "clean_error": float(relative_error(before, image)),
-            "artifact_norm": float(artifact.norm() / image.norm()),
-            "row": unit.attributes.get("row", -1),
-            "column": unit.attributes.get("column", -1),
-            "gap": unit.attributes.get("gap", math.nan),
-            "seconds": unit.attributes.get("seconds", math.nan),
-            "solver_steps": unit.attributes.get("solver_steps", math.nan),
-        }
-        rows.append(row)
+        if name.startswith("perturbed/"):
+            unit = read_group(transfer if transfer is not None and name in shared else path, name)
+            attack = name.split("/")[1]
+            row = identity | {"attack": attack, "made_for": identity["method"]}
+            rows.append(row | _scored(unit, unit.arrays.get("perturbation"), path, image))
+    for name in shared:
+        if name.startswith("carried/"):
+            _, rival, attack, *_ = name.split("/")
+            unit = read_group(str(transfer), name)
+            row = identity | {"attack": attack, "made_for": rival}
+            rows.append(row | _scored(unit, unit.arrays.get("perturbation"), path, image))
     return rows
+
+
+def _scored(
+    unit: Group, perturbation: np.ndarray | None, path: str | Path, image: torch.Tensor
+) -> dict[str, Any]:
+    """What `score_attacks` says of one unit; clean reconstructions stand in the file at `path`."""
+    attributes = unit.attributes
+    row: dict[str, Any] = {key: attributes.get(key, math.nan) for key in ("level", "factor", "weight")}
+    row |= {key: attributes.get(key, default) for key, default in EFFORT.items()}
+    row["failed"] = attributes.get("failed", "")
+    row["weaker_than"] = attributes.get("weaker_than_transfer") or attributes.get("weaker_than", "")
+    if row["failed"] or perturbation is None:
+        return row | dict.fromkeys((*QUANTITIES, "clean_error"), math.nan)
+    clean = read_group(path, f"clean/{row['level']:g}/{row['factor']:g}", ["reconstruction"])
+    reconstruction = torch.from_numpy(unit.arrays["reconstruction"])
+    before = torch.from_numpy(clean.arrays["reconstruction"])
+    image_perturbation = ifft2c(torch.from_numpy(perturbation))
+    artifact, moduli = reconstruction - before, reconstruction.abs() - before.abs()
+    return row | {
+        "severity": float(severity(artifact)),
+        "severity_of_moduli": float(severity(moduli)),
+        "amplification": float(amplification(artifact, image_perturbation)),
+        "amplification_of_moduli": float(amplification(moduli, image_perturbation)),
+        "amplification_to_truth": float(
+            amplification(reconstruction.abs() - image.abs(), image_perturbation)
+        ),
+        "relative_error": float(relative_error(reconstruction, image)),
+        "clean_error": float(relative_error(before, image)),
+        "artifact_norm": float(artifact.norm() / image.norm()),
+    }
+
+
+def own_scores(scores: pd.DataFrame) -> pd.DataFrame:
+    """Rows of perturbations that were made for the method that they are given to."""
+    return scores[scores["made_for"] == scores["method"]]
 
 
 def summarise_scores(scores: pd.DataFrame, quantity: str, *, by: Sequence[str], seed: int) -> pd.DataFrame:
     """Mean, sd and interval of `quantity` over the images of each group, resampled by patient.
 
     Returns:
-        One row a group: `by`, `mean`, `sd`, `low`, `high`, `n`, `missing`.
+        One row a group: `by`, `mean`, `sd`, `low`, `high`, `n`, `missing`, `flagged` (images whose first
+        search was weaker than something else).
     """
     rows = []
     for key, group in scores.groupby(list(by), sort=False):
@@ -98,56 +124,98 @@ def summarise_scores(scores: pd.DataFrame, quantity: str, *, by: Sequence[str], 
         rows.append(
             dict(zip(by, key if isinstance(key, tuple) else (key,), strict=True))
             | {name: getattr(summary, name) for name in ("mean", "sd", "low", "high", "n")}
-            | {"missing": len(group) - len(finite)}
+            | {"missing": len(group) - len(finite), "flagged": int((finite["weaker_than"] != "").sum())}
         )
     return pd.DataFrame(rows)
 
 
+@dataclass(frozen=True)
+class Order:
+    """How rows of tables are ordered, and what the paper's table has of them.
+
+    Args:
+        published: column of the paper's table for each method, in order.
+        lines: lines of each radial mask, in order.
+        attacks: in the order in which they are to stand; others come before.
+        published_sources: sources of images like the paper's, phantoms.
+    """
+
+    published: dict[str, str | None]
+    lines: dict[str, int | None]
+    attacks: Sequence[str]
+    published_sources: Sequence[str]
+
+    def place(self, row: Mapping[Hashable, Any]) -> tuple[Any, ...]:
+        methods, masks, attacks = list(self.published), list(self.lines), list(self.attacks)
+        made_for = row.get("made_for", row["method"])
+        return (
+            row["source"],
+            methods.index(row["method"]) if "made_for" not in row else 0,
+            masks.index(row["mask"]),
+            row["level"],
+            methods.index(made_for),
+            attacks.index(row["attack"]) if row["attack"] in attacks else -1,
+            methods.index(row["method"]),
+        )
+
+    def paper(self, row: Mapping[Hashable, Any]) -> tuple[float, float]:
+        """The paper's mean and sd of α for a row."""
+        if row["attack"] in ("gaussian", "global") or row["source"] not in self.published_sources:
+            return math.nan, math.nan
+        return published_amplification(
+            self.published.get(row["method"]), self.lines.get(row["mask"]), row["level"]
+        )
+
+
 def table_records(
-    scores: pd.DataFrame,
-    *,
-    quantity: str,
-    lines: dict[str, int | None],
-    published: dict[str, str | None],
-    published_sources: Sequence[str],
-    attacks: Sequence[str],
-    source_hash: str,
-    seed: int,
+    scores: pd.DataFrame, *, quantity: str, order: Order, source_hash: str, seed: int
 ) -> list[Record]:
     """Records of one quantity for every source, method, mask, level and attack.
 
     Args:
-        scores: rows of `score_attacks`.
+        scores: rows of `score_attacks`; those of perturbations made for other methods are left out.
         quantity: one of `QUANTITIES`.
-        lines: lines of each radial mask.
-        published: column of the paper's table for each method.
-        published_sources: sources of images like the paper's, phantoms.
-        attacks: in the order in which they are to stand; others come before.
+        order: of the rows, and the paper's values.
         source_hash: hash of the code.
         seed: of the resampling.
     """
-    by = ["source", "method", "mask", "level", "attack"]
+    by = ["source", "mask", "level", "attack"]
+    return _records("localized", own_scores(scores), quantity, by, order, source_hash, seed)
+
+
+def transfer_records(
+    scores: pd.DataFrame, *, quantity: str, order: Order, source_hash: str, seed: int
+) -> list[Record]:
+    """Records of one quantity for every source, mask, level, attack, method that a perturbation was made for,
+    and method that it was given to; arguments as those of `table_records`.
+
+    Masks with a single method have no transfer and no record. Source: [alaifari2023], Figs. 6 and 7.
+    """
+    carried = scores[scores["made_for"] != scores["method"]]
+    chosen = scores.merge(carried[["mask", "attack"]].drop_duplicates())
+    by = ["source", "mask", "level", "attack", "made_for"]
+    return _records("transfer", chosen, quantity, by, order, source_hash, seed)
+
+
+def _records(
+    table: str,
+    scores: pd.DataFrame,
+    quantity: str,
+    by: list[str],
+    order: Order,
+    source_hash: str,
+    seed: int,
+) -> list[Record]:
+    rows = summarise_scores(scores, quantity, by=[*by, "method"], seed=seed).to_dict("records")
     records = []
-    order = {name: index for index, name in enumerate(attacks)}
-    scores = scores.sort_values(by="attack", key=lambda names: names.map(order).fillna(-1), kind="stable")
-    rows = summarise_scores(scores, quantity, by=by, seed=seed).to_dict("records")
-    methods, masks = list(published), list(lines)
-
-    def place(row: dict[Hashable, Any]) -> tuple[Any, ...]:
-        return row["source"], methods.index(row["method"]), masks.index(row["mask"]), row["level"]
-
-    for row in sorted(rows, key=place):
-        paper, paper_sd = math.nan, math.nan
-        localized = row["attack"] not in ("gaussian", "global")
-        if quantity == "amplification" and localized and row["source"] in published_sources:
-            paper, paper_sd = published_amplification(
-                published.get(row["method"]), lines.get(row["mask"]), row["level"]
-            )
+    for row in sorted(rows, key=order.place):
+        with_paper = quantity == "amplification" and table == "localized"
+        paper, paper_sd = order.paper(row) if with_paper else (math.nan, math.nan)
         records.append(
             Record(
-                table="localized",
+                table=table,
                 quantity=quantity,
-                row={key: row[key] for key in ("source", "mask", "level", "attack")},
+                row={key: row[key] for key in by},
                 method=row["method"],
                 value=row["mean"],
                 sd=row["sd"],
@@ -155,6 +223,7 @@ def table_records(
                 high=row["high"],
                 n=int(row["n"]),
                 missing=int(row["missing"]),
+                flagged=int(row["flagged"]),
                 unit=QUANTITIES[quantity],
                 paper=paper,
                 paper_sd=paper_sd,
@@ -169,10 +238,12 @@ def clean_scores(scores: pd.DataFrame) -> pd.DataFrame:
     """One row an image and level for the clean reconstruction, as an attack named `clean`."""
     keys = ["source", "position", "patient", "method", "mask", "level"]
     clean = scores[scores["failed"] == ""].drop_duplicates(keys)[[*keys, "clean_error"]]
-    return clean.rename(columns={"clean_error": "relative_error"}).assign(attack="clean", failed="")
+    clean = clean.rename(columns={"clean_error": "relative_error"})
+    return clean.assign(attack="clean", failed="", weaker_than="", made_for=clean["method"])
 
 
 def read_scores(paths: Iterable[str | Path]) -> pd.DataFrame:
     """Score files of several jobs as one frame."""
     frame = pd.concat([pd.read_csv(path, keep_default_na=True) for path in paths], ignore_index=True)
-    return frame.assign(failed=frame["failed"].fillna(""), patient=frame["patient"].astype(str))
+    texts = {name: frame[name].fillna("") for name in ("failed", "weaker_than")}
+    return frame.assign(**texts, patient=frame["patient"].astype(str))

@@ -27,9 +27,26 @@ class AttackPicture:
     severities: np.ndarray | None
 
 
-def attack_picture(path: str | Path, attack: str, level: float) -> AttackPicture | None:
-    """The stored attack of a level, at the tuned weight; `None` where it failed."""
-    unit = read_group(path, f"perturbed/{attack}/{level:g}/1")
+def attack_picture(
+    path: str | Path,
+    attack: str,
+    level: float,
+    *,
+    transfer: str | Path | None = None,
+    made_for: str | None = None,
+) -> AttackPicture | None:
+    """The stored attack of a level, at the tuned weight; `None` where it failed.
+
+    Args:
+        path: what the attack job of a method stored.
+        attack: its name.
+        level: relative.
+        transfer: what the transfer job of that method stored; where it repeated the attack, that one counts.
+        made_for: another method, whose perturbation is shown instead, from `transfer`.
+    """
+    place = f"{attack}/{level:g}/1"
+    name = f"perturbed/{place}" if made_for is None else f"carried/{made_for}/{place}"
+    unit = read_group(path if transfer is None else transfer, name)
     if "failed" in unit.attributes:
         return None
     image = read_group(path, arrays=["image"]).arrays["image"]
@@ -40,7 +57,7 @@ def attack_picture(path: str | Path, attack: str, level: float) -> AttackPicture
         image=image,
         perturbed=image + image_perturbation.numpy(),
         reconstruction=unit.arrays["reconstruction"],
-        location=(int(unit.attributes["row"]), int(unit.attributes["column"])),
+        location=(int(unit.attributes.get("row", -1)), int(unit.attributes.get("column", -1))),
         alpha=float(amplification(artifact, image_perturbation)),
         severity=float(severity(artifact)),
         severities=unit.arrays.get("severities_first_round"),

@@ -25,6 +25,8 @@ class Record:
         high: upper end.
         n: number of images.
         missing: images whose computation failed and that are not in the mean.
+        flagged: images in it whose first search found less than a spike, noise, or another method's
+            perturbation; it was repeated and the strongest counts.
         unit: `1` for ratios.
         paper: the paper's mean, NaN where it gives none.
         paper_sd: the paper's standard deviation.
@@ -42,6 +44,7 @@ class Record:
     high: float
     n: int
     missing: int
+    flagged: int
     unit: str
     paper: float
     paper_sd: float

@@ -4,17 +4,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mrilib.attacks.perturb import Subject, clean_unit, perturbed_unit
+from mrilib.attacks.perturb import Subject, carried_unit, clean_unit, perturbed_unit
+from mrilib.attacks.spike import spike
 from mrilib.data.ellipses import ellipse_phantoms
 from mrilib.data.masks import radial_mask
 from mrilib.experiments import curves
-from mrilib.experiments.localized import clean_scores, score_attacks, table_records
+from mrilib.experiments.localized import (
+    Order,
+    clean_scores,
+    score_attacks,
+    table_records,
+    transfer_records,
+)
 from mrilib.experiments.published import published_amplification
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.reconstructors.linear import ZeroFilled
 from mrilib.reconstructors.sparse import TotalVariation
 from mrilib.report.tables import localized_table, render
-from mrilib.store.arrays import Group, write_groups
+from mrilib.store.arrays import Group, read_group, write_groups
 
 SIZE, LEVEL = 32, 0.05
 PEAK = {"kind": "localized", "objective": "peak", "grid": 2, "disk_radius": 5.0, "select": "clean"}
@@ -75,17 +82,11 @@ def test_a_unit_that_does_not_converge_is_missing_and_counted(tmp_path):
     assert len(clean_scores(frame)) == 1
 
 
+ORDER = Order({"m": "tv", "other": None}, {"radial": 40}, ["peak"], ["set"])
+
+
 def records(frame, quantity):
-    return table_records(
-        frame,
-        quantity=quantity,
-        lines={"radial": 40},
-        published={"m": "tv"},
-        published_sources=["set"],
-        attacks=["peak"],
-        source_hash="",
-        seed=0,
-    )
+    return table_records(frame, quantity=quantity, order=ORDER, source_hash="", seed=0)
 
 
 def frame_of(values, attack="peak", level=0.01):
@@ -95,12 +96,48 @@ def frame_of(values, attack="peak", level=0.01):
             "attack": attack,
             "level": level,
             "failed": "",
+            "made_for": "m",
+            "weaker_than": "",
             "amplification": value,
             "relative_error": value / 100,
         }
         for index, value in enumerate(values)
     ]
     return pd.DataFrame(rows)
+
+
+def test_perturbations_of_other_methods_are_scored_and_tabulated_apart(tmp_path):
+    rows = stored(tmp_path, ZeroFilled(), {"peak": PEAK | {"search": "mrilib.attacks.pgd:GradientAscent"}})
+    about = subject(ZeroFilled())
+    rival = spike(about.operator, (8, 8), about.target.radius)
+    carried = carried_unit(about, rival)
+    carried.arrays["perturbation"] = rival.numpy()
+    own = read_group(tmp_path / "0.h5", f"perturbed/peak/{LEVEL:g}/1")
+    own.attributes["weaker_than_transfer"] = "other"
+    groups = {f"carried/other/peak/{LEVEL:g}/1": carried, f"perturbed/peak/{LEVEL:g}/1": own}
+    write_groups(tmp_path / "transfer.h5", groups)
+    first, second = score_attacks(tmp_path / "0.h5", tmp_path / "transfer.h5")
+    assert rows[0]["weaker_than"] == ""
+    for name in ("severity", "amplification", "made_for", "row", "column"):
+        assert first[name] == rows[0][name]
+    assert first["weaker_than"] == "other"
+    assert (second["made_for"], second["method"], second["weaker_than"]) == ("other", "m", "")
+    assert second["amplification"] == pytest.approx(1.0, rel=1e-5)
+    assert second["severity"] == pytest.approx(carried.attributes["severity"], rel=1e-6)
+
+    frame = pd.DataFrame([first, second])
+    (record,) = records(frame, "severity")
+    assert (record.value, record.flagged) == (pytest.approx(first["severity"]), 1)
+    assert "†1" in render(localized_table([record], labels={}, note=""))["md"]
+    found = transfer_records(frame, quantity="severity", order=ORDER, source_hash="", seed=0)
+    assert [each.row["made_for"] for each in found] == ["m", "other"]
+    assert [each.value for each in found] == pytest.approx([first["severity"], second["severity"]])
+    matrix = curves.transfer_matrix(found, source="set", mask="radial", attack="peak")
+    assert matrix[["made_for", "reconstructed_by"]].to_numpy().tolist() == [["m", "m"], ["other", "m"]]
+    errors = transfer_records(frame, quantity="relative_error", order=ORDER, source_hash="", seed=0)
+    scaled = curves.transfer_matrix(errors, source="set", mask="radial", attack="peak")
+    assert scaled["mean"].tolist() == pytest.approx([100 * each.value for each in errors])
+    assert curves.transfer_matrix([], source="set", mask="radial", attack="peak").empty
 
 
 def test_tables_show_mean_sd_interval_n_and_the_papers_value():

@@ -106,6 +106,7 @@ def test_records_survive_the_file_with_missing_numbers(tmp_path):
         math.nan,
         1,
         0,
+        0,
         "1",
         math.nan,
         math.nan,

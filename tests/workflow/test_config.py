@@ -19,7 +19,7 @@ def edited(values, path, value):
     *parents, last = path.split("/")
     node = changed
     for parent in parents:
-        node = node[parent]
+        node = node[int(parent) if isinstance(node, list) else parent]
     node[last] = value
     return changed
 
@@ -56,11 +56,22 @@ def test_the_configs_of_the_repository_are_valid(name, monkeypatch):
         ("attacks/peak/masks", ["radial-41"], "attacks.peak.masks: 'radial-41' is not defined; did you mean"),
         ("figures/level", 0.02, "figures.level: 0.02 is not among levels"),
         (
-            "figures/method",
-            "zero-fild",
-            "figures.method: 'zero-fild' is not defined; did you mean 'zero-filled'?",
+            "figures/methods",
+            ["tv", "zero-fild"],
+            "figures.methods: 'zero-fild' is not defined; did you mean 'zero-filled'?",
         ),
         ("studies/radius/images", 9, "studies.radius.images: ellipses has 2 test images, got 9"),
+        ("methods/tira/training/phases/0/batch", 900, "phases.0.batch: 900 is more than the"),
+        ("methods/tira/training/phases/0/epocs", 3, "phases.0.epocs: unknown key; did you mean 'epochs'?"),
+        ("methods/tira/training/jitter", -1, "methods.tira.training.jitter: .* got -1"),
+        ("methods/tira/training/source", "head", "training.source: 'head' is not defined"),
+        ("methods/tirafl/training/start/method", "tv", "start.method: 'tv' is not defined"),
+        ("methods/tirafl/training/start/epoch", 99, "start.epoch: tira is trained for .* epochs, got 99"),
+        (
+            "methods/tira/training/start",
+            {"method": "tirafl", "epoch": 1},
+            "start.method: tira starts from tirafl starts from tira",
+        ),
         ("seed", "abc", "seed: Input should be a valid integer"),
     ],
 )

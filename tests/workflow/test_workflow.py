@@ -37,6 +37,12 @@ def tiny(**changes):
     for name in ("peak", "disk"):
         values["attacks"][name] |= {"grid": 2}
     values["methods"]["tv"]["tune"]["grid"] = {"low": 1e-3, "high": 0.1, "count": 5}
+    for name in ("tira", "tirafl"):
+        method = values["methods"][name]
+        method["training"] |= {"images": 8, "validation": 2}
+        method["training"]["phases"] = [{"epochs": 2, "batch": 2, "learning_rate": 1e-3}]
+    method["training"]["start"]["epoch"] = 1
+    method["parameters"]["inverse"]["arguments"]["size"] = 32
     return values | changes
 
 
@@ -88,11 +94,11 @@ def test_a_whole_run_resumes_extends_and_repeats(tmp_path):
     first = snakemake(tmp_path, "--cores", "2", "--configfile", config)
     assert first.returncode == 0, first.stdout
     results = tmp_path / "results/tiny"
-    for name in ("amplification", "severity", "relative_error"):
+    for name in ("amplification", "severity", "relative_error", "table-1", "transfer-amplification"):
         for kind in ("csv", "md", "tex"):
             assert (results / f"tables/{name}.{kind}").stat().st_size > 100
     assert (
-        len(list((results / "figures").glob("*.pdf"))) == len(list((results / "figures").glob("*.png"))) == 13
+        len(list((results / "figures").glob("*.pdf"))) == len(list((results / "figures").glob("*.png"))) == 31
     )
     scores = pd.read_csv(results / "scores/tv/radial-40.csv")
     assert scores["failed"].isna().all()

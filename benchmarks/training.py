@@ -1,0 +1,77 @@
+"""What training and attacking networks costs: counted operations, and samples per second here.
+
+Operations are counted by torch on one image of 256² pixels, a multiplication with its addition as two; a
+gradient counts as three passes forward, with respect to parameters as to the image.
+"""
+
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+import yaml
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.problems import LINES, SEED, SIZE, save
+from mrilib.data.ellipses import ellipse_phantoms
+from mrilib.data.masks import radial_mask
+from mrilib.operators.fourier import MaskedFourier
+from mrilib.reconstructors.trained import Trained
+from mrilib.training.fit import fit, seeded
+from mrilib.training.schedule import Phase
+from mrilib.training.task import PhantomTask
+
+PHANTOMS, SAMPLES = 200, 24
+# Passes forward that a gradient costs.
+GRADIENT = 3
+
+
+def networks(path: str) -> dict[str, dict[str, Any]]:
+    """Trained methods of a config."""
+    methods = yaml.safe_load(Path(path).read_text())["methods"]
+    return {name: method for name, method in methods.items() if "training" in method}
+
+
+def operations(method: dict[str, Any], operator: MaskedFourier) -> tuple[int, float]:
+    """Parameters, and operations of one reconstruction."""
+    reconstructor = Trained(**method["parameters"])
+    kspace = operator.forward(ellipse_phantoms(1, size=SIZE, seed=SEED))
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        reconstructor(kspace, operator)
+    return sum(value.numel() for value in reconstructor.model.parameters()), counter.get_total_flops()
+
+
+def samples_per_second(method: dict[str, Any], operator: MaskedFourier) -> float:
+    """Training samples per second, batches of the method's first phase."""
+    phase = method["training"]["phases"][0]
+    task = PhantomTask(operator, count=SAMPLES, validation=1, seeds=(SEED, SEED + 1), jitter=10.0)
+    model = seeded(lambda: Trained(**method["parameters"]).model.train().requires_grad_(True), SEED)
+    with TemporaryDirectory() as folder:
+        phases = [Phase(epochs=2, batch=phase["batch"], learning_rate=phase["learning_rate"])]
+        fitted = fit(model, task, phases=phases, seed=SEED, state=Path(folder) / "state.pt")
+    return float(fitted.history[-1]["samples_per_second"])
+
+
+def main(arguments: list[str]) -> None:
+    operator = MaskedFourier(mask=radial_mask(SIZE, LINES))
+    start = time.perf_counter()
+    ellipse_phantoms(PHANTOMS, size=SIZE, seed=SEED)
+    rate = PHANTOMS / (time.perf_counter() - start)
+    rows: list[dict[str, Any]] = [{"what": "phantoms drawn", "samples/s": rate}]
+    for path in ("config.yaml", "config.paper.yaml"):
+        for name, method in networks(path).items():
+            parameters, count = operations(method, operator)
+            training = method["training"]
+            passes = sum(phase["epochs"] for phase in training["phases"]) * training["images"]
+            row = {
+                "what": f"{path}: {name}",
+                "parameters": parameters,
+                "GFLOP an image": count / 1e9,
+                "PFLOP of the training": GRADIENT * passes * count / 1e15,
+            }
+            if path == "config.yaml":
+                row["samples/s"] = samples_per_second(method, operator)
+            rows.append(row)
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    save("training", [{name: row.get(name, "") for name in columns} for row in rows])
