@@ -1,3 +1,4 @@
+import functools
 import sys
 
 from snakemake.exceptions import WorkflowError
@@ -157,14 +158,13 @@ def tuning_stage(wildcards):
     return stage("tune.py", "tuning.smk:tune", roots_of(wildcards.method))
 
 
-def configured(wildcards):
+def configured(method, mask):
     """The attacks that the config asks for on a method."""
-    names = cfg.attacks_of(wildcards.method, wildcards.mask)
-    attacks = {name: attack_spec(wildcards.method, name) for name in names}
+    attacks = {name: attack_spec(method, name) for name in cfg.attacks_of(method, mask)}
     return attacks, cfg.levels, [1.0]
 
 
-def radius_attacks(wildcards):
+def radius_attacks(method, mask):
     """The disk attack at every radius, its one-pixel limit, and the global attack."""
     study = cfg.studies.radius
     search = cfg.methods[study.method].search
@@ -177,19 +177,17 @@ def radius_attacks(wildcards):
     return attacks, [study.level], [1.0]
 
 
-def weight_attacks(wildcards):
+def weight_attacks(method, mask):
     """The study's attacks at every multiple of the tuned weight."""
     study = cfg.studies.weight
     attacks = {name: attack_spec(study.method, name) | {"grid": study.grid} for name in study.attacks}
     return attacks, study.levels, study.factors
 
 
-def rivalled(wildcards):
+def rivalled(method, mask):
     """The attacks on a method whose perturbations other methods under the mask share."""
-    names = cfg.attacks_of(wildcards.method, wildcards.mask)
-    attacks = {
-        name: attack_spec(wildcards.method, name) for name in names if cfg.attacks[name].kind != "gaussian"
-    }
+    names = [name for name in cfg.attacks_of(method, mask) if cfg.attacks[name].kind != "gaussian"]
+    attacks = {name: attack_spec(method, name) for name in names}
     return attacks, cfg.levels, [1.0]
 
 
@@ -200,30 +198,33 @@ def attack_params(rule_name, chosen, script="attack.py"):
     attack's search, so that a change of one search leaves the units of the others.
     """
 
-    def roots_by_attack(wildcards):
-        method = roots_of(wildcards.method)
-        searches = {name: attack.get("search") for name, attack in attacks_of(wildcards).items()}
-        named = {name: method + ([search] if search else []) for name, search in searches.items()}
-        return named | {"clean": method}
+    @functools.cache
+    def known(method, mask):
+        """What all images under a method and mask share; Snakemake asks for it a dozen times a job."""
+        attacks, levels, factors = chosen(method, mask)
+        base = roots_of(method)
+        roots = {name: [*base, *filter(None, [each.get("search")])] for name, each in attacks.items()}
+        roots["clean"] = base
+        described = stage(
+            script, f"attacks.smk:{rule_name}", {path for paths in roots.values() for path in paths}
+        )
+        hashes = {
+            name: stage_hash(f"workflow_scripts/{script}", roots=tuple(paths)) for name, paths in roots.items()
+        }
+        return {
+            **fixed(described),
+            "sources": hashes,
+            "method": method_spec(method),
+            "attacks": attacks,
+            "levels": levels,
+            "factors": factors,
+        }
 
-    def attacks_of(wildcards):
-        return chosen(wildcards)[0]
+    def shared(name):
+        return lambda wildcards: known(wildcards.method, wildcards.mask)[name]
 
-    def described(wildcards):
-        roots = {path for paths in roots_by_attack(wildcards).values() for path in paths}
-        return stage(script, f"attacks.smk:{rule_name}", roots)
-
-    return {
-        "stage": described,
-        "source": lambda wildcards: source_of(described(wildcards)),
-        "sources": lambda wildcards: {
-            name: stage_hash(f"workflow_scripts/{script}", roots=tuple(roots))
-            for name, roots in roots_by_attack(wildcards).items()
-        },
-        "method": lambda wildcards: method_spec(wildcards.method),
-        "attacks": attacks_of,
-        "levels": lambda wildcards: chosen(wildcards)[1],
-        "factors": lambda wildcards: chosen(wildcards)[2],
+    names = ("stage", "source", "sources", "method", "attacks", "levels", "factors")
+    return {name: shared(name) for name in names} | {
         "seed": cfg.seed,
         "identity": lambda wildcards: {
             "source": wildcards.source,
