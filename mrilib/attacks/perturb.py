@@ -21,8 +21,8 @@ from mrilib.attacks.base import (
 )
 from mrilib.attacks.localized import localized_attack
 from mrilib.attacks.objectives import grid_locations
-from mrilib.attacks.pgd import global_attack
 from mrilib.attacks.rivals import WORK, Measure, Rival, baselines, strengthened
+from mrilib.attacks.whole import global_attack
 from mrilib.metrics.artifacts import amplification, severity
 from mrilib.operators.base import norm2
 from mrilib.operators.fourier import MaskedFourier

@@ -8,7 +8,7 @@ import torch
 
 from mrilib.metrics.artifacts import amplification, severity
 from mrilib.operators.base import fft2c, ifft2c
-from mrilib.store.arrays import read_group
+from mrilib.store.arrays import group_names, read_group
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def attack_picture(
     """
     place = f"{attack}/{level:g}/1"
     name = f"perturbed/{place}" if made_for is None else f"carried/{made_for}/{place}"
-    unit = read_group(path if transfer is None else transfer, name)
+    unit = read_group(path if transfer is None or name not in group_names(transfer) else transfer, name)
     if "failed" in unit.attributes:
         return None
     image = read_group(path, arrays=["image"]).arrays["image"]
