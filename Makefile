@@ -3,6 +3,8 @@
 #   PIP_ARGS  passed to pip, to choose the build of torch (see README.md)
 #   CORES     cores for the demo
 #   WORKERS   processes for the tests, one thread each
+#   CONFIG    config of the run for why, accept and prune; config.yaml by default
+#   YES       for accept: do not ask
 PYTHON ?= python3
 PIP_ARGS ?=
 CORES ?= $(shell nproc)
@@ -10,12 +12,13 @@ WORKERS ?= 2
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+FILE := $(if $(CONFIG),--configfile $(CONFIG))
 # More threads than one a process make two processes on two cores slower, and sums differ in the last bit.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test test-slow lint bench
+.PHONY: help venv demo why accept prune test test-slow lint bench
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -31,6 +34,15 @@ $(INSTALLED): pyproject.toml envs/constraints.txt
 demo: $(INSTALLED) ## run config.yaml here: minutes on two cores, no download
 	$(BIN)/snakemake --cores $(CORES)
 	$(BIN)/python -m workflow_scripts.summary results/demo
+
+why: $(INSTALLED) ## say which jobs would run, and why
+	$(BIN)/python -m workflow_scripts.why $(FILE)
+
+accept: $(INSTALLED) ## keep results although their source changed, after a refactoring that changes no number
+	$(BIN)/python -m workflow_scripts.accept $(FILE) $(if $(YES),--yes)
+
+prune: $(INSTALLED) ## remove units of work that no job of the config uses
+	$(BIN)/python -m workflow_scripts.prune $(FILE)
 
 test: $(INSTALLED) ## the fast tests, under 5 minutes
 	$(PYTEST) -n $(WORKERS) -m "not slow and not slurm and not gpu"

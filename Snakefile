@@ -23,3 +23,9 @@ rule all:
     default_target: True
     input:
         all_outputs(),
+
+
+# Not in dry-runs, nor in the processes of jobs. The lock goes when this process ends; that of a killed one is
+# taken over.
+onstart:
+    lock_run()

@@ -18,7 +18,7 @@ rule attack:
     resources:
         gpu=1,
         mem_mb=attack_memory,
-        runtime=attack_runtime,
+        runtime=attack_runtime(configured),
     params:
         **attack_params("attack", configured),
     script:
@@ -44,7 +44,7 @@ rule transfer:
     resources:
         gpu=1,
         mem_mb=attack_memory,
-        runtime=attack_runtime,
+        runtime=attack_runtime(rivalled),
     params:
         **attack_params("transfer", rivalled, "transfer.py"),
         rivals=rivals,
@@ -69,7 +69,7 @@ rule radius_study:
     resources:
         gpu=1,
         mem_mb=attack_memory,
-        runtime=attack_runtime,
+        runtime=attack_runtime(radius_attacks),
     params:
         **attack_params("radius_study", radius_attacks),
     script:
@@ -93,7 +93,7 @@ rule weight_study:
     resources:
         gpu=1,
         mem_mb=attack_memory,
-        runtime=attack_runtime,
+        runtime=attack_runtime(weight_attacks),
     params:
         **attack_params("weight_study", weight_attacks),
     script:

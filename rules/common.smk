@@ -8,6 +8,7 @@ sys.path.insert(0, workflow.basedir)
 from workflow_scripts import config as settings
 from workflow_scripts.job import use_checkout
 from workflow_scripts.provenance import check_import_path, stage_hash
+from workflow_scripts.runlock import RunInUse, take
 
 use_checkout(workflow.basedir)
 
@@ -53,6 +54,14 @@ def source_of(described):
 def fixed(described):
     """Params of a rule whose source does not depend on its wildcards."""
     return {"stage": described, "source": source_of(described)}
+
+
+def lock_run():
+    """Refuse to be the second scheduler on the run's folder."""
+    try:
+        take(RUN)
+    except RunInUse as error:
+        raise WorkflowError(str(error)) from None
 
 
 def image_file(source, position):
@@ -107,10 +116,17 @@ def check_import_paths():
 check_import_paths()
 
 
+def canonical(value):
+    """The same with keys in order: Snakemake compares params as text, and order means nothing in a config."""
+    if isinstance(value, dict):
+        return {key: canonical(value[key]) for key in sorted(value)}
+    return [canonical(each) for each in value] if isinstance(value, list) else value
+
+
 def training_spec(method):
     """What of a method's config changes its training."""
     spec = cfg.methods[method].training.model_dump()
-    return spec | {"keep": cfg.kept_epochs(method)}
+    return canonical(spec | {"keep": cfg.kept_epochs(method)})
 
 
 def trained_on(mask):
@@ -126,7 +142,7 @@ def method_spec(method):
     """What of a method's config changes its results."""
     found = cfg.methods[method]
     tuned = found.tune.parameter if found.tune else None
-    return {"reconstructor": found.reconstructor, "parameters": found.parameters, "tuned": tuned}
+    return canonical({"reconstructor": found.reconstructor, "parameters": found.parameters, "tuned": tuned})
 
 
 def attack_spec(method, attack):
@@ -136,7 +152,7 @@ def attack_spec(method, attack):
     arguments = cfg.methods[method].search_arguments
     if arguments and spec["search"] == cfg.methods[method].search:
         spec["search_arguments"] = arguments
-    return spec
+    return canonical(spec)
 
 
 def pairs():
@@ -209,7 +225,8 @@ def attack_params(rule_name, chosen, script="attack.py"):
             script, f"attacks.smk:{rule_name}", {path for paths in roots.values() for path in paths}
         )
         hashes = {
-            name: stage_hash(f"workflow_scripts/{script}", roots=tuple(paths)) for name, paths in roots.items()
+            name: stage_hash(f"workflow_scripts/{script}", roots=tuple(paths))
+            for name, paths in roots.items()
         }
         return {
             **fixed(described),
@@ -237,11 +254,29 @@ def attack_params(rule_name, chosen, script="attack.py"):
 
 
 def attack_memory(wildcards, attempt):
+    """MB of an attack job: the attack on TV takes 500, torch with CUDA up to 3000; a retry gets more."""
     return 4000 * attempt
 
 
-def attack_runtime(wildcards, attempt):
-    return 60 * attempt
+# Seconds of an attack at one level on 256² pixels: measured on one core for TV's searches, estimated on a GPU
+# for searches through networks.
+SEARCH_SECONDS = {"mrilib.attacks.coupled:CoupledAscent": 10, "mrilib.attacks.unrolled:UnrolledAdam": 480}
+OTHER_SECONDS = 15
+
+
+def attack_runtime(chosen):
+    """Minutes of an attack job: five times what its attacks should take, 15 at least; a retry gets more."""
+
+    @functools.cache
+    def expected(method, mask):
+        attacks, levels, factors = chosen(method, mask)
+        seconds = sum(SEARCH_SECONDS.get(each.get("search"), OTHER_SECONDS) for each in attacks.values())
+        return seconds * len(levels) * len(factors) * (cfg.size / 256) ** 2
+
+    def minutes(wildcards, attempt):
+        return max(15, round(5 / 60 * expected(wildcards.method, wildcards.mask))) * attempt
+
+    return minutes
 
 
 def attack_file(method, mask, source, position):
@@ -319,6 +354,14 @@ def figure_transfers(wildcards):
     """What every method of the figures makes of the others' perturbations of an example."""
     mask, place = cfg.figures.mask, f"{wildcards.source}/{wildcards.position}"
     return [f"{RUN}/transfer/{method}/{mask}/{place}.h5" for method in cfg.figures.methods]
+
+
+def figure_transfer(wildcards):
+    """The method's transfer file, which has its attacks as they count; nothing where it is alone."""
+    mask = cfg.figures.mask
+    if mask not in SHARED:
+        return []
+    return f"{RUN}/transfer/{wildcards.method}/{mask}/{wildcards.source}/{wildcards.position}.h5"
 
 
 def figure_attacks(wildcards):

@@ -80,6 +80,7 @@ rule image_figures:
 rule attack_figures:
     input:
         attacks=f"{RUN}/attacks/{{method}}/{cfg.figures.mask}/{{source}}/{{position}}.h5",
+        transfer=figure_transfer,
     output:
         **{name: f"{RUN}/figures/{name}-{{method}}-{{source}}-{{position}}.pdf" for name in ATTACK_PICTURES},
         png=[f"{RUN}/figures/{name}-{{method}}-{{source}}-{{position}}.png" for name in ATTACK_PICTURES],

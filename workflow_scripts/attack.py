@@ -9,7 +9,7 @@ def main(inputs, outputs, params):
     from mrilib.store.units import UnitStore
     from workflow_scripts.subjects import Subjects
 
-    subjects, store = Subjects(inputs, params), UnitStore(params["units"])
+    subjects, store = Subjects(inputs, params), UnitStore(params["units"], params["index"])
     groups = {"": subjects.root}
     for place, subject, key in subjects:
         clean = {**key, "stage": "clean", "source": params["sources"]["clean"]}
@@ -21,6 +21,7 @@ def main(inputs, outputs, params):
                 unit, lambda subject=subject, attack=attack: perturbed_unit(subject, attack)
             )
             print(f"level {subject.level:g}, weight factor {subject.factor:g}, {name}: done", flush=True)
+    store.finish()
     print(f"{store.computed} units computed, {store.found} found")
     write_groups(outputs["attacks"], groups)
 

@@ -14,7 +14,10 @@ def main(inputs, outputs, params):
     def save(name, figure):
         style.save(figure, Path(outputs[name]).with_suffix(""))
 
-    found = {each: attack_picture(inputs["attacks"], attack, each) for each in params["levels"]}
+    transfer = inputs["transfer"] or None
+    found = {
+        each: attack_picture(inputs["attacks"], attack, each, transfer=transfer) for each in params["levels"]
+    }
     shown = found[level]
     if shown is None:
         raise ValueError(

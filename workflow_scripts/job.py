@@ -1,14 +1,20 @@
 """How every script runs as a job: log first, source checked, threads set."""
 
 import os
+import socket
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.kept import as_accepted, keep_source, run_folder, unit_index
 from workflow_scripts.provenance import stage_hash
 
+# The summary looks for this in the logs.
+GPU_MEMORY = "peak GPU memory:"
+# Set by the user, who knows of jobs that were given a GPU that torch cannot use.
+ALLOW_CPU = "MRI_ROBUSTNESS_ALLOW_CPU"
 Main = Callable[[dict[str, Any], dict[str, Any], dict[str, Any]], None]
 
 
@@ -24,18 +30,27 @@ def run(snakemake: Any, main: Main) -> None:
     Heavy imports belong inside `main`: the log is open before them, and threads are limited.
 
     Raises:
-        RuntimeError: if the source was edited after the job was planned.
+        RuntimeError: if the source was edited after the job was planned, or if SLURM gave the job a GPU that
+            torch does not see.
     """
     log = Path(str(snakemake.log[0]))
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", buffering=1, encoding="utf-8") as file:
         sys.stdout = sys.stderr = file
         try:
+            job, gpus = (os.environ.get(name, "none") for name in ("SLURM_JOB_ID", "CUDA_VISIBLE_DEVICES"))
+            print(f"host {socket.gethostname()}, SLURM job {job}, CUDA_VISIBLE_DEVICES {gpus}")
             params = dict(snakemake.params.items())
             _check_source(params)
+            folder = run_folder(log)
+            keep_source(folder, params)
+            if "units" in params:
+                params |= as_accepted(params) | {"index": str(unit_index(folder, log))}
             for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
                 os.environ[name] = str(snakemake.threads)
+            _check_gpu(snakemake.resources.get("gpu", 0))
             main(dict(snakemake.input.items()), dict(snakemake.output.items()), params)
+            _report_gpu_memory()
         except BaseException:
             traceback.print_exc(file=file)
             raise
@@ -50,4 +65,26 @@ def _check_source(params: dict[str, Any]) -> None:
         raise RuntimeError(
             f"the source of {stage['rule']} changed after this job was planned (planned {params['source']}, "
             f"found {present}); run snakemake again"
+        )
+
+
+def _report_gpu_memory() -> None:
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        print(f"{GPU_MEMORY} {torch.cuda.max_memory_allocated() / 1e6:.0f} MB", flush=True)
+
+
+def _check_gpu(asked: int) -> None:
+    """A job that SLURM gave a GPU has no use for a CPU: it would take days, and the GPU would idle."""
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if not (asked and given and "SLURM_JOB_ID" in os.environ) or os.environ.get(ALLOW_CPU) == "1":
+        return
+
+    import torch
+
+    if not torch.cuda.is_available():
+        raise RuntimeError(
+            f"SLURM gave this job GPU {given} on {socket.gethostname()}, and torch {torch.__version__} sees "
+            "none; see whether nvidia-smi works there and torch is a CUDA build, take such jobs to CPU nodes "
+            f"(`gpu: 0` in slurm/config.v9+.yaml), or export {ALLOW_CPU}=1 to let them compute on the CPU"
         )

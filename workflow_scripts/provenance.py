@@ -30,6 +30,20 @@ def stage_hash(script: str, rule: str = "", roots: tuple[str, ...] = ()) -> str:
     Returns:
         16 hex digits.
     """
+    digest = hashlib.sha256()
+    for name, part in stage_modules(script, rule, roots).items():
+        digest.update(f"{name} {part}\n".encode())
+    digest.update(" ".join(sorted(roots)).encode())
+    return digest.hexdigest()[:16]
+
+
+def stage_modules(script: str, rule: str = "", roots: tuple[str, ...] = ()) -> dict[str, str]:
+    """What the hash of a stage is made of: each module, the rule, each numerical library.
+
+    Returns:
+        Name (of a module: its file in the repository, or from its package on) to a hash of what it says, or
+        to a version; in name order.
+    """
     pending = [ROOT / script]
     pending += [file for root in roots if (file := _module_file(root.partition(":")[0])) is not None]
     seen: set[Path] = set()
@@ -38,13 +52,13 @@ def stage_hash(script: str, rule: str = "", roots: tuple[str, ...] = ()) -> str:
         if file not in seen:
             seen.add(file)
             pending += _imports(file)
-    digest = hashlib.sha256()
-    for part in sorted(f"{_identity(file)} {_meaning(file)}" for file in seen):
-        digest.update(part.encode())
-    digest.update(_rule_text(rule).encode())
-    digest.update(" ".join(sorted(roots)).encode())
-    digest.update(_versions().encode())
-    return digest.hexdigest()[:16]
+    parts = dict(_versions())
+    for file in sorted(seen, key=_meaning):
+        # Outside packages two files may have one name: both count.
+        parts[_identity(file)] = f"{parts.get(_identity(file), '')} {_meaning(file)}".strip()
+    if rule:
+        parts[rule] = hashlib.sha256(_rule_text(rule).encode()).hexdigest()
+    return dict(sorted(parts.items()))
 
 
 def check_import_path(path: str) -> None:
@@ -60,7 +74,8 @@ def check_import_path(path: str) -> None:
         own = any((folder / top).is_dir() or (folder / f"{top}.py").is_file() for folder in _folders())
         if own or importlib.util.find_spec(top) is None:
             raise ValueError(
-                f"import path {path!r}: no module {module}; check the spelling, and that PYTHONPATH has its folder"
+                f"import path {path!r}: no module {module}; check the spelling, and that PYTHONPATH has its "
+                "folder"
             )
         return
     defined: set[str] = set()
@@ -78,7 +93,13 @@ def check_import_path(path: str) -> None:
 
 
 def _identity(file: Path) -> str:
-    return str(file.relative_to(ROOT)) if file.is_relative_to(ROOT) else file.name
+    """The same in every process: it does not depend on the order of the path."""
+    if file.is_relative_to(ROOT):
+        return str(file.relative_to(ROOT))
+    top = file.parent
+    while (top / "__init__.py").is_file():
+        top = top.parent
+    return str(file.relative_to(top))
 
 
 @functools.cache
@@ -152,8 +173,6 @@ def _folders() -> tuple[Path, ...]:
 
 def _rule_text(rule: str) -> str:
     """Text of one rule without comments and blank lines."""
-    if not rule:
-        return ""
     file, _, name = rule.partition(":")
     lines, taken = [], False
     for line in (ROOT / file).read_text(encoding="utf-8").splitlines():
@@ -168,5 +187,5 @@ def _rule_text(rule: str) -> str:
 
 
 @functools.cache
-def _versions() -> str:
-    return " ".join(f"{name}=={importlib.metadata.version(name)}" for name in NUMERICAL)
+def _versions() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in NUMERICAL}

@@ -5,7 +5,6 @@ from workflow_scripts.job import run
 
 def main(inputs, outputs, params):
     import os
-    from pathlib import Path
 
     import pandas as pd
     import torch
@@ -16,7 +15,7 @@ def main(inputs, outputs, params):
     from mrilib.store.arrays import read_group
     from mrilib.store.atomic import write_text
     from mrilib.store.checkpoints import Checkpoint, read_state, write_checkpoint, write_state
-    from mrilib.store.units import content_hash, derived_seed
+    from mrilib.store.units import UnitStore, content_hash, derived_seed
     from mrilib.training.fit import Phase, best_marked, fit, seeded
     from mrilib.training.task import PhantomTask
 
@@ -45,17 +44,18 @@ def main(inputs, outputs, params):
     print(f"{parameters:,} parameters, {task.count} images an epoch, {threads} threads")
     key = content_hash({"source": params["source"], "method": method, "training": training, "seed": seed})
     key = content_hash(key, mask, Checkpoint(started_from, {}).hash)
-    gpus = torch.cuda.device_count()
+    gpus, store = torch.cuda.device_count(), UnitStore(params["units"], params["index"])
     fitted = fit(
         model,
         task,
         phases=[Phase(**phase) for phase in training["phases"]],
         seed=seed,
-        state=Path(params["units"]) / f"training-{key}.pt",
+        state=store.claim(f"training-{key}.pt"),
         keep=training["keep"],
         devices=max(gpus, 1),
         workers=threads - 1,
     )
+    store.finish()
     about = {"method": method, "shape": list(mask.shape), "training": training}
     for name, state, epoch in (
         ("best", fitted.best, fitted.best_epoch),

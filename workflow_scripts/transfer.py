@@ -11,7 +11,7 @@ def main(inputs, outputs, params):
     from mrilib.store.units import UnitStore, content_hash
     from workflow_scripts.subjects import Subjects
 
-    subjects, store = Subjects(inputs, params), UnitStore(params["units"])
+    subjects, store = Subjects(inputs, params), UnitStore(params["units"], params["index"])
     groups = {"": subjects.root}
     files = dict(zip(params["rivals"], inputs["rivals"], strict=True))
     present = {rival: set(group_names(path)) for rival, path in files.items()}
@@ -47,6 +47,7 @@ def main(inputs, outputs, params):
             weaker = groups[group].attributes.get("weaker_than_transfer", "")
             note = f", was weaker than what was made for {weaker}" if weaker else ""
             print(f"level {subject.level:g}, {name}: {len(rivals)} rivals{note}", flush=True)
+    store.finish()
     print(f"{store.computed} units computed, {store.found} found")
     write_groups(outputs["transfer"], groups)
 

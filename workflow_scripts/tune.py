@@ -23,7 +23,7 @@ def main(inputs, outputs, params):
     method, tune = params["method"], params["tune"]
     kind = load_class(method["reconstructor"], Reconstructor)
     arguments = method["parameters"] | {"tolerance": tune["tolerance"]}
-    store = UnitStore(params["units"])
+    store = UnitStore(params["units"], params["index"])
 
     def unit(level):
         found = tune_weight(
@@ -56,6 +56,7 @@ def main(inputs, outputs, params):
         levels[f"{level:g}"] = values | {"errors": found.arrays["errors"].tolist()}
         if values["at_edge"]:
             print(f"warning: at level {level:g} the best value {values['chosen']:.2e} is at the grid's edge")
+    store.finish()
     print(f"{store.computed} levels computed, {store.found} found")
     write_text(
         outputs["tuning"], json.dumps({"parameter": tune["parameter"], "levels": levels}, indent=1) + "\n"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mrilib.store.arrays import Group, read_group, write_groups
+from mrilib.store.atomic import write_text
 
 
 class UnitStore:
@@ -17,15 +18,24 @@ class UnitStore:
     A killed job finds there what it had finished; a job with one noise level more computes that one. Files
     never change and two jobs never share one, so the folder can be deleted at any time at the cost of
     computing again.
+
+    Args:
+        folder: of the units.
+        index: file that lists the names of this job's units, so that units of no job can be told and removed.
+            A unit is listed before it is written; what an earlier run of the job had listed stays until
+            `finish`.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, index: str | Path | None = None) -> None:
         self._folder = Path(folder)
+        self._index = None if index is None else Path(index)
+        self._used: set[str] = set()
+        self._listed = set(read_index(self._index)) if self._index else set()
         self.computed = self.found = 0
 
     def get(self, key: Mapping[str, Any], compute: Callable[[], Group]) -> Group:
         """The unit of `key`: read if it is there and whole, else computed and kept."""
-        path = self._folder / f"{content_hash(key)}.h5"
+        path = self.claim(f"{content_hash(key)}.h5")
         if path.exists():
             try:
                 unit = read_group(path)
@@ -39,6 +49,26 @@ class UnitStore:
         write_groups(path, {"": unit})
         self.computed += 1
         return unit
+
+    def claim(self, name: str) -> Path:
+        """Path of a unit, listed as one of this job's."""
+        self._used.add(name)
+        self._list(self._listed | self._used)
+        return self._folder / name
+
+    def finish(self) -> None:
+        """List the units that were used, and no others: the job is done."""
+        self._list(self._used)
+
+    def _list(self, names: set[str]) -> None:
+        if self._index and names != self._listed:
+            write_text(self._index, "".join(f"{name}\n" for name in sorted(names)))
+            self._listed = set(names)
+
+
+def read_index(path: str | Path) -> list[str]:
+    """Names of the units that a job listed; none if it listed none yet."""
+    return Path(path).read_text(encoding="utf-8").split() if Path(path).exists() else []
 
 
 def content_hash(*values: Any) -> str:

@@ -1,31 +1,18 @@
 """The README's own network: written as it stands there, trained, attacked, and in the tables."""
 
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
+from tests.workflow.runs import ROOT, snakemake
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def snakemake(folder, *arguments):
-    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", str(folder)]
-    paths = os.pathsep.join([str(ROOT), str(folder)])
-    return subprocess.run(
-        [*command, "--configfile", str(folder / "mine.yaml"), *arguments],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+def run(folder, *arguments):
+    return snakemake(folder, "--configfile", str(folder / "mine.yaml"), *arguments, paths=[folder])
 
 
 @pytest.fixture
@@ -52,7 +39,7 @@ def folder(tmp_path):
 
 @pytest.mark.slow
 def test_the_readmes_network_gets_its_column(folder):
-    result = snakemake(folder, "--cores", "2")
+    result = run(folder, "--cores", "2")
     assert result.returncode == 0, result.stdout
     results = folder / "results/mine"
     assert "My network 40 lines" in (results / "tables/table-1.md").read_text()
@@ -64,9 +51,9 @@ def test_the_readmes_network_gets_its_column(folder):
     module = folder / "mypackage/networks.py"
     text = module.read_text()
     module.write_text(text.replace("# (batch, 2, y, x)", "# real and imaginary part"))
-    assert "Nothing to be done" in snakemake(folder, "-n").stdout
+    assert "Nothing to be done" in run(folder, "-n").stdout
     module.write_text(text.replace("nn.ReLU()", "nn.Tanh()"))
-    assert re.search(r"^train +1$", snakemake(folder, "-n").stdout, re.MULTILINE)
+    assert re.search(r"^train +1$", run(folder, "-n").stdout, re.MULTILINE)
 
 
 def test_an_import_path_that_leads_nowhere_is_told_before_any_job(folder):
@@ -78,7 +65,7 @@ def test_an_import_path_that_leads_nowhere_is_told_before_any_job(folder):
         config = folder / "mine.yaml"
         before = config.read_text()
         config.write_text(before.replace("mypackage.networks:Mine", wrong))
-        result = snakemake(folder, "-n")
+        result = run(folder, "-n")
         config.write_text(before)
         assert result.returncode != 0
         assert message in result.stdout

@@ -1,55 +1,13 @@
-import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
-ROOT = Path(__file__).parents[2]
-
-
-def snakemake(folder, *arguments):
-    """Run the workflow of this checkout in a folder; the result has everything it printed in `stdout`."""
-    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", str(folder)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [*command, *arguments],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-
-
-def tiny(**changes):
-    """The demo's config at 32² pixels and one image."""
-    values = yaml.safe_load((ROOT / "config.yaml").read_text())
-    values |= {"run": "tiny", "size": 32, "levels": [0.04, 0.08], "studies": {}}
-    values["images"]["ellipses"] = {"kind": "ellipses", "test": 1, "validation": 1}
-    values["masks"] = {"radial-40": {"kind": "radial", "lines": 8}}
-    for name in ("peak", "disk"):
-        values["attacks"][name] |= {"grid": 2}
-    values["methods"]["tv"]["tune"]["grid"] = {"low": 1e-3, "high": 0.1, "count": 5}
-    for name in ("tira", "tirafl"):
-        method = values["methods"][name]
-        method["training"] |= {"images": 8, "validation": 2}
-        method["training"]["phases"] = [{"epochs": 2, "batch": 2, "learning_rate": 1e-3}]
-    method["training"]["start"]["epoch"] = 1
-    method["parameters"]["inverse"]["arguments"]["size"] = 32
-    return values | changes
-
-
-def written(folder, values):
-    path = folder / "tiny.yaml"
-    path.write_text(yaml.safe_dump(values))
-    return str(path)
+from tests.workflow.runs import ROOT, snakemake, tiny, written
 
 
 def test_the_demo_and_the_papers_scale_can_be_planned(tmp_path):

@@ -1,0 +1,69 @@
+"""`python -m workflow_scripts.prune [--configfile FILE] [--dry-run]`: remove units that no job uses."""
+
+import itertools
+import sys
+import time
+from pathlib import Path
+
+from mrilib.store.units import read_index
+from workflow_scripts.kept import unit_index
+from workflow_scripts.plan import Plan, arguments, counted, opened
+from workflow_scripts.runlock import RunInUse, held
+
+UNITS = ("[!.]*.h5", "training-*.pt")
+# Left by killed jobs; a younger one may be of a job that outlived its scheduler.
+PARTIAL, PARTIAL_AGE = ".*.partial.*", 24 * 3600.0
+
+
+def main() -> int:
+    parser = arguments(__doc__)
+    parser.add_argument("--dry-run", action="store_true", help="only say what would go")
+    options = parser.parse_args()
+    with opened(options.configfile) as plan:
+        if options.dry_run:
+            return prune(plan, dry_run=True)
+        try:
+            with held(plan.run):
+                return prune(plan)
+        except RunInUse as error:
+            sys.exit(str(error))
+
+
+def prune(plan: Plan, *, dry_run: bool = False) -> int:
+    """Remove the units that no job of the plan lists, and the lists of jobs that are no more.
+
+    A job lists its units before it writes them, and a killed one keeps what it had listed before.
+    """
+    plan.build()
+    folder = plan.run / "units"
+    indices = {unit_index(plan.run, Path(job.log[0])): job for job in plan.jobs if job.params.get("units")}
+    unlisted = [
+        job.output[0]
+        for index, job in indices.items()
+        if not index.exists() and all(Path(file).exists() for file in job.output)
+    ]
+    if unlisted:
+        print(
+            f"nothing removed: {counted(len(unlisted), 'job')} did not list which units are theirs, "
+            f"like that of {unlisted[0]}; run snakemake first"
+        )
+        return 1
+    named = set(itertools.chain.from_iterable(map(read_index, indices)))
+    units = [path for pattern in UNITS for path in folder.glob(pattern)]
+    old = time.time() - PARTIAL_AGE
+    stale = [path for path in units if path.name not in named]
+    partial = [path for path in folder.glob(PARTIAL) if path.stat().st_mtime < old]
+    size = sum(path.stat().st_size for path in stale + partial)
+    lists = [path for path in (folder / "index").rglob("*.txt") if path not in indices]
+    if not dry_run:
+        for path in stale + partial + lists:
+            path.unlink()
+    print(
+        f"{folder}: {counted(len(stale) + len(partial), 'file')}, {size / 1e6:.1f} MB "
+        f"{'would be removed' if dry_run else 'removed'}; {counted(len(units) - len(stale), 'unit')} kept"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
