@@ -47,9 +47,10 @@ prune: $(INSTALLED) ## remove units of work that no job of the config uses
 test: $(INSTALLED) ## the fast tests, under 5 minutes
 	$(PYTEST) -n $(WORKERS) -m "not slow and not slurm and not gpu"
 
-# In one process, for two tests cannot share a SLURM cluster. Status 5: no test has these marks.
-test-slow: $(INSTALLED) ## the slow tests: SLURM, killed processes, fuzzing
-	$(PYTEST) -m "slow or slurm" || test $$? -eq 5
+# Those on SLURM in one process, for two tests cannot share a cluster. Status 5: no test has the mark.
+test-slow: $(INSTALLED) ## the slow tests: whole runs, edits, killed processes, SLURM
+	$(PYTEST) -n $(WORKERS) -m "slow and not slurm"
+	$(PYTEST) -m slurm || test $$? -eq 5
 
 lint: $(INSTALLED) ## formatting, style and types
 	$(BIN)/ruff check

@@ -19,7 +19,7 @@ import torch
 
 from tests.workflow.runs import ROOT, environment, tiny, written
 
-KILLS = int(os.environ.get("MRI_ROBUSTNESS_KILLS", "5"))
+KILLS = int(os.environ.get("MRI_ROBUSTNESS_KILLS", "3"))
 # Columns and keys of times.
 TIMES = {"seconds", "samples_per_second"}
 
