@@ -37,7 +37,7 @@ CPUS, GPUS, MODEL = 4, 2, "a100"
 # Memory that the node claims, more than every test job asks for.
 MEMORY_MB = 16000
 
-# Also known to every process of a job, by SLURM_CLUSTER_NAME.
+# Every process of a job has it in SLURM_CLUSTER_NAME; the daemons are given it too, so that `stop` finds all.
 NAME = "mri-robustness-tests"
 
 SLURM_CONF = f"""ClusterName={NAME}
@@ -121,8 +121,8 @@ def stop() -> None:
         wait_for("every job is gone", lambda: command("squeue", "--noheader") == "")
     for name in reversed(DAEMONS):
         stop_daemon(name)
-    # SLURM loses sight of a process whose parent ended first, where it has no cgroups.
-    for process in _job_processes():
+    # What is left: without cgroups SLURM loses sight of a process whose parent ended first.
+    for process in _processes():
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
     for file in ("slurm.conf", "gres.conf"):
@@ -133,7 +133,13 @@ def stop() -> None:
 def start_daemon(name: str) -> None:
     """Start one of the cluster's daemons: each goes to the background by itself."""
     result = subprocess.run(
-        DAEMONS[name], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60
+        DAEMONS[name],
+        env=os.environ | {"SLURM_CLUSTER_NAME": NAME},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     if result.returncode:
         raise ClusterError(f"{' '.join(DAEMONS[name])}: {result.stderr or result.stdout}")
@@ -153,7 +159,7 @@ def node_state() -> str:
     return command("sinfo", "--noheader", "--partition=main", "--format=%T")
 
 
-def wait_for(what: str, condition: Callable[[], bool], seconds: float = 60.0) -> None:
+def wait_for(what: str, condition: Callable[[], bool], seconds: float = 200.0) -> None:
     """Ask until a condition holds.
 
     Raises:
@@ -204,7 +210,7 @@ def _process(name: str) -> int | None:
     return process if _named(process, name) else None
 
 
-def _job_processes() -> list[int]:
+def _processes() -> list[int]:
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):

@@ -96,7 +96,7 @@ class Checkout:
         machine.wait_for(what, lambda: condition() or process.poll() is not None)
         assert process.poll() is None, self.log.read_text()
 
-    def completed(self, process, seconds=240):
+    def completed(self, process, seconds=600):
         """Wait for Snakemake to end well; if it does not, say what it printed."""
         assert process.wait(seconds) == 0, self.log.read_text()
 
