@@ -47,7 +47,7 @@ def arrays(folder):
 
 
 @pytest.mark.slow
-def test_a_whole_run_resumes_extends_and_repeats(tmp_path):
+def test_a_whole_run_and_its_extension(tmp_path):
     config = written(tmp_path, tiny())
     first = snakemake(tmp_path, "--cores", "2", "--configfile", config)
     assert first.returncode == 0, first.stdout
@@ -78,7 +78,8 @@ def test_a_whole_run_resumes_extends_and_repeats(tmp_path):
 
     before = arrays(tmp_path)
     extended = written(tmp_path, tiny(levels=[0.04, 0.06, 0.08]))
-    assert snakemake(tmp_path, "--cores", "2", "--configfile", extended).returncode == 0
+    target = "results/tiny/attacks/tv/radial-40/ellipses/0.h5"
+    assert snakemake(tmp_path, "--cores", "2", "--configfile", extended, target).returncode == 0
     log = (results / "logs/attacks/tv/radial-40/ellipses/0.log").read_text()
     # Peak, disk, global and Gaussian at the new level, and the clean image if no other level has its λ; the
     # other two levels are found.
@@ -87,13 +88,6 @@ def test_a_whole_run_resumes_extends_and_repeats(tmp_path):
     assert len(after) > len(before)
     for key, value in before.items():
         np.testing.assert_array_equal(after[key], value)
-
-    shutil.rmtree(results)
-    assert snakemake(tmp_path, "--cores", "2", "--configfile", extended).returncode == 0
-    repeated = arrays(tmp_path)
-    assert repeated.keys() == after.keys()
-    for key, value in after.items():
-        np.testing.assert_array_equal(repeated[key], value)
 
 
 @pytest.mark.slow
