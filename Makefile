@@ -18,22 +18,25 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo why accept prune test test-slow lint bench
+.PHONY: help venv demo demo-multicoil why accept prune test test-slow lint bench
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 venv: $(INSTALLED) ## build .venv from envs/constraints.txt
 
 # One pip command, or pip replaces a CPU build of torch. The stamp comes last, so a broken build is resumed.
 $(INSTALLED): pyproject.toml envs/constraints.txt
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install $(PIP_ARGS) -c envs/constraints.txt -e '.[test,dev]'
+	$(BIN)/python -m pip install $(PIP_ARGS) -c envs/constraints.txt -e '.[demo,test,dev]'
 	touch $@
 
 demo: $(INSTALLED) ## run config.yaml here: minutes on two cores, no download
 	$(BIN)/snakemake --cores $(CORES)
 	$(BIN)/python -m workflow_scripts.summary results/demo
+
+demo-multicoil: $(INSTALLED) ## run config.multicoil.yaml here: multi-coil data, no download
+	$(BIN)/snakemake --cores $(CORES) --configfile config.multicoil.yaml
 
 why: $(INSTALLED) ## say which jobs would run, and why
 	$(BIN)/python -m workflow_scripts.why $(FILE)
@@ -47,9 +50,10 @@ prune: $(INSTALLED) ## remove units of work that no job of the config uses
 test: $(INSTALLED) ## the fast tests, under 5 minutes
 	$(PYTEST) -n $(WORKERS) -m "not slow and not slurm and not gpu"
 
-# Those on SLURM in one process, for two tests cannot share a cluster. Status 5: no test has the mark.
+# A file's tests stay together, for they share a run. Those on SLURM run in one process, for they share a cluster.
+# Status 5: no test has the mark.
 test-slow: $(INSTALLED) ## the slow tests: whole runs, edits, killed processes, SLURM
-	$(PYTEST) -n $(WORKERS) -m "slow and not slurm"
+	$(PYTEST) -n $(WORKERS) --dist loadfile -m "slow and not slurm"
 	$(PYTEST) -m slurm || test $$? -eq 5
 
 lint: $(INSTALLED) ## formatting, style and types

@@ -13,10 +13,20 @@ if not workflow.config_settings.configfiles:
 include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/masks.smk"
-include: "rules/tuning.smk"
-include: "rules/training.smk"
-include: "rules/attacks.smk"
-include: "rules/report.smk"
+include: "rules/scans.smk"
+
+
+# A run has methods for images, methods for scans, or data alone.
+if cfg.methods and cfg.scans:
+
+    include: "rules/quality.smk"
+
+elif cfg.methods:
+
+    include: "rules/tuning.smk"
+    include: "rules/training.smk"
+    include: "rules/attacks.smk"
+    include: "rules/report.smk"
 
 
 rule all:

@@ -5,7 +5,7 @@ import sys
 
 import torch
 
-NAMES = ("reconstruction", "memory", "training", "attack")
+NAMES = ("reconstruction", "memory", "training", "attack", "conversion", "untrained")
 
 
 def main(arguments: list[str]) -> None:

@@ -1,4 +1,5 @@
 import functools
+import re
 import sys
 
 from snakemake.exceptions import WorkflowError
@@ -20,6 +21,7 @@ except settings.ConfigError as error:
 RUN = f"results/{cfg.run}"
 GENERATED = [name for name, source in cfg.images.items() if source.kind == "ellipses"]
 FROM_FILES = [name for name, source in cfg.images.items() if source.kind == "files"]
+RADIAL = {name: mask for name, mask in cfg.masks.items() if mask.kind == "radial"}
 TUNED = [name for name, method in cfg.methods.items() if method.tune is not None]
 TRAINED = cfg.trained
 QUANTITIES = ["amplification", "amplification_of_moduli", "severity", "severity_of_moduli", "relative_error"]
@@ -34,10 +36,16 @@ SHARED = [mask for mask in cfg.masks if sum(mask in cfg.masks_of(method) for met
 STUDIES = {name: study for name, study in cfg.studies if study is not None}
 
 
+def any_of(names):
+    """Constraint of a wildcard to names; none matches where there are none."""
+    return "|".join(map(re.escape, names)) or "none"
+
+
 wildcard_constraints:
-    source="|".join(cfg.images),
-    method="|".join(cfg.methods),
-    mask="|".join(cfg.masks),
+    dataset=any_of(cfg.datasets),
+    source=any_of(cfg.images),
+    method=any_of(cfg.methods),
+    mask=any_of(cfg.masks),
     position=r"\d+",
 
 
@@ -66,6 +74,10 @@ def lock_run():
 
 def image_file(source, position):
     return f"{RUN}/images/{source}/test/{position}.h5"
+
+
+def measurement_file(source, part, mask, position):
+    return f"{RUN}/measurements/{mask}/{source}/{part}/{position}.h5"
 
 
 def tuning_of(wildcards):
@@ -125,7 +137,7 @@ def canonical(value):
 
 def training_spec(method):
     """What of a method's config changes its training."""
-    spec = cfg.methods[method].training.model_dump()
+    spec = cfg.methods[method].training.model_dump(exclude={"kind"})
     return canonical(spec | {"keep": cfg.kept_epochs(method)})
 
 
@@ -339,7 +351,7 @@ def figure_method_mask():
 
 
 def drawn_method():
-    return next((method for method in cfg.figures.methods if method in TUNED), None)
+    return next((method for method in cfg.figures.methods if method in TUNED), None) if cfg.figures else None
 
 
 CURVES = ["error", "amplification", *(["weight"] if drawn_method() else [])]
@@ -383,8 +395,8 @@ def study_title(wildcards):
     return f"{LABELS[study.method]}, {study.mask}, {study.source}{level}, {study.grid}×{study.grid} places"
 
 
-def all_outputs():
-    """Everything that the config asks for."""
+def method_outputs():
+    """Tables and figures of the methods and attacks."""
     tables = [f"{RUN}/tables/{quantity}" for quantity in [*QUANTITIES, "table-1"]]
     tables += [f"{RUN}/tables/transfer-{quantity}" for quantity in TRANSFERRED if SHARED]
     figures = [f"{RUN}/figures/{name}" for name in CURVES]
@@ -400,6 +412,182 @@ def all_outputs():
             for method in cfg.figures.methods
         ]
         figures += [f"{RUN}/figures/transfer-{place}"] if len(cfg.figures.methods) > 1 else []
+    return kinds_of(tables, figures)
+
+
+def scan_outputs():
+    """The catalogue with its pictures, annotations, sets, and the measurements for testing and validation.
+
+    Training draws a mask of its own for every slice that it reads.
+    """
+    tables = [f"{RUN}/tables/catalogue"] if cfg.datasets else []
+    figures = [f"{RUN}/figures/thumbnails-{dataset}" for dataset in cfg.datasets]
+    figures += [f"{RUN}/figures/annotations-{name}" for name in cfg.annotations]
+    sets = [f"{RUN}/sets/{source}/{part}.csv" for source, scans in cfg.scans.items() for part in scans.sets]
+    return (
+        kinds_of(tables, figures)
+        + sets
+        + [
+            measurement_file(source, part, mask, position)
+            for source, scans in cfg.scans.items()
+            for part, selection in scans.sets.items()
+            if part != "train"
+            for mask in cfg.masks_for(source)
+            for position in range(selection.count)
+        ]
+    )
+
+
+def kinds_of(tables, figures):
+    """Tables and figures in every format."""
     return [f"{table}.{kind}" for table in tables for kind in TABLE_KINDS] + [
         f"{figure}.{kind}" for figure in figures for kind in FIGURE_KINDS
     ]
+
+
+def all_outputs():
+    """Everything that the config asks for."""
+    if cfg.scans or not cfg.methods:
+        return scan_outputs() + quality_outputs()
+    return method_outputs()
+
+
+def datasets_of(kind):
+    return {name: dataset for name, dataset in cfg.datasets.items() if dataset.kind == kind}
+
+
+PARTS = ["train", "validation", "test"]
+FASTMRI = datasets_of("fastmri")
+SIMULATED = datasets_of("simulated")
+CONVERTED = datasets_of("stanford") | datasets_of("raw")
+ARCHIVES = sorted({archive for dataset in FASTMRI.values() for archive in dataset.archives})
+# UUID to its URL and SHA-256, where one is given.
+STANFORD_VOLUMES = {
+    volume: (dataset.url + volume, dataset.sha256.get(volume))
+    for dataset in datasets_of("stanford").values()
+    for volume in dataset.volumes
+}
+
+
+def unpacked_listings(wildcards):
+    archives = cfg.datasets[wildcards.dataset].archives
+    return [f"{cfg.downloads}/fastmri/{wildcards.dataset}/{archive}.txt" for archive in archives]
+
+
+def raw_file(wildcards):
+    """The file that a volume is converted from."""
+    dataset = cfg.datasets[wildcards.dataset]
+    if dataset.kind == "stanford":
+        return f"{cfg.downloads}/stanford/{wildcards.volume}.h5"
+    return dataset.volumes[wildcards.volume].file if wildcards.volume in dataset.names else []
+
+
+def conversion_options(wildcards):
+    """What the header of a BART file does not say."""
+    dataset = cfg.datasets[wildcards.dataset]
+    if dataset.kind == "stanford" or wildcards.volume not in dataset.names:
+        return {}
+    return dataset.volumes[wildcards.volume].model_dump(exclude={"file"})
+
+
+def drawn_files(wildcards):
+    """The image file of a simulated volume, unless a package has it."""
+    drawn = cfg.datasets[wildcards.dataset].volumes[wildcards.volume]
+    return [] if ":" in drawn.file else drawn.file
+
+
+def simulation_settings(wildcards):
+    return cfg.datasets[wildcards.dataset].model_dump(include={"coils", "rows", "columns", "noise"})
+
+
+def receipts(wildcards):
+    """What says how the volumes of a dataset were had."""
+    if wildcards.dataset in FASTMRI:
+        return [f"{RUN}/volumes/{wildcards.dataset}.json"]
+    names = cfg.datasets[wildcards.dataset].names
+    return [f"{RUN}/volumes/{wildcards.dataset}/{name}.json" for name in names]
+
+
+def selection_of(wildcards):
+    return cfg.scans[wildcards.source].sets[wildcards.part]
+
+
+def selected_catalogue(wildcards):
+    return f"{RUN}/catalogue/{selection_of(wildcards).dataset}.csv"
+
+
+def scan_pairs():
+    """Every source of scans with its masks and the methods under each."""
+    return [
+        (source, mask, method)
+        for source in cfg.scans
+        for mask in cfg.masks_for(source)
+        for method in cfg.methods
+        if mask in cfg.masks_of(method)
+    ]
+
+
+def scan_tuning(wildcards):
+    """The tuned parameter of a method on the validation slices of a source; nothing for untuned methods."""
+    if wildcards.method not in TUNED:
+        return []
+    source = cfg.tuned_on(wildcards.source)
+    return f"{RUN}/tuning/{source}/{wildcards.method}/{wildcards.mask}.json"
+
+
+def scan_checkpoint(wildcards):
+    """The network of a method that was trained on a source; nothing for the others."""
+    if cfg.methods[wildcards.method].training is None:
+        return []
+    source = cfg.tuned_on(wildcards.source)
+    return f"{RUN}/training/{source}/{wildcards.method}/{wildcards.mask}/best.pt"
+
+
+def measurements(part):
+    """Measurements of all slices of a set, a function of the wildcards."""
+
+    def files(wildcards):
+        selection = cfg.scans[wildcards.source].sets[part]
+        place = wildcards.source, part, wildcards.mask
+        return [measurement_file(*place, position) for position in range(selection.count)]
+
+    return files
+
+
+def reconstruction_file(source, method, mask, position):
+    return f"{RUN}/reconstructions/{source}/{method}/{mask}/{position}.h5"
+
+
+def reconstruction_files(wildcards):
+    """What a method makes of the test slices of a source."""
+    place = wildcards.source, wildcards.method, wildcards.mask
+    return [reconstruction_file(*place, position) for position in range(cfg.count(wildcards.source))]
+
+
+def shown_reconstructions(wildcards):
+    """What every method makes of one slice."""
+    place = wildcards.mask, int(wildcards.position)
+    methods = [name for source, mask, name in scan_pairs() if (source, mask) == (wildcards.source, place[0])]
+    return [reconstruction_file(wildcards.source, method, *place) for method in methods]
+
+
+def reconstruction_stage(wildcards):
+    return stage("reconstruct.py", "quality.smk:reconstruct", roots_of(wildcards.method))
+
+
+def scan_tuning_stage(wildcards):
+    return stage("tune_scans.py", "quality.smk:tune_scans", roots_of(wildcards.method))
+
+
+def scan_training_stage(wildcards):
+    return stage("train_scans.py", "quality.smk:train_scans", roots_of(wildcards.method))
+
+
+def quality_outputs():
+    """The quality of every method on every source of scans."""
+    if not cfg.methods:
+        return []
+    places = sorted({(source, mask) for source, mask, _ in scan_pairs()})
+    figures = [f"{RUN}/figures/reconstructions-{source}-{mask}-0" for source, mask in places]
+    figures += [f"{RUN}/figures/quality-{mask}" for mask in sorted({mask for _, mask in places})]
+    return kinds_of([f"{RUN}/tables/quality"], figures)

@@ -13,7 +13,7 @@ rule ellipse_image:
     log:
         f"{RUN}/logs/images/{{source}}/{{position}}.log",
     wildcard_constraints:
-        source="|".join(GENERATED) or "none",
+        source=any_of(GENERATED),
     conda:
         "../envs/environment.yaml"
     params:
@@ -34,7 +34,7 @@ rule validation_images:
     log:
         f"{RUN}/logs/images/{{source}}/validation.log",
     wildcard_constraints:
-        source="|".join(GENERATED) or "none",
+        source=any_of(GENERATED),
     conda:
         "../envs/environment.yaml"
     params:
@@ -56,7 +56,7 @@ rule file_image:
     log:
         f"{RUN}/logs/images/{{source}}/{{position}}.log",
     wildcard_constraints:
-        source="|".join(FROM_FILES) or "none",
+        source=any_of(FROM_FILES),
     conda:
         "../envs/environment.yaml"
     params:

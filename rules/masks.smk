@@ -10,6 +10,8 @@ rule mask:
         mask=f"{RUN}/masks/{{mask}}.h5",
     log:
         f"{RUN}/logs/masks/{{mask}}.log",
+    wildcard_constraints:
+        mask=any_of(RADIAL),
     conda:
         "../envs/environment.yaml"
     params:

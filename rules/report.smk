@@ -40,13 +40,13 @@ rule table:
     log:
         f"{RUN}/logs/tables/{{table}}.log",
     wildcard_constraints:
-        table="|".join([*QUANTITIES, "table-1", *(f"transfer-{quantity}" for quantity in TRANSFERRED)]),
+        table=any_of([*QUANTITIES, "table-1", *(f"transfer-{quantity}" for quantity in TRANSFERRED)]),
     conda:
         "../envs/environment.yaml"
     params:
         **fixed(stage("table.py", "report.smk:table")),
         table=lambda wildcards: wildcards.table,
-        lines={name: mask.lines for name, mask in cfg.masks.items()},
+        lines={name: mask.lines for name, mask in RADIAL.items()},
         published={name: method.published for name, method in cfg.methods.items()},
         published_sources=GENERATED,
         source_name=cfg.validation_sources[0],
@@ -133,7 +133,7 @@ rule transfer_matrix:
     log:
         f"{RUN}/logs/figures/transfer-{{quantity}}.log",
     wildcard_constraints:
-        quantity="|".join(TRANSFERRED),
+        quantity=any_of(TRANSFERRED),
     conda:
         "../envs/environment.yaml"
     params:
@@ -209,7 +209,7 @@ rule study_figure:
     log:
         f"{RUN}/logs/figures/study-{{study}}.log",
     wildcard_constraints:
-        study="|".join(STUDIES) or "none",
+        study=any_of(STUDIES),
     conda:
         "../envs/environment.yaml"
     params:

@@ -15,7 +15,7 @@ rule train:
     benchmark:
         f"{RUN}/benchmarks/training/{{method}}/{{mask}}.tsv"
     wildcard_constraints:
-        method="|".join(TRAINED) or "none",
+        method=any_of(TRAINED),
     conda:
         "../envs/environment.yaml"
     resources:

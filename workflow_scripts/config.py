@@ -4,22 +4,14 @@ import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, model_validator
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-ImportPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
-Level = Annotated[float, Field(gt=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
+from workflow_scripts.config_scans import Annotations, Columns, Dataset, Scans
+from workflow_scripts.strict import Count, Fraction, ImportPath, Name, Strict
 
 
 class ConfigError(Exception):
     """The config is wrong; the message says where, what was found and what is allowed."""
-
-
-class Strict(BaseModel):
-    """Unknown keys are errors, numbers are finite."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class SourceScope(Strict):
@@ -59,7 +51,7 @@ class Files(SourceScope):
         return len(self.files) if self.test is None else self.test
 
 
-Source = Annotated[Ellipses | Files, Field(discriminator="kind")]
+Source = Annotated[Ellipses | Files | Scans, Field(discriminator="kind")]
 
 
 class Radial(Strict):
@@ -68,6 +60,9 @@ class Radial(Strict):
     kind: Literal["radial"]
     lines: Count
     size: Count | None = None
+
+
+Mask = Annotated[Radial | Columns, Field(discriminator="kind")]
 
 
 class Grid(Strict):
@@ -114,6 +109,7 @@ class Start(Strict):
 class Training(Strict):
     """How a method's network is trained, once for each of its masks, on images drawn on the fly."""
 
+    kind: Literal["phantoms"] = "phantoms"
     source: Name
     images: Count
     validation: Count
@@ -127,13 +123,39 @@ class Training(Strict):
         return sum(phase.epochs for phase in self.phases)
 
 
+class SliceTraining(Strict):
+    """How a method's network is trained, once for each source of scans and mask, on the slices of its sets.
+
+    Every slice gets a mask of its own in every epoch, of the kind of the mask.
+    """
+
+    kind: Literal["slices"]
+    loss: Literal["ssim", "l1", "mse"]
+    seed: Annotated[int, Field(ge=0)] = 0
+    phases: Annotated[list[Phase], Field(min_length=1)]
+
+    @property
+    def start(self) -> None:
+        """None starts from another method's network."""
+        return None
+
+
+def _kind(value: Any) -> str:
+    return str((value if isinstance(value, dict) else vars(value)).get("kind", "phantoms"))
+
+
+AnyTraining = Annotated[
+    Annotated[Training, Tag("phantoms")] | Annotated[SliceTraining, Tag("slices")], Discriminator(_kind)
+]
+
+
 class Method(Strict):
     """A reconstruction method: a class, its arguments, and how it is tuned or trained, and attacked."""
 
     reconstructor: ImportPath = "mrilib.reconstructors.trained:Trained"
     parameters: dict[str, Any] = {}
     tune: Tune | None = None
-    training: Training | None = None
+    training: AnyTraining | None = None
     search: ImportPath = "mrilib.attacks.pgd:GradientAscent"
     search_arguments: dict[str, Any] = {}
     masks: list[Name] | None = None
@@ -183,7 +205,7 @@ class RadiusStudy(Strict):
 
     method: Name
     mask: Name
-    level: Level
+    level: Fraction
     source: Name
     images: Count
     radii: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=1)]
@@ -195,7 +217,7 @@ class WeightStudy(Strict):
 
     method: Name
     mask: Name
-    levels: Annotated[list[Level], Field(min_length=1)]
+    levels: Annotated[list[Fraction], Field(min_length=1)]
     source: Name
     images: Count
     factors: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
@@ -224,27 +246,42 @@ class Figures(Strict):
     methods: Annotated[list[Name], Field(min_length=1, max_length=4)]
     mask: Name
     attack: Name
-    level: Level
+    level: Fraction
 
 
 class Config(Strict):
-    """A run."""
+    """A run. `size` is of phantoms and of images from files; scans have their own."""
 
     run: Name
     seed: Annotated[int, Field(ge=0)]
-    size: Annotated[int, Field(ge=8)]
-    images: Annotated[dict[Name, Source], Field(min_length=1)]
-    masks: Annotated[dict[Name, Radial], Field(min_length=1)]
-    levels: Annotated[list[Level], Field(min_length=1)]
-    methods: Annotated[dict[Name, Method], Field(min_length=1)]
-    attacks: Annotated[dict[Name, Attack], Field(min_length=1)]
+    size: Annotated[int, Field(ge=8)] = 256
+    downloads: str = "results/downloads"
+    datasets: dict[Name, Dataset] = {}
+    annotations: dict[Name, Annotations] = {}
+    images: dict[Name, Source] = {}
+    masks: dict[Name, Mask] = {}
+    levels: list[Fraction] = []
+    methods: dict[Name, Method] = {}
+    attacks: dict[Name, Attack] = {}
     studies: Studies = Studies()
-    figures: Figures
+    figures: Figures | None = None
 
     @model_validator(mode="after")
     def _references(self) -> "Config":
+        if not self.images and not self.datasets:
+            raise ValueError("images: expected images or datasets, got neither")
+        if self.methods:
+            needed = (
+                ("images", "masks") if self.scans else ("images", "masks", "levels", "attacks", "figures")
+            )
+            for key in needed:
+                if not getattr(self, key):
+                    raise ValueError(f"{key}: methods need this key")
+        if self.scans and len(self.scans) < len(self.images):
+            raise ValueError("images: scans and other images need a run each, got both in one")
+        self._scans()
         for name, mask in self.masks.items():
-            if mask.size is not None and mask.size != self.size:
+            if isinstance(mask, Radial) and mask.size is not None and mask.size != self.size:
                 comparison = "larger" if mask.size > self.size else "smaller"
                 raise ValueError(
                     f"masks.{name}.size: the mask ({mask.size}) is {comparison} than the images "
@@ -255,14 +292,20 @@ class Config(Strict):
         for name, source in self.images.items():
             for mask in source.masks or []:
                 self._known(f"images.{name}.masks", mask, self.masks)
+                self._known(f"images.{name}.masks", mask, self._masks_for(source))
             if isinstance(source, Files):
                 self._known(f"images.{name}.validation", source.validation, self.validation_sources)
                 _check_files(name, source)
         for name, method in self.methods.items():
             for mask in method.masks or []:
                 self._known(f"methods.{name}.masks", mask, self.masks)
-            if method.training is not None:
+            if isinstance(method.training, SliceTraining) != bool(self.scans) and method.training:
+                wanted = "slices" if self.scans else "phantoms"
+                raise ValueError(f"methods.{name}.training.kind: expected {wanted!r} for these images")
+            if isinstance(method.training, Training):
                 self._training(f"methods.{name}.training", name, method.training)
+            if self.scans and (method.tune or method.training):
+                self._parts(f"methods.{name}", method)
         for name, attack in self.attacks.items():
             for mask in attack.masks or []:
                 self._known(f"attacks.{name}.masks", mask, self.masks)
@@ -277,15 +320,48 @@ class Config(Strict):
                 self._known("studies.weight.attacks", attack, self.attacks)
             if self.methods[study.method].tune is None:
                 raise ValueError(f"studies.weight.method: {study.method!r} has no tuned parameter")
-        for name in self.figures.methods:
-            self._known("figures.methods", name, self.methods)
-            self._known("figures.mask", self.figures.mask, self.masks_of(name))
-            self._known("figures.attack", self.figures.attack, self.attacks_of(name, self.figures.mask))
-        self._level("figures.level", self.figures.level)
-        for example in self.figures.examples:
-            self._known("figures.examples.source", example.source, self.sources_of(self.figures.mask))
-            self._position("figures.examples.position", example.source, example.position)
+        if self.figures is not None:
+            self._figures(self.figures)
         return self
+
+    def _figures(self, figures: Figures) -> None:
+        for name in figures.methods:
+            self._known("figures.methods", name, self.methods)
+            self._known("figures.mask", figures.mask, self.masks_of(name))
+            self._known("figures.attack", figures.attack, self.attacks_of(name, figures.mask))
+        self._level("figures.level", figures.level)
+        for example in figures.examples:
+            self._known("figures.examples.source", example.source, self.sources_of(figures.mask))
+            self._position("figures.examples.position", example.source, example.position)
+
+    def _scans(self) -> None:
+        for name, source in self.scans.items():
+            for part, selection in source.sets.items():
+                where = f"images.{name}.{part}"
+                self._known(f"{where}.dataset", selection.dataset, self.datasets)
+                if selection.split is not None:
+                    self._known(f"{where}.split", selection.split, self.datasets[selection.dataset].split)
+            if source.tuned_on is not None:
+                own = [other for other, found in self.scans.items() if found.tuned_on is None]
+                self._known(f"images.{name}.tuned_on", source.tuned_on, own)
+            if not self._masks_for(source):
+                raise ValueError(f"images.{name}: scans need a mask of columns (random or equispaced)")
+        for name, annotations in self.annotations.items():
+            self._known(f"annotations.{name}.dataset", annotations.dataset, self.datasets)
+
+    def _masks_for(self, source: Source) -> list[str]:
+        """Masks of the kind that suits a source: columns for scans, radial ones for images."""
+        kind = Columns if isinstance(source, Scans) else Radial
+        return [name for name, mask in self.masks.items() if isinstance(mask, kind)]
+
+    def _parts(self, where: str, method: Method) -> None:
+        """Scans have the sets that tuning and training take their slices from."""
+        for name, source in self.scans.items():
+            for key, needed in (("validation", True), ("train", method.training is not None)):
+                if needed and source.tuned_on is None and key not in source.sets:
+                    raise ValueError(
+                        f"images.{name}.{key}: {where} needs this set, or a source that it is tuned_on"
+                    )
 
     def _training(self, where: str, name: str, training: Training) -> None:
         self._known(f"{where}.source", training.source, self.validation_sources)
@@ -351,11 +427,26 @@ class Config(Strict):
     def count(self, source: str) -> int:
         """Number of test images."""
         found = self.images[source]
+        if isinstance(found, Scans):
+            return found.test.count
         return found.test if isinstance(found, Ellipses) else found.count
+
+    @property
+    def scans(self) -> dict[str, Scans]:
+        """Sources of raw multi-coil data."""
+        return {name: source for name, source in self.images.items() if isinstance(source, Scans)}
+
+    def tuned_on(self, source: str) -> str:
+        """The source of scans whose slices the methods are tuned and trained on for this one."""
+        return self.scans[source].tuned_on or source
+
+    def masks_for(self, source: str) -> list[str]:
+        """Masks that a source is measured under."""
+        return self.images[source].masks or self._masks_for(self.images[source])
 
     def sources_of(self, mask: str) -> list[str]:
         """Sources that are measured under a mask."""
-        return [name for name, source in self.images.items() if mask in (source.masks or [mask])]
+        return [name for name in self.images if mask in self.masks_for(name)]
 
     def masks_of(self, method: str) -> list[str]:
         return self.methods[method].masks or list(self.masks)
@@ -442,7 +533,11 @@ def _child(annotation: Any, part: str | int) -> Any:
         return annotation.model_fields[str(part)].annotation
     if get_origin(annotation) is Annotated:
         return _child(get_args(annotation)[0], part)
-    arguments = [item for item in get_args(annotation) if item is not type(None)]
+    arguments = [
+        get_args(item)[0] if get_origin(item) is Annotated else item
+        for item in get_args(annotation)
+        if item is not type(None)
+    ]
     if get_origin(annotation) is dict:
         return arguments[1]
     if get_origin(annotation) is list:
@@ -451,4 +546,4 @@ def _child(annotation: Any, part: str | int) -> Any:
     for model in models:
         if part in get_args(getattr(model.model_fields.get("kind"), "annotation", None)):
             return model
-    return _child(models[0], part)
+    return _child((models or arguments)[0], part)

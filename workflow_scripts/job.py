@@ -41,9 +41,11 @@ def run(snakemake: Any, main: Main) -> None:
             job, gpus = (os.environ.get(name, "none") for name in ("SLURM_JOB_ID", "CUDA_VISIBLE_DEVICES"))
             print(f"host {socket.gethostname()}, SLURM job {job}, CUDA_VISIBLE_DEVICES {gpus}")
             params = dict(snakemake.params.items())
-            _check_source(params)
             folder = run_folder(log)
-            keep_source(folder, params)
+            # A download has no source: what it fetches depends on none of ours.
+            if "source" in params:
+                _check_source(params)
+                keep_source(folder, params)
             if "units" in params:
                 params |= as_accepted(params) | {"index": str(unit_index(folder, log))}
             for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):

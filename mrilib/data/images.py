@@ -15,6 +15,12 @@ ResizeRule = Literal["area", "crop_or_pad"]
 Picture = Shaped[np.ndarray, "y x"]
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".pgm")
+# Packages that bring images, and the folders where they have them.
+SAMPLES = {
+    "matplotlib": "mpl-data/sample_data",
+    "nilearn": "datasets/data",
+    "pydicom": "data/test_files",
+}
 # Our choice: a header that claims a longer side is damaged, and is refused before memory is taken for it.
 LONGEST_SIDE = 8192
 # Our choice: resampled volumes ring to about −1 % of their maximum; what is lower is another quantity.
@@ -42,7 +48,7 @@ def read_image(
     the patient's left, or else posterior, on the right.
 
     Args:
-        path: the file, or `matplotlib:NAME` (see `resolve_path`).
+        path: the file, or `PACKAGE:NAME` (see `resolve_path`).
         size: side of the result in pixels; `None` keeps the image, of any shape, as it is.
         resize: `area` resamples a square image by `skimage.transform.resize` (order 1, anti-aliasing,
             edges reflected); `crop_or_pad` crops or pads with zeros around pixel `side // 2`.
@@ -73,7 +79,7 @@ def list_images(paths: str | Path | Iterable[str | Path]) -> list[Path]:
 
     Hidden files (names that begin with a dot) and folders in a folder are skipped; every other file is
     listed, so that one of a wrong kind is refused by `read_image` instead of being left out unnoticed.
-    Several `paths` keep their order; each may be `matplotlib:NAME`, as in `resolve_path`.
+    Several `paths` keep their order; each may be `PACKAGE:NAME`, as in `resolve_path`.
 
     Raises `FileNotFoundError` if a path does not exist or a folder holds no file that is not hidden, and
     `ValueError` if `paths` is empty.
@@ -94,17 +100,24 @@ def list_images(paths: str | Path | Iterable[str | Path]) -> list[Path]:
 
 
 def resolve_path(path: str | Path) -> Path:
-    """Turn `matplotlib:NAME` into the path of that sample file of matplotlib; other paths are kept.
+    """Turn `PACKAGE:NAME` into the path of that sample file of a package; other paths are kept.
 
-    `matplotlib:s1045.ima.gz` is a sagittal head, 256×256. Matplotlib is located, not imported.
+    - `matplotlib:s1045.ima.gz` is a sagittal head, 256×256;
+    - `nilearn:mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz` is the T1-weighted mean of 152 heads
+      [fonov2011], 197×233×189 voxels of 1 mm;
+    - `pydicom:examples_overlay.dcm` is an axial slice of an abdomen, 300×484.
+
+    Packages are located, not imported.
+
+    Raises `FileNotFoundError` if the package is not installed.
     """
     package, separator, name = str(path).partition(":")
-    if package != "matplotlib" or not separator:
+    if package not in SAMPLES or not separator:
         return Path(path)
-    found = importlib.util.find_spec("matplotlib")
+    found = importlib.util.find_spec(package)
     if found is None or found.origin is None:
-        raise FileNotFoundError(f"resolve_path: {path}: matplotlib is not installed; install it")
-    return Path(found.origin).parent / "mpl-data" / "sample_data" / name
+        raise FileNotFoundError(f"resolve_path: {path}: {package} is not installed; install it")
+    return Path(found.origin).parent / SAMPLES[package] / name
 
 
 def _unfit(path: Path, expected: str, found: str, mend: str) -> ValueError:

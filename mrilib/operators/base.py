@@ -1,9 +1,10 @@
 """Linear operators: what every reconstructor and attack expects of the measurement."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 import torch
-from jaxtyping import Complex, Float, Inexact
+from jaxtyping import Bool, Complex, Float, Inexact
 from torch import Tensor
 
 
@@ -67,3 +68,28 @@ def ifft2c(kspace: Complex[Tensor, "*batch ky kx"]) -> Complex[Tensor, "*batch y
     """Inverse of `fft2c`."""
     shifted = torch.fft.ifftshift(kspace, dim=(-2, -1))
     return torch.fft.fftshift(torch.fft.ifft2(shifted, norm="ortho"), dim=(-2, -1))
+
+
+def check_mask(mask: Tensor, where: str, axes: Mapping[int, str]) -> None:
+    """Raise `ValueError` unless `mask` is boolean, with a number of axes named in `axes`, and not empty."""
+    if mask.ndim not in axes or mask.dtype != torch.bool:
+        raise ValueError(
+            f"{where}: expected a boolean mask {' or '.join(axes.values())}, "
+            f"got {mask.dtype} of shape {tuple(mask.shape)}; convert with mask > 0"
+        )
+    if not mask.any():
+        raise ValueError(f"{where}: the mask samples nothing")
+
+
+def check_grid(value: Tensor, mask: Bool[Tensor, "ky kx"], where: str, name: str) -> None:
+    """Raise `ValueError` unless the last two axes and the device of `value` are those of the mask."""
+    expected = tuple(mask.shape)
+    if tuple(value.shape[-2:]) != expected:
+        raise ValueError(
+            f"{where}: expected {name} (..., {expected[0]}, {expected[1]}) from the mask, "
+            f"got {tuple(value.shape)}; crop the {name} or build the mask for its size"
+        )
+    if value.device != mask.device:
+        raise ValueError(
+            f"{where}: {name} is on {value.device}, the mask on {mask.device}; move one with .to(device)"
+        )

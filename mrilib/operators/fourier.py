@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Complex, Float
 from torch import Tensor
 
-from mrilib.operators.base import LinearOperator, fft2c, ifft2c
+from mrilib.operators.base import LinearOperator, check_grid, check_mask, fft2c, ifft2c
 
 
 class MaskedFourier(LinearOperator):
@@ -20,13 +20,7 @@ class MaskedFourier(LinearOperator):
     """
 
     def __init__(self, *, mask: Bool[Tensor, "ky kx"]) -> None:
-        if mask.ndim != 2 or mask.dtype != torch.bool:
-            raise ValueError(
-                "MaskedFourier: expected a boolean mask (ky, kx), "
-                f"got {mask.dtype} of shape {tuple(mask.shape)}; convert with mask > 0"
-            )
-        if not mask.any():
-            raise ValueError("MaskedFourier: the mask samples nothing")
+        check_mask(mask, "MaskedFourier", {2: "(ky, kx)"})
         self._mask = mask.detach().clone()
 
     @property
@@ -42,14 +36,14 @@ class MaskedFourier(LinearOperator):
         self, image: Complex[Tensor, "*batch y x"] | Float[Tensor, "*batch y x"]
     ) -> Complex[Tensor, "*batch ky kx"]:
         """`A x`. Real images are taken as complex ones without imaginary part."""
-        self._check(image, "forward", "image")
+        check_grid(image, self._mask, "MaskedFourier.forward", "image")
         if not image.is_complex():
             image = torch.complex(image, torch.zeros_like(image))
         return fft2c(image) * self._mask
 
     def adjoint(self, kspace: Complex[Tensor, "*batch ky kx"]) -> Complex[Tensor, "*batch y x"]:
         """`Aᴴ y`; entries outside the mask count as zero."""
-        self._check(kspace, "adjoint", "kspace")
+        check_grid(kspace, self._mask, "MaskedFourier.adjoint", "kspace")
         return ifft2c(kspace * self._mask)
 
     def pinv(self, kspace: Complex[Tensor, "*batch ky kx"]) -> Complex[Tensor, "*batch y x"]:
@@ -58,16 +52,3 @@ class MaskedFourier(LinearOperator):
 
     def to(self, device: torch.device | str) -> "MaskedFourier":
         return MaskedFourier(mask=self._mask.to(device))
-
-    def _check(self, value: Tensor, method: str, name: str) -> None:
-        expected = tuple(self._mask.shape)
-        if tuple(value.shape[-2:]) != expected:
-            raise ValueError(
-                f"MaskedFourier.{method}: expected {name} (..., {expected[0]}, {expected[1]}) from the mask, "
-                f"got {tuple(value.shape)}; crop the {name} or build the mask for its size"
-            )
-        if value.device != self._mask.device:
-            raise ValueError(
-                f"MaskedFourier.{method}: {name} is on {value.device}, the mask on {self._mask.device}; "
-                "move one with .to(device)"
-            )

@@ -22,6 +22,8 @@ from skimage.transform import resize
 from mrilib.data.images import LONGEST_SIDE, list_images, read_image, resolve_path
 
 HEAD = "matplotlib:s1045.ima.gz"
+BRAIN = "nilearn:mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
+ABDOMEN = "pydicom:examples_overlay.dcm"
 RAMP = np.arange(12, dtype=np.uint8).reshape(3, 4)
 SQUARE = np.arange(64, dtype=np.uint16).reshape(8, 8)
 LAS, RAS = np.diag([-1.0, 1.0, 1.0, 1.0]), np.eye(4)
@@ -264,7 +266,8 @@ def test_files_keep_the_order_given_and_the_head_is_resolved(tmp_path):
     first.touch()
     second.touch()
     assert list_images([first, HEAD, str(second)]) == [first, resolve_path(HEAD), second]
-    assert resolve_path(HEAD).is_file()
+    for sample in (HEAD, BRAIN, ABDOMEN):
+        assert resolve_path(sample).is_file()
 
 
 def test_nothing_to_list_is_an_error(tmp_path):

@@ -1,8 +1,11 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
+from fastmri.data import subsample
 
-from mrilib.data.masks import radial_mask
+from mrilib.data.masks import column_mask, name_seed, radial_mask, true_acceleration
 
 # Lines to m and n²/m at n = 256: the values of P1, exact.
 SAMPLES = {25: (6990, 9.376), 40: (10941, 5.990), 80: (20908, 3.134)}
@@ -49,3 +52,131 @@ def test_masks_depend_on_nothing_else():
 def test_refuses_sizes_out_of_range(size, lines):
     with pytest.raises(ValueError, match=f"got size={size}, lines={lines}"):
         radial_mask(size, lines)
+
+
+FASTMRI = {
+    "random": subsample.RandomMaskFunc,
+    "equispaced": subsample.EquiSpacedMaskFunc,
+    "equispaced-fraction": subsample.EquispacedMaskFractionFunc,
+}
+WIDTHS = (320, 322, 368, 371, 372, 396, 400)
+NAME = "file1000031.h5"
+
+
+def columns(width=368, *, acceleration=4, center_fraction=0.08, kind="random", seed=0, **options):
+    return column_mask(
+        width, acceleration=acceleration, center_fraction=center_fraction, kind=kind, seed=seed, **options
+    )
+
+
+@pytest.mark.parametrize("kind", FASTMRI)
+@pytest.mark.parametrize("seed", [0, 7, (1, 2, 3), name_seed(NAME)])
+@pytest.mark.parametrize(("acceleration", "center_fraction"), [(4, 0.08), (8, 0.04), (2, 0.0)])
+def test_columns_are_those_of_fastmri(kind, seed, acceleration, center_fraction):
+    for width in (24, *WIDTHS):
+        # as a data loader calls it: one object, k-space with real and imaginary parts last
+        drawer = FASTMRI[kind]([center_fraction], [acceleration], seed=1)
+        expected, _ = drawer((15, 8, width, 2), seed=seed)
+        mask = columns(
+            width, acceleration=acceleration, center_fraction=center_fraction, kind=kind, seed=seed
+        )
+        assert mask.dtype == torch.bool
+        assert torch.equal(mask, expected.flatten().bool())
+
+
+def test_seed_of_a_file_is_its_name():
+    assert name_seed("a.h5") == (97, 46, 104, 53)
+    with pytest.raises(ValueError, match="expected the name of a file, got an empty one"):
+        name_seed("")
+
+
+@pytest.mark.parametrize("kind", FASTMRI)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_centre_is_fully_sampled(kind, width):
+    count, centre = round(0.08 * width), width // 2
+    mask = columns(width, kind=kind, seed=name_seed(NAME))
+    assert mask[centre - (count - 1) // 2 : centre + (count + 1) // 2].all()
+
+
+def test_true_acceleration_counts_entries():
+    assert true_acceleration(torch.tensor([True, False, False, True])) == 2.0
+    with pytest.raises(ValueError, match="samples nothing"):
+        true_acceleration(torch.zeros(3, dtype=torch.bool))
+
+
+@pytest.mark.parametrize(
+    ("kind", "lowest", "highest"),
+    [("random", 2.8, 5.5), ("equispaced", 3.19, 3.26), ("equispaced-fraction", 3.92, 4.05)],
+)
+def test_true_accelerations_at_four_times(kind, lowest, highest):
+    reached = [
+        true_acceleration(columns(width, kind=kind, seed=name_seed(f"file{width}{index:04}.h5")))
+        for width in WIDTHS
+        for index in range(80)
+    ]
+    assert lowest <= min(reached) <= max(reached) <= highest
+    if kind == "random":
+        # 98 % lie where the docstring says, and no closer to the nominal one
+        assert 3.2 < np.quantile(reached, 0.01) < 3.6
+        assert 4.7 < np.quantile(reached, 0.99) < 5.1
+        assert np.mean(reached) == pytest.approx(4.05, abs=0.05)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_redrawn_masks_meet_the_acceleration(width):
+    seed = name_seed(NAME)
+    mask = columns(width, seed=seed, redraw_within=0.03)
+    assert abs(true_acceleration(mask) - 4.0) <= 0.03
+    draws = (columns(width, seed=(*seed, index)) for index in itertools.count())
+    accepted = next(draw for draw in draws if abs(true_acceleration(draw) - 4.0) <= 0.03)
+    assert torch.equal(mask, accepted)
+    assert torch.equal(mask, columns(width, seed=seed, redraw_within=0.03))
+
+
+def test_an_integer_seed_is_redrawn_as_a_tuple_of_one():
+    assert torch.equal(columns(seed=5, redraw_within=0.03), columns(seed=(5,), redraw_within=0.03))
+
+
+def test_redraws_end():
+    with pytest.raises(ValueError, match=r"1000 draws of kind 'equispaced' gave .* none within 0.03 of 4"):
+        columns(kind="equispaced", redraw_within=0.03)
+    with pytest.raises(ValueError, match=r"no count of 50 columns comes within 0.03 of acceleration 4, the"):
+        columns(50, redraw_within=0.03)
+    with pytest.raises(ValueError, match="expected redraw_within >= 0 or None, got -1"):
+        columns(redraw_within=-1.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"width": 1}, "got width=1, acceleration=4, center_fraction=0.08"),
+        ({"acceleration": 0.5}, "acceleration=0.5"),
+        ({"acceleration": 400}, "1 <= acceleration <= width"),
+        ({"acceleration": float("nan")}, "acceleration=nan"),
+        ({"center_fraction": -0.1}, "center_fraction=-0.1"),
+        ({"center_fraction": 1.0}, "center_fraction=1.0"),
+        ({"center_fraction": float("nan")}, "center_fraction=nan"),
+        ({"center_fraction": 0.25}, "alone samples 92 of 368 columns, and acceleration 4 allows 92.0"),
+        ({"kind": "equispaced-fraction", "center_fraction": 0.3}, "alone samples 110 of 368"),
+        ({"kind": "random", "acceleration": 1, "center_fraction": 0.999}, "alone samples 368 of 368"),
+        ({"kind": "equispaced", "acceleration": 4.5}, "expected a whole acceleration .* got 4.5"),
+        ({"seed": -1}, r"expected seed to be integers from 0 to 2\*\*32 - 1, got -1"),
+        ({"seed": ()}, "expected seed to be integers"),
+        ({"width": 4, "acceleration": 4, "center_fraction": 0.0, "seed": 0}, "samples none of 4 columns"),
+    ],
+)
+def test_refuses_masks_that_cannot_be(options, message):
+    with pytest.raises(ValueError, match=message):
+        columns(**options)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_refuses_an_unknown_kind():
+    with pytest.raises(ValueError, match=r"expected kind to be one of .* got 'poisson'"):
+        columns(kind="poisson")
+
+
+def test_drawing_changes_no_global_state():
+    before = np.random.get_state()[1].copy()  # noqa: NPY002  the state that must not change
+    columns(seed=3)
+    assert np.array_equal(before, np.random.get_state()[1])  # noqa: NPY002

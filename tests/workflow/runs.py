@@ -15,8 +15,8 @@ SOURCES = ("Snakefile", "mrilib", "workflow_scripts", "rules", "profiles", "slur
 def environment(*folders):
     """The environment of a run that imports from these folders.
 
-    Snakemake's plugin asks SLURM for its settings when it is imported; where SLURM's programs are installed and
-    no cluster runs, an empty file makes them answer at once instead of after ten seconds.
+    Snakemake's plugin asks SLURM for its settings when it is imported; where SLURM's programs are installed
+    and no cluster runs, an empty file makes them answer at once instead of after ten seconds.
     """
     paths = os.pathsep.join(str(folder) for folder in folders)
     return os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "SLURM_CONF": os.devnull}

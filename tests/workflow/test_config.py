@@ -24,7 +24,17 @@ def edited(values, path, value):
     return changed
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "config.paper.yaml", "benchmarks/weight_study.yaml"])
+PHASE = {"epochs": 1, "batch": 1, "learning_rate": 1e-3}
+CONFIGS = (
+    "config.yaml",
+    "config.multicoil.yaml",
+    "config.paper.yaml",
+    "config.paper.multicoil.yaml",
+    "benchmarks/weight_study.yaml",
+)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
 def test_the_configs_of_the_repository_are_valid(name, monkeypatch):
     monkeypatch.chdir(ROOT)
     load(yaml.safe_load((ROOT / name).read_text()))
@@ -79,6 +89,54 @@ def test_a_mistake_gets_one_clear_line(values, path, value, message):
     with pytest.raises(ConfigError, match=message) as caught:
         load(edited(values, path, value))
     assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (
+            "images/knee/test/dataset",
+            "knee-vall",
+            "images.knee.test.dataset: 'knee-vall' is not defined; did you mean 'knee-val'?",
+        ),
+        ("images/knee/test/split", "test", "images.knee.test.split: 'test' is not defined"),
+        ("images/knee/test/contrast", "T1", "images.knee.test.contrast: unknown key"),
+        ("datasets/knee-val/folders", [], "folders: expected folders with volumes, or mail and archives"),
+        ("datasets/knee-val/archives", ["a.tar.xz"], "mail: expected the file of the e-mail"),
+        ("datasets/knee-train/split", {"train": 0.9, "test": 0.3}, "fractions that add up to 1"),
+        ("datasets/stanford-knees/volumes", ["../secret"], "datasets.stanford-knees.volumes.0: .*secret"),
+        ("datasets/stanford-knees/sha256", {"a": "0123"}, "datasets.stanford-knees.sha256.a: "),
+        ("masks/random-4/acceleration", 0.5, "masks.random-4.acceleration: .* got 0.5"),
+        ("masks", {"radial": {"kind": "radial", "lines": 40}}, "images.knee: scans need a mask of columns"),
+        ("annotations", {"plus": {"file": "a.csv", "dataset": "kne"}}, "annotations.plus.dataset: 'kne'"),
+        ("images/own", {"kind": "ellipses", "test": 1, "validation": 1}, "need a run each, got both in one"),
+        (
+            "methods",
+            {"tira": {"training": {"source": "knee", "images": 1, "validation": 1, "phases": [PHASE]}}},
+            "methods.tira.training.kind: expected 'slices' for these images",
+        ),
+        (
+            "methods",
+            {"unet": {"training": {"kind": "slices", "loss": "l2", "phases": [PHASE]}}},
+            "methods.unet.training.loss: .*'ssim', 'l1' or 'mse'",
+        ),
+        (
+            "methods",
+            {"unet": {"training": {"kind": "slices", "loss": "l1", "phases": [PHASE]}}},
+            "images.lonely.validation: methods.unet needs this set, or a source that it is tuned_on",
+        ),
+        (
+            "images/lonely/tuned_on",
+            "kne",
+            "images.lonely.tuned_on: 'kne' is not defined; did you mean 'knee'",
+        ),
+    ],
+)
+def test_mistakes_about_scans(path, value, message):
+    scans = yaml.safe_load((ROOT / "config.paper.multicoil.yaml").read_text())
+    scans["images"]["lonely"] = {"kind": "scans", "test": {"dataset": "stanford-knees", "count": 1}}
+    with pytest.raises(ConfigError, match=message):
+        load(edited(scans, path, value))
 
 
 def test_every_mistake_is_listed(values):

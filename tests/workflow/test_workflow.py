@@ -79,7 +79,7 @@ def test_a_whole_run_and_its_extension(tmp_path):
     before = arrays(tmp_path)
     extended = written(tmp_path, tiny(levels=[0.04, 0.06, 0.08]))
     target = "results/tiny/attacks/tv/radial-40/ellipses/0.h5"
-    assert snakemake(tmp_path, "--cores", "2", "--configfile", extended, target).returncode == 0
+    assert snakemake(tmp_path, target, "--cores", "2", "--configfile", extended).returncode == 0
     log = (results / "logs/attacks/tv/radial-40/ellipses/0.log").read_text()
     # Peak, disk, global and Gaussian at the new level, and the clean image if no other level has its λ; the
     # other two levels are found.

@@ -1,0 +1,385 @@
+"""Volumes of multi-coil k-space in the schema of fastMRI: reading, checking and writing.
+
+One HDF5 file holds one volume:
+    - `kspace`: complex64 `(slice, coil, row, column)`. Rows are the readout, columns the phase encodes, which
+      column masks undersample. Zero frequency at `size // 2`.
+    - `reconstruction_rss`: float32 `(slice, y, x)`, the root sum of squares over the coils of the centred
+      orthonormal inverse FFT, cropped at the centre. Test files have none.
+    - `ismrmrd_header`: XML text.
+    - `mask`: which columns were sampled, in test files.
+    - attributes `acquisition`, `patient_id`, `max` and `norm` (maximum and Euclidean norm of
+      `reconstruction_rss`).
+Files written here say in addition: `simulated`, `source`, `sampled_fraction` (of the stored k-space),
+`notes`, `skipped` (readouts that were left out, by kind, as JSON), and the units of every dataset.
+
+fastMRI's files keep the readout oversampling (640 rows, of which 320 are in the target); ours have it
+removed.
+Source: [zbontar2018].
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from jaxtyping import Bool, Complex64, Float32
+
+from mrilib.data.centered_fft import rss
+from mrilib.data.foreign import (
+    VolumeError,
+    find_dataset,
+    find_optional,
+    open_hdf5,
+    read_text,
+    reading,
+    require_stored,
+)
+from mrilib.data.isolated import Worker
+from mrilib.data.scan_header import parse_header
+from mrilib.store.atomic import atomic_path
+
+# Our choice: no scanner has longer sides or more coils, and what claims them is damaged.
+LONGEST_SIDE, MOST_COILS = 8192, 1024
+# Stored maximum and norm may have been computed in float32.
+TOLERANCE = 1e-3
+# HDF5 allows 64 KiB with what describes it.
+LONGEST_COMPACT = 60000
+UNITS = "as acquired, arbitrary"
+
+
+@dataclass(frozen=True)
+class VolumeHeader:
+    """What a volume file says of itself.
+
+    Args:
+        path: the file.
+        shape: `(slices, coils, rows, columns)` of `kspace`.
+        target_shape: `(slices, y, x)` of `reconstruction_rss`; `None` if there is none. Some of fastMRI's
+            brain files have a target wider than their k-space (203 columns).
+        masked: whether the file holds a mask of its own.
+        acquisition, patient, source, notes: empty where not said.
+        maximum, norm: of the target, as stored; `None` where not said.
+        simulated: whether the file says so.
+        sampled_fraction: as stored; `None` where not said.
+        padding: first column that was acquired and the one after the last, as fastMRI computes them:
+            `left = encodedSpace.y // 2 − center`, `right = left + maximum + 1`.
+        field_strength: in T; `None` where not said.
+        anatomy, protocol, system: from the XML, empty where not said.
+    """
+
+    path: str
+    shape: tuple[int, int, int, int]
+    target_shape: tuple[int, int, int] | None
+    masked: bool
+    acquisition: str
+    patient: str
+    source: str
+    notes: str
+    maximum: float | None
+    norm: float | None
+    simulated: bool
+    sampled_fraction: float | None
+    padding: tuple[int, int]
+    field_strength: float | None
+    anatomy: str
+    protocol: str
+    system: str
+
+
+@dataclass(frozen=True)
+class VolumeSlice:
+    """One slice: k-space, and target and mask of the columns where the file has them."""
+
+    kspace: Complex64[np.ndarray, "coil ky kx"]
+    target: Float32[np.ndarray, "y x"] | None
+    mask: Bool[np.ndarray, "kx"] | None
+
+
+def read_header(path: str | Path) -> VolumeHeader:
+    """Read and check everything but the arrays.
+
+    Raises:
+        FileNotFoundError: if there is no file.
+        VolumeError: if a dataset is missing, has the wrong type or shape or was not written to its end, or
+            the XML lacks what fastMRI's reader takes from it.
+
+    HDF5 may crash on damaged files: `check_volume` first those that come from elsewhere.
+    """
+    with open_hdf5(path) as file:
+        kspace, target, mask = _datasets(file, path)
+        xml = read_text(find_dataset(file, "ismrmrd_header", path), "ismrmrd_header", path)
+        header = parse_header(xml, path, "ismrmrd_header")
+        if header.lines is None:
+            name = "encodingLimits/kspace_encoding_step_1"
+            raise VolumeError(path, f"ismrmrd_header: {name}", "limits", "none")
+        left = header.encoded.matrix[1] // 2 - header.lines.center
+        attributes = _Attributes(file, path)
+        return VolumeHeader(
+            path=str(path),
+            shape=kspace.shape,
+            target_shape=None if target is None else target.shape,
+            masked=mask is not None,
+            acquisition=attributes.text("acquisition"),
+            patient=attributes.text("patient_id"),
+            source=attributes.text("source"),
+            notes=attributes.text("notes"),
+            maximum=attributes.number("max"),
+            norm=attributes.number("norm"),
+            simulated=bool(attributes.number("simulated")),
+            sampled_fraction=attributes.number("sampled_fraction"),
+            padding=(left, left + header.lines.maximum + 1),
+            field_strength=header.field_strength,
+            anatomy=header.anatomy,
+            protocol=header.protocol,
+            system=header.system,
+        )
+
+
+def read_slice(path: str | Path, position: int) -> VolumeSlice:
+    """Read one slice, `position` from 0, and nothing of the others.
+
+    Raises:
+        IndexError: if the volume has no such slice.
+        VolumeError: as `read_header`; or if a value is not finite, all k-space is zero, or the target is
+            negative or all zero.
+    """
+    with open_hdf5(path) as file:
+        return _read_slice(file, path, position)
+
+
+def check_volume(path: str | Path, *, worker: Worker | None = None) -> VolumeHeader:
+    """Check a whole file, slice by slice, in a child process, so that no damage can take this one along.
+
+    Beyond `read_header` and `read_slice`: in files written here the stored `max` and `norm` are those of the
+    target, to 0.1 %.
+
+    Args:
+        path: the file.
+        worker: child process to use, for many files one after the other; by default one for this file.
+
+    Raises:
+        FileNotFoundError: if there is no file.
+        VolumeError: if the file cannot be used; says where, what was expected and what was found.
+    """
+    if worker is None:
+        with Worker() as own:
+            return check_volume(path, worker=own)
+    found = worker.call(_check, path)
+    tuples = {name: tuple(value) for name, value in found.items() if isinstance(value, list)}
+    return VolumeHeader(**(found | tuples))
+
+
+class VolumeWriter:
+    """Writes a volume slice by slice; `add` each in its order. Memory: one slice and its images.
+
+    Use it as a context manager, around it `atomic_path`; `write_volume` does both.
+
+    Args:
+        path: file to write.
+        shape: `(slices, coils, rows, columns)`.
+        target: `(y, x)` of `reconstruction_rss`.
+        header: XML, such as `new_header` makes.
+        acquisition: kind of the scan.
+        patient: name of the patient, by which results are resampled.
+        source: where the data comes from.
+        simulated: whether any of it was.
+        attributes: further attributes of the file.
+
+    Raises:
+        ValueError: if sizes do not fit, a slice is not finite or all zero, or too few or too many came.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        shape: tuple[int, int, int, int],
+        target: tuple[int, int],
+        header: str,
+        acquisition: str,
+        patient: str,
+        source: str,
+        simulated: bool,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> None:
+        if min(shape) < 1 or min(target) < 1 or any(a > b for a, b in zip(target, shape[2:], strict=True)):
+            raise ValueError(
+                f"{path}: expected sides >= 1 and a target within {shape[2:]}, got {shape}, {target}"
+            )
+        self._path, self._shape, self._target = Path(path), shape, target
+        self._count, self._maximum, self._energy = 0, 0.0, 0.0
+        # As old as can be with checksums of all that HDF5 itself writes, so that other programs read it.
+        self._file = h5py.File(path, "w", libver=("v110", "v110"))
+        options: dict[str, Any] = {"track_times": False, "fletcher32": True}
+        self._kspace = self._file.create_dataset(
+            "kspace", shape, np.complex64, chunks=(1, 1, *shape[2:]), **options
+        )
+        self._rss = self._file.create_dataset(
+            "reconstruction_rss", (shape[0], *target), np.float32, chunks=(1, *target), **options
+        )
+        text = self._file.create_dataset(
+            "ismrmrd_header", data=np.bytes_(header.encode()), dcpl=_compact(len(header.encode()))
+        )
+        for dataset, units in ((self._kspace, UNITS), (self._rss, UNITS), (text, "none")):
+            dataset.attrs["units"] = units
+        self._file.attrs.update(
+            {"acquisition": acquisition, "patient_id": patient, "source": source, "simulated": simulated}
+            | dict(attributes or {})
+        )
+
+    def add(self, kspace: Complex64[np.ndarray, "coil ky kx"]) -> None:
+        """Write the next slice."""
+        where = f"{self._path}: slice {self._count}"
+        if kspace.shape != self._shape[1:] or self._count == self._shape[0]:
+            raise ValueError(f"{where}: expected {self._shape} in all, got one more of shape {kspace.shape}")
+        if not np.isfinite(kspace).all() or not kspace.any():
+            raise ValueError(f"{where}: expected finite k-space that is not all zero")
+        with np.errstate(over="ignore"):
+            image = rss(kspace, self._target)
+        if not np.isfinite(image).all() or not image.any():
+            raise ValueError(
+                f"{where}: expected an image within float32, got k-space up to {abs(kspace).max():g}"
+            )
+        self._kspace[self._count] = kspace
+        self._rss[self._count] = image
+        self._maximum = max(self._maximum, float(image.max()))
+        self._energy += float(np.square(image, dtype=np.float64).sum())
+        self._count += 1
+
+    def __enter__(self) -> "VolumeWriter":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        with self._file:
+            if kind is None and self._count != self._shape[0]:
+                raise ValueError(f"{self._path}: expected {self._shape[0]} slices, got {self._count}")
+            self._file.attrs.update({"max": self._maximum, "norm": math.sqrt(self._energy)})
+
+
+def write_volume(
+    path: str | Path,
+    slices: Iterable[Complex64[np.ndarray, "coil ky kx"]],
+    *,
+    shape: tuple[int, int, int, int],
+    **about: Any,
+) -> None:
+    """Write a volume atomically from slices that may be made one by one; `about` goes to `VolumeWriter`."""
+    with atomic_path(path) as partial, VolumeWriter(partial, shape=shape, **about) as writer:
+        for kspace in slices:
+            writer.add(kspace)
+
+
+def _compact(size: int) -> h5py.h5p.PropDCID:
+    """Storage beside the dataset's description, under its checksum, where it fits."""
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_obj_track_times(False)
+    if size < LONGEST_COMPACT:
+        properties.set_layout(h5py.h5d.COMPACT)
+    return properties
+
+
+class _Attributes:
+    """Attributes of a file, none of which must be there."""
+
+    def __init__(self, file: h5py.File, path: str | Path) -> None:
+        self._path = path
+        with reading(path, "attributes", "readable ones"):
+            self._values = dict(file.attrs)
+
+    def text(self, name: str) -> str:
+        value = self._values.get(name)
+        return "" if value is None else read_text(value, f"attribute {name}", self._path)
+
+    def number(self, name: str) -> float | None:
+        value = self._values.get(name)
+        if value is None:
+            return None
+        number = np.asarray(value)
+        if number.size != 1 or number.dtype.kind not in "buif" or not 0 <= number.reshape(-1)[0] < np.inf:
+            found = f"{value!r}"[:60]
+            raise VolumeError(self._path, f"attribute {name}", "a number >= 0", found)
+        return float(number.reshape(-1)[0])
+
+
+def _datasets(
+    file: h5py.File, path: str | Path
+) -> tuple[h5py.Dataset, h5py.Dataset | None, h5py.Dataset | None]:
+    kspace = find_dataset(file, "kspace", path)
+    _require(kspace, "kspace", path, np.dtype(np.complex64), "(slice, coil, row, column)", 4)
+    slices, coils, _, columns = kspace.shape
+    if coils > MOST_COILS:
+        raise VolumeError(path, "kspace", f"at most {MOST_COILS} coils", f"{coils}")
+    name = "reconstruction_rss"
+    target, mask = find_optional(file, name, path), find_optional(file, "mask", path)
+    if target is not None:
+        _require(target, name, path, np.dtype(np.float32), "(slice, y, x)", 3)
+        if target.shape[0] != slices:
+            raise VolumeError(path, name, f"{slices} slices as kspace", f"{target.shape[0]}")
+    if mask is not None:
+        with reading(path, "mask", "numbers"):
+            found, size = f"{mask.dtype} of shape {mask.shape}", mask.size if mask.dtype.kind in "buif" else 0
+        if size != columns:
+            raise VolumeError(path, "mask", f"{columns} numbers, one a column", found)
+    return kspace, target, mask
+
+
+def _require(
+    dataset: h5py.Dataset, name: str, path: str | Path, dtype: np.dtype, axes: str, count: int
+) -> None:
+    with reading(path, name, f"{dtype} {axes}"):
+        shape, found = dataset.shape, dataset.dtype
+    if len(shape) != count or found.newbyteorder("=") != dtype:
+        raise VolumeError(path, name, f"{dtype} {axes}", f"{found} of shape {shape}")
+    if not 1 <= min(shape) <= max(shape) <= LONGEST_SIDE:
+        raise VolumeError(path, name, f"sides from 1 to {LONGEST_SIDE}", f"shape {shape}")
+    require_stored(dataset, name, path)
+
+
+def _read_slice(file: h5py.File, path: str | Path, position: int) -> VolumeSlice:
+    kspace, target, mask = _datasets(file, path)
+    if not 0 <= position < kspace.shape[0]:
+        raise IndexError(f"{path}: expected a slice from 0 to {kspace.shape[0] - 1}, got {position}")
+    where = f"slice {position}"
+    with reading(path, f"kspace, {where}", "readable data"):
+        values = kspace[position].astype(np.complex64, copy=False)
+    if not np.isfinite(values).all() or not values.any():
+        found = f"{np.count_nonzero(~np.isfinite(values))} not finite of {values.size}"
+        raise VolumeError(path, f"kspace, {where}", "finite values, not all zero", found)
+    image = columns = None
+    if target is not None:
+        with reading(path, f"reconstruction_rss, {where}", "readable data"):
+            image = target[position].astype(np.float32, copy=False)
+        if not np.isfinite(image).all() or image.min() < 0 or not image.any():
+            expected, found = "finite values >= 0, not all zero", f"{image.min():g} to {image.max():g}"
+            raise VolumeError(path, f"reconstruction_rss, {where}", expected, found)
+    if mask is not None:
+        with reading(path, "mask", "readable data"):
+            columns = np.asarray(mask).reshape(-1) != 0
+        if not columns.any():
+            raise VolumeError(path, "mask", "a sampled column", "none")
+    return VolumeSlice(values, image, columns)
+
+
+def _check(path: str) -> dict[str, Any]:
+    """The whole check, in the child."""
+    header = read_header(path)
+    maximum = energy = 0.0
+    with open_hdf5(path) as file:
+        for position in range(header.shape[0]):
+            image = _read_slice(file, path, position).target
+            if image is not None:
+                maximum = max(maximum, float(image.max()))
+                energy += float(np.square(image, dtype=np.float64).sum())
+    # Files from elsewhere may count them over something else.
+    if header.target_shape is not None and header.source:
+        for name, stored, true in (
+            ("max", header.maximum, maximum),
+            ("norm", header.norm, math.sqrt(energy)),
+        ):
+            if stored is not None and not math.isclose(stored, true, rel_tol=TOLERANCE):
+                expected = f"{true:g}, that of reconstruction_rss"
+                raise VolumeError(path, f"attribute {name}", expected, f"{stored:g}")
+    return asdict(header)

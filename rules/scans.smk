@@ -1,0 +1,257 @@
+# Raw multi-coil data: downloads, volumes in the fastMRI schema, their catalogue, sets of slices, measurements.
+#
+# Downloads have no source hash: what they fetch does not depend on how, and an edit must not fetch 100 GB again.
+
+
+localrules:
+    download_stanford,
+    download_archive,
+    unpack_archive,
+    link_volumes,
+    select_slices,
+    catalogue_table,
+    thumbnails,
+    annotations,
+
+
+rule download_stanford:
+    output:
+        file=f"{cfg.downloads}/stanford/{{volume}}.h5",
+    log:
+        f"{RUN}/logs/downloads/stanford/{{volume}}.log",
+    wildcard_constraints:
+        volume=any_of(STANFORD_VOLUMES),
+    conda:
+        "../envs/environment.yaml"
+    params:
+        url=lambda wildcards: STANFORD_VOLUMES[wildcards.volume][0],
+        sha256=lambda wildcards: STANFORD_VOLUMES[wildcards.volume][1],
+        kind="hdf5",
+    script:
+        "../workflow_scripts/download.py"
+
+
+# `ancient`: a new e-mail with fresh links is no reason to fetch again what is there.
+rule download_archive:
+    input:
+        mail=lambda wildcards: ancient(cfg.datasets[wildcards.dataset].mail),
+    output:
+        file=f"{cfg.downloads}/fastmri/{{dataset}}/{{archive}}",
+    log:
+        f"{RUN}/logs/downloads/fastmri/{{dataset}}/{{archive}}.log",
+    wildcard_constraints:
+        dataset=any_of(FASTMRI),
+        archive=any_of(ARCHIVES),
+    conda:
+        "../envs/environment.yaml"
+    params:
+        name=lambda wildcards: wildcards.archive,
+        manifest=lambda wildcards: cfg.datasets[wildcards.dataset].manifest,
+        kind="archive",
+    script:
+        "../workflow_scripts/download.py"
+
+
+rule unpack_archive:
+    input:
+        archive=f"{cfg.downloads}/fastmri/{{dataset}}/{{archive}}",
+    output:
+        listing=f"{cfg.downloads}/fastmri/{{dataset}}/{{archive}}.txt",
+    log:
+        f"{RUN}/logs/unpack/{{dataset}}/{{archive}}.log",
+    wildcard_constraints:
+        dataset=any_of(FASTMRI),
+        archive=any_of(ARCHIVES),
+    conda:
+        "../envs/environment.yaml"
+    params:
+        volumes=lambda wildcards: cfg.datasets[wildcards.dataset].volumes,
+    script:
+        "../workflow_scripts/unpack.py"
+
+
+rule link_volumes:
+    input:
+        listings=unpacked_listings,
+    output:
+        receipt=f"{RUN}/volumes/{{dataset}}.json",
+    log:
+        f"{RUN}/logs/volumes/{{dataset}}.log",
+    wildcard_constraints:
+        dataset=any_of(FASTMRI),
+    conda:
+        "../envs/environment.yaml"
+    params:
+        **fixed(stage("link_volumes.py", "scans.smk:link_volumes")),
+        folders=lambda wildcards: cfg.datasets[wildcards.dataset].folders,
+        volumes=lambda wildcards: cfg.datasets[wildcards.dataset].volumes,
+    script:
+        "../workflow_scripts/link_volumes.py"
+
+
+rule convert_volume:
+    input:
+        file=raw_file,
+    output:
+        receipt=f"{RUN}/volumes/{{dataset}}/{{volume}}.json",
+    log:
+        f"{RUN}/logs/volumes/{{dataset}}/{{volume}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/volumes/{{dataset}}/{{volume}}.tsv"
+    wildcard_constraints:
+        dataset=any_of(CONVERTED),
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        **fixed(stage("convert.py", "scans.smk:convert_volume")),
+        options=conversion_options,
+        strict=lambda wildcards: cfg.datasets[wildcards.dataset].strict,
+    script:
+        "../workflow_scripts/convert.py"
+
+
+rule simulate_volume:
+    input:
+        files=drawn_files,
+    output:
+        receipt=f"{RUN}/volumes/{{dataset}}/{{volume}}.json",
+    log:
+        f"{RUN}/logs/volumes/{{dataset}}/{{volume}}.log",
+    wildcard_constraints:
+        dataset=any_of(SIMULATED),
+    conda:
+        "../envs/environment.yaml"
+    params:
+        **fixed(stage("simulate.py", "scans.smk:simulate_volume")),
+        volume=lambda wildcards: cfg.datasets[wildcards.dataset].volumes[wildcards.volume].model_dump(),
+        settings=simulation_settings,
+        seed=cfg.seed,
+        name=lambda wildcards: [wildcards.dataset, wildcards.volume],
+    script:
+        "../workflow_scripts/simulate.py"
+
+
+rule catalogue:
+    input:
+        receipts=receipts,
+    output:
+        catalogue=f"{RUN}/catalogue/{{dataset}}.csv",
+    log:
+        f"{RUN}/logs/catalogue/{{dataset}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/catalogue/{{dataset}}.tsv"
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 120 * attempt,
+    params:
+        **fixed(stage("catalogue.py", "scans.smk:catalogue")),
+        dataset=lambda wildcards: wildcards.dataset,
+        anatomy=lambda wildcards: cfg.datasets[wildcards.dataset].anatomy,
+        strict=lambda wildcards: cfg.datasets[wildcards.dataset].strict,
+        units=f"{RUN}/units",
+    script:
+        "../workflow_scripts/catalogue.py"
+
+
+rule catalogue_table:
+    input:
+        catalogues=expand(f"{RUN}/catalogue/{{dataset}}.csv", dataset=cfg.datasets),
+    output:
+        csv=f"{RUN}/tables/catalogue.csv",
+        md=f"{RUN}/tables/catalogue.md",
+        tex=f"{RUN}/tables/catalogue.tex",
+    log:
+        f"{RUN}/logs/tables/catalogue.log",
+    conda:
+        "../envs/environment.yaml"
+    params:
+        **fixed(stage("catalogue_table.py", "scans.smk:catalogue_table")),
+    script:
+        "../workflow_scripts/catalogue_table.py"
+
+
+rule thumbnails:
+    input:
+        catalogue=f"{RUN}/catalogue/{{dataset}}.csv",
+    output:
+        pdf=f"{RUN}/figures/thumbnails-{{dataset}}.pdf",
+        png=f"{RUN}/figures/thumbnails-{{dataset}}.png",
+    log:
+        f"{RUN}/logs/figures/thumbnails-{{dataset}}.log",
+    conda:
+        "../envs/environment.yaml"
+    params:
+        **fixed(stage("thumbnails.py", "scans.smk:thumbnails")),
+        dataset=lambda wildcards: wildcards.dataset,
+    script:
+        "../workflow_scripts/thumbnails.py"
+
+
+rule select_slices:
+    input:
+        catalogue=selected_catalogue,
+    output:
+        slices=f"{RUN}/sets/{{source}}/{{part}}.csv",
+    log:
+        f"{RUN}/logs/sets/{{source}}/{{part}}.log",
+    wildcard_constraints:
+        part=any_of(PARTS),
+        source=any_of(cfg.scans),
+    conda:
+        "../envs/environment.yaml"
+    params:
+        **fixed(stage("select_slices.py", "scans.smk:select_slices")),
+        selection=lambda wildcards: selection_of(wildcards).model_dump(),
+        fractions=lambda wildcards: cfg.datasets[selection_of(wildcards).dataset].split,
+        seed=cfg.seed,
+    script:
+        "../workflow_scripts/select_slices.py"
+
+
+rule measure:
+    input:
+        slices=f"{RUN}/sets/{{source}}/{{part}}.csv",
+    output:
+        measurement=measurement_file("{source}", "{part}", "{mask}", "{position}"),
+    log:
+        f"{RUN}/logs/measurements/{{mask}}/{{source}}/{{part}}/{{position}}.log",
+    wildcard_constraints:
+        part=any_of(PARTS),
+        source=any_of(cfg.scans),
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=lambda wildcards, attempt: 15 * attempt,
+    params:
+        **fixed(stage("measure.py", "scans.smk:measure")),
+        position=lambda wildcards: int(wildcards.position),
+        mask=lambda wildcards: cfg.masks[wildcards.mask].model_dump(),
+        seed=cfg.seed,
+    script:
+        "../workflow_scripts/measure.py"
+
+
+rule annotations:
+    input:
+        file=lambda wildcards: cfg.annotations[wildcards.name].file,
+        catalogue=lambda wildcards: f"{RUN}/catalogue/{cfg.annotations[wildcards.name].dataset}.csv",
+    output:
+        table=f"{RUN}/annotations/{{name}}.csv",
+        pdf=f"{RUN}/figures/annotations-{{name}}.pdf",
+        png=f"{RUN}/figures/annotations-{{name}}.png",
+    log:
+        f"{RUN}/logs/annotations/{{name}}.log",
+    wildcard_constraints:
+        name=any_of(cfg.annotations),
+    conda:
+        "../envs/environment.yaml"
+    params:
+        **fixed(stage("annotations.py", "scans.smk:annotations")),
+    script:
+        "../workflow_scripts/annotations.py"

@@ -1,0 +1,226 @@
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from mrilib.data.ellipses import ellipse_phantoms
+from mrilib.data.masks import column_mask
+from mrilib.data.measurement import (
+    center_column,
+    center_crop,
+    intensity_scale,
+    noise_estimate,
+    prepare,
+    rss,
+    rss_target,
+)
+from mrilib.operators.base import fft2c, ifft2c
+from mrilib.operators.coils import estimate_coil_maps
+
+
+def scan(size=128, coils=4, noise=0.0, seed=0):
+    """K-space of a phantom of maximum 1 under smooth maps, with noise of that deviation in each part."""
+    y, x = torch.meshgrid(*[torch.linspace(-1, 1, size, dtype=torch.float64)] * 2, indexing="ij")
+    angles = 2 * math.pi * torch.arange(coils, dtype=torch.float64)[:, None, None] / coils
+    distance = (y - angles.cos()).square() + (x - angles.sin()).square()
+    maps = torch.polar(torch.exp(-distance / 2), y * angles.cos() - x + angles)
+    kspace = fft2c(maps * ellipse_phantoms(1, size=size, seed=3)[0])
+    errors = torch.randn(
+        (*kspace.shape, 2), generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+    )
+    return (kspace + noise * torch.view_as_complex(errors)).to(torch.complex64)
+
+
+@pytest.fixture(scope="module")
+def columns():
+    return column_mask(128, acceleration=4, center_fraction=0.16, kind="equispaced-fraction", seed=0)
+
+
+def test_rss_is_its_definition(draw):
+    images = draw(2, 3, 5, 6)
+    torch.testing.assert_close(rss(images), images.abs().square().sum(dim=1).sqrt())
+
+
+def test_rss_has_a_derivative_where_it_is_zero():
+    images = torch.zeros(3, 2, 2, dtype=torch.complex64, requires_grad=True)
+    rss(images).sum().backward()
+    assert torch.equal(images.grad, torch.zeros_like(images))
+
+
+def test_target_is_the_cropped_rss(draw):
+    kspace = draw(2, 3, 12, 9)
+    target = rss_target(kspace, (6, 4))
+    torch.testing.assert_close(target, ifft2c(kspace).abs().square().sum(dim=1).sqrt()[:, 3:9, 2:6])
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (7, 5), (12, 9), (5, 8)])
+def test_crops_are_those_of_fastmri(shape):
+    from fastmri.data.transforms import center_crop as expected
+
+    image = torch.arange(108.0).reshape(12, 9)
+    assert torch.equal(center_crop(image, shape), expected(image, shape))
+
+
+def test_scale_is_the_maximum_of_the_zero_filled_rss(columns):
+    kspace = scan()
+    expected = float(ifft2c(kspace * columns).abs().square().sum(dim=0).sqrt().max())
+    assert intensity_scale(kspace, columns) == pytest.approx(expected, rel=1e-6)
+    assert intensity_scale(kspace, columns.expand(128, 128)) == pytest.approx(expected, rel=1e-6)
+    # what is not sampled does not count
+    assert intensity_scale(kspace * columns, columns) == intensity_scale(kspace, columns)
+
+
+@pytest.mark.parametrize("factor", [1e-30, 1e-12, 5e13, 1e25])
+def test_raw_units_neither_overflow_nor_vanish(columns, factor):
+    kspace = scan(noise=0.05)
+    assert intensity_scale(kspace * factor, columns) == pytest.approx(
+        factor * intensity_scale(kspace, columns), rel=1e-5
+    )
+    assert noise_estimate(kspace * factor) == pytest.approx(factor * noise_estimate(kspace), rel=1e-5)
+    assert center_column(kspace * factor) == 64
+    target = rss_target(kspace * factor, (32, 32))
+    torch.testing.assert_close(target / factor, rss_target(kspace, (32, 32)), rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("mask", ["columns", "plane"])
+@pytest.mark.parametrize("factor", [1e-9, 1.0, 1e9])
+def test_prepared_arrays_have_no_units(columns, mask, factor):
+    kspace, mask = scan(noise=0.01), columns if mask == "columns" else columns.expand(128, 128)
+    expected, measured = prepare(kspace, mask), prepare(kspace * factor, mask)
+    for field in ("kspace", "coil_maps", "target"):
+        torch.testing.assert_close(getattr(measured, field), getattr(expected, field), rtol=1e-5, atol=1e-5)
+    assert measured.scale == pytest.approx(factor * expected.scale, rel=1e-6)
+    assert (measured.acceleration, measured.calibration) == (expected.acceleration, expected.calibration)
+
+
+def test_prepared_parts_fit_together(columns):
+    kspace = scan(noise=0.01)
+    measured = prepare(kspace, columns, target_shape=(100, 90))
+    assert measured.kspace.dtype == torch.complex64
+    assert torch.equal(measured.kspace, kspace * columns / measured.scale)
+    assert float(rss(ifft2c(measured.kspace)).max()) == pytest.approx(1.0, rel=1e-6)
+    torch.testing.assert_close(measured.target, rss_target(kspace, (100, 90)) / measured.scale)
+    assert measured.calibration == (32, 20)
+    assert torch.equal(measured.coil_maps, estimate_coil_maps(measured.kspace))
+    assert measured.acceleration == pytest.approx(4.0, abs=0.1)
+    # the model explains most of what was measured
+    operator = measured.operator
+    image = (measured.coil_maps.conj() * ifft2c(kspace / measured.scale)).sum(dim=0)
+    residual = operator @ image - measured.kspace
+    assert residual.norm() < 0.15 * measured.kspace.norm()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        measured.scale = 1.0
+
+
+def test_only_the_target_sees_what_is_not_sampled(columns):
+    kspace = scan(noise=0.01)
+    first, second = prepare(kspace, columns), prepare(torch.where(columns, kspace, 7.0), columns)
+    assert torch.equal(first.kspace, second.kspace)
+    assert torch.equal(first.coil_maps, second.coil_maps)
+    assert first.scale == second.scale
+    assert not torch.equal(first.target, second.target)
+
+
+def test_a_stored_target_is_scaled_alike(columns):
+    kspace, stored = scan(), torch.rand(20, 30)
+    measured = prepare(kspace, columns, target=stored, calibration_width=16)
+    torch.testing.assert_close(measured.target * measured.scale, stored)
+    assert measured.calibration == (16, 16)
+    with pytest.raises(ValueError, match="expected target or target_shape, got both"):
+        prepare(kspace, columns, target=stored, target_shape=(20, 30))
+
+
+# The image's maximum is 1. Edges of the phantom bias the estimate upwards, by the more the lower the noise.
+@pytest.mark.parametrize("level", [1e-3, 1e-2, 3e-2, 0.1, 1.0])
+def test_noise_estimate_finds_the_noise(level):
+    kspace = scan(size=256, noise=level)
+    assert noise_estimate(kspace) == pytest.approx(level, rel=0.1)
+    # slices before coils; zero-filled beyond what was measured, as on scanners
+    padded = torch.zeros(2, 4, 256, 288, dtype=torch.complex64)
+    padded[..., 16:-16] = kspace
+    if level >= 1e-2:
+        assert noise_estimate(padded) == pytest.approx(level, rel=0.1)
+
+
+def test_noise_estimate_without_noise_is_nearly_zero():
+    assert noise_estimate(scan(size=256)) < 1e-6
+
+
+def test_noise_estimate_is_the_mean_square_of_coils():
+    kspace = torch.view_as_complex(torch.randn(2, 128, 128, 2, generator=torch.Generator().manual_seed(0)))
+    kspace = kspace * torch.tensor([3.0, 4.0])[:, None, None]
+    assert noise_estimate(kspace) == pytest.approx(math.sqrt((9 + 16) / 2), rel=0.02)
+    # entries that were not sampled do not lower it
+    some = torch.rand(128, 128, generator=torch.Generator().manual_seed(1)) < 0.3
+    assert noise_estimate(kspace * some) == pytest.approx(math.sqrt((9 + 16) / 2), rel=0.04)
+
+
+def test_noise_estimate_needs_high_frequencies():
+    kspace = torch.zeros(1, 128, 128, dtype=torch.complex64)
+    kspace[:, 60:68, 60:68] = 1.0
+    with pytest.raises(
+        ValueError, match=r"expected k-space sampled at high frequencies, got entries with .*e-07 of"
+    ):
+        noise_estimate(kspace)
+
+
+@pytest.mark.parametrize("shift", [-5, 0, 3])
+def test_the_centre_is_where_the_energy_is(shift):
+    kspace = scan()
+    assert center_column(kspace.roll(shift, dims=-1)) == 64 + shift
+    assert center_column(torch.stack([kspace, kspace])[:, :, :, 4:]) == 60
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_refuses_data_that_are_none(columns):
+    kspace = scan()
+    broken, zero = kspace.clone(), torch.zeros_like(kspace)
+    broken[1, 64, 64] = math.inf
+    for call in (
+        lambda data: intensity_scale(data, columns),
+        lambda data: prepare(data, columns),
+        lambda data: rss_target(data, (8, 8)),
+        noise_estimate,
+        center_column,
+    ):
+        with pytest.raises(
+            ValueError, match="expected finite kspace, got NaN or infinity; leave this slice out"
+        ):
+            call(broken)
+        with pytest.raises(ValueError, match="kspace is zero wherever it is sampled; leave this slice out"):
+            call(zero)
+        with pytest.raises(
+            ValueError, match=r"expected complex kspace \(\.\.\., coil, ky, kx\), got torch.float32"
+        ):
+            call(kspace.real)
+    with pytest.raises(ValueError, match="kspace is zero wherever it is sampled"):
+        intensity_scale(torch.where(columns, 0.0, kspace), columns)
+    with pytest.raises(
+        ValueError, match=r"intensity_scale: expected kspace \(\.\.\., 128, 100\) from the mask"
+    ):
+        intensity_scale(kspace, columns[:100])
+    with pytest.raises(
+        ValueError, match=r"center_crop: expected a shape from 1×1 to 128×128, .* got 128×129"
+    ):
+        rss_target(kspace, (128, 129))
+
+
+@pytest.mark.data
+def test_a_head_with_known_noise(data_folder):
+    kspace = np.fromfile(data_folder / "brain_noise.cfl", np.complex64).reshape(8, 180, 230)
+    # made by `bart noise -n 16`, variance of the complex number, of data that have a little of their own
+    assert math.sqrt(8) < noise_estimate(torch.from_numpy(kspace)) < 1.05 * math.sqrt(8)
+
+
+@pytest.mark.data
+def test_an_undersampled_scan(data_folder):
+    kspace = torch.from_numpy(np.load(data_folder / "sigpy_cartesian_ksp.npy"))
+    sampled = (kspace != 0).any(dim=0)
+    measured = prepare(kspace, sampled)
+    assert measured.calibration == (24, 24)
+    assert measured.acceleration == pytest.approx(1 / 0.124, rel=0.01)
+    raw = prepare(kspace * 5e13, sampled)
+    torch.testing.assert_close(raw.kspace, measured.kspace, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(raw.coil_maps, measured.coil_maps, rtol=0, atol=1e-4)

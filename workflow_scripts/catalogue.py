@@ -1,0 +1,51 @@
+"""The catalogue of a dataset: every volume is checked, a unit each."""
+
+import json
+
+from workflow_scripts.job import run
+
+
+def main(inputs, outputs, params):
+    from dataclasses import asdict
+    from pathlib import Path
+
+    from tqdm import tqdm
+
+    from mrilib.data.catalogue import Entry, inspect_volume, rejected, to_frame
+    from mrilib.data.isolated import Worker
+    from mrilib.store.arrays import Group
+    from mrilib.store.atomic import write_text
+    from mrilib.store.units import UnitStore
+
+    about = {"dataset": params["dataset"], "anatomy": params["anatomy"]}
+    store, entries = UnitStore(params["units"], params["index"]), []
+    receipts = []
+    for path in inputs["receipts"]:
+        found = json.loads(Path(path).read_text())
+        receipts += found if isinstance(found, list) else [found]
+    with Worker() as worker:
+        for receipt in tqdm(receipts, desc="volumes", disable=None):
+            volume, path = receipt["volume"], receipt.get("path")
+            if path is None:
+                entries += rejected(volume=volume, reason=receipt["rejected"], **about)
+            else:
+                # The time and size of a file stand for its content: reading it is the cost.
+                state = Path(path).resolve().stat()
+                key = about | {"path": path, "size": state.st_size, "time": state.st_mtime_ns}
+
+                def inspected(path=path):
+                    rows = [asdict(entry) for entry in inspect_volume(path, worker=worker, **about)]
+                    return Group(attributes={"entries": json.dumps(rows)})
+
+                unit = store.get(key | {"source": params["source"]}, inspected)
+                entries += [Entry(**row) for row in json.loads(unit.attributes["entries"])]
+            last = entries[-1]
+            print(f"{volume}: {f'{last.slices} slices' if last.accepted else last.reason}", flush=True)
+            if params["strict"] and not last.accepted:
+                raise ValueError(f"{volume}: {last.reason} (strict: true)")
+    write_text(outputs["catalogue"], to_frame(entries).to_csv(index=False))
+    store.finish()
+
+
+if "snakemake" in globals():
+    run(snakemake, main)
