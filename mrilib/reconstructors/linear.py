@@ -1,9 +1,15 @@
 """Linear reconstructions: controls whose worst case is known."""
 
+import math
+from typing import Any
+
+import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from mrilib.operators.base import LinearOperator
 from mrilib.reconstructors.base import Reconstructor, check_kspace
+from mrilib.solvers.solution import NotConvergedError, Solution, Status
 
 
 class ZeroFilled(Reconstructor):
@@ -17,3 +23,93 @@ class ZeroFilled(Reconstructor):
     def __call__(self, kspace: Tensor, operator: LinearOperator) -> Tensor:
         check_kspace(kspace, "ZeroFilled")
         return operator.adjoint(kspace)
+
+
+class Tikhonov(Reconstructor):
+    """Minimise `½‖Az − y‖² + ½λ‖z‖²`: `z = (AᴴA + λ)⁻¹ Aᴴy`, by conjugate gradients.
+
+    Linear, so its worst perturbation is a singular vector. With coil maps and small `λ` it is SENSE
+    [pruessmann2001].
+
+    Args:
+        weight: `λ > 0`, used as given; `‖A‖ ≤ 1`.
+        tolerance: relative residual of the normal equations at which it stops; the relative error of the
+            image is at most `1/λ + 1` times that.
+        max_steps: steps after which it gives up.
+
+    Raises:
+        ValueError: for arguments out of range, and k-space that is real or not finite.
+        NotConvergedError: if it gives up.
+    """
+
+    def __init__(self, *, weight: float, tolerance: float = 1e-5, max_steps: int = 1000) -> None:
+        if not (math.isfinite(weight) and weight > 0 and 0 < tolerance < 1 and max_steps >= 1):
+            raise ValueError(
+                "Tikhonov: expected weight > 0, 0 < tolerance < 1 and max_steps >= 1, "
+                f"got {weight}, {tolerance} and {max_steps}"
+            )
+        self.weight, self.tolerance, self.max_steps = float(weight), float(tolerance), int(max_steps)
+
+    def __call__(self, kspace: Tensor, operator: LinearOperator) -> Tensor:
+        check_kspace(kspace, "Tikhonov")
+        return _Inverse.apply(operator.adjoint(kspace), self, operator)
+
+    @torch.no_grad()
+    def solve(
+        self, kspace: Tensor, operator: LinearOperator, *, start: Tensor | None = None, throw: bool = True
+    ) -> Solution:
+        """Image; `stats` has the relative `residual` and the `steps`. `start`: an image to begin from."""
+        check_kspace(kspace, "Tikhonov")
+        return self._solve(operator.adjoint(kspace), operator, start, throw)
+
+    def _solve(self, right: Tensor, operator: LinearOperator, start: Tensor | None, throw: bool) -> Solution:
+        image = torch.zeros_like(right) if start is None else start
+        residual = right - self._normal(image, operator)
+        direction, energy = residual, _energy(residual)
+        goal = self.tolerance**2 * _energy(right)
+        steps = 0
+        while bool((energy > goal).any()) and steps < self.max_steps:
+            applied = self._normal(direction, operator)
+            # An item that is done has nothing to step along.
+            length = energy / _product(direction, applied).clamp(min=torch.finfo(energy.dtype).tiny)
+            image = image + length * direction
+            residual = residual - length * applied
+            before, energy = energy, _energy(residual)
+            direction = residual + energy / before.clamp(min=torch.finfo(energy.dtype).tiny) * direction
+            steps += 1
+        status = Status.CONVERGED if bool((energy <= goal).all()) else Status.MAX_STEPS
+        relative = (energy / _energy(right).clamp(min=torch.finfo(energy.dtype).tiny)).sqrt()[..., 0, 0]
+        solution = Solution(image, status, {"residual": relative, "steps": torch.tensor(steps)}, image)
+        if throw and status is not Status.CONVERGED:
+            raise NotConvergedError(
+                f"Tikhonov: relative residual {float(relative.max()):.1e} after {steps} steps, expected at "
+                f"most {self.tolerance:.1e}; raise max_steps, the weight or the tolerance",
+                solution,
+            )
+        return solution
+
+    def _normal(self, image: Tensor, operator: LinearOperator) -> Tensor:
+        return operator.adjoint(operator.forward(image)) + self.weight * image
+
+
+def _energy(image: Tensor) -> Tensor:
+    """`‖·‖²` of every item, with the axes of the image."""
+    return _product(image, image)
+
+
+def _product(first: Tensor, second: Tensor) -> Tensor:
+    return (first.conj() * second).real.sum(dim=(-2, -1), keepdim=True)
+
+
+class _Inverse(torch.autograd.Function):
+    """`Aᴴy → (AᴴA + λ)⁻¹Aᴴy`, its own adjoint."""
+
+    @staticmethod
+    def forward(ctx: Any, right: Tensor, method: Tikhonov, operator: LinearOperator) -> Tensor:
+        ctx.method, ctx.operator = method, operator
+        return method._solve(right, operator, None, throw=True).value
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor, None, None]:
+        return ctx.method._solve(cotangent, ctx.operator, None, throw=True).value, None, None

@@ -1,0 +1,168 @@
+"""Multi-coil data and measurement, scaled and unshifted, with as few transforms as can be."""
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Complex, Float
+from torch import Tensor
+
+from mrilib.operators.base import LinearOperator, ifft2c
+from mrilib.operators.coils import CoilFourier
+from mrilib.operators.fourier import MaskedFourier
+
+Images = Complex[Tensor, "batch y x"]
+Coils = Complex[Tensor, "batch coil y x"]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """`A = P F S` with `‖A‖ ≤ 1` on a flat batch of centred images, and its data `y`.
+
+    A mask of whole columns needs the transform along one axis alone: the other one is unitary, commutes
+    with the mask, and is folded into the data, as are the shifts of the centred transform.
+
+    Args:
+        maps: `S`, `(items, coil, y, x)` with one set for all or one an item; `None` is a single coil.
+        mask: zero frequency first.
+        axes: those that `F` transforms.
+        data: `y`, zero where the mask is.
+        energy: `‖y‖²`, float64.
+    """
+
+    maps: Complex[Tensor, "items coil y x"] | None
+    mask: Bool[Tensor, "y x"]
+    axes: tuple[int, ...]
+    data: Coils
+    energy: Float[Tensor, "batch"]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.data.dtype
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the image."""
+        return self.data.shape[-2], self.data.shape[-1]
+
+    def spread(self, image: Images) -> Coils:
+        """`F S x`, unmasked."""
+        coils = image.unsqueeze(-3) if self.maps is None else image.unsqueeze(-3) * self.maps
+        return torch.fft.fftn(coils, dim=self.axes, norm="ortho")
+
+    def gather(self, spectrum: Coils) -> Images:
+        """`Sᴴ Fᴴ`, the adjoint of `spread`."""
+        coils = torch.fft.ifftn(spectrum, dim=self.axes, norm="ortho")
+        return coils.squeeze(-3) if self.maps is None else (self.maps.conj() * coils).sum(-3)
+
+    def forward(self, image: Images) -> Coils:
+        """`A x`."""
+        return self.spread(image) * self.mask
+
+    def adjoint(self, data: Coils) -> Images:
+        """`Aᴴ y`, for data that are zero outside the mask."""
+        return self.gather(data)
+
+    def normal(self, image: Images) -> Images:
+        """`AᴴA x`."""
+        return self.gather(self.forward(image))
+
+    def to(self, dtype: torch.dtype) -> "Measurement":
+        """The same in the precision of the complex type `dtype`."""
+        maps = None if self.maps is None else self.maps.to(dtype)
+        return replace(self, maps=maps, data=self.data.to(dtype))
+
+    def __getitem__(self, items: Tensor) -> "Measurement":
+        shared = self.maps is None or self.maps.shape[0] == 1
+        return replace(
+            self,
+            maps=self.maps if shared else self.maps[items],  # type: ignore[index]
+            data=self.data[items],
+            energy=self.energy[items],
+        )
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """A measurement with `‖A‖ ≤ 1` and images of maximum about 1, and the way back.
+
+    `A' = A/a` and `y' = y/s` turn `½‖Ax − y‖² + λ‖Kx‖` into `s²(½‖A'x' − y'‖² + λ'‖Kx'‖)` with
+    `x = (s/a)x'` and `λ' = λ/(as)`.
+
+    Args:
+        measurement: of the scaled problem.
+        scale: `s`, `(batch)`.
+        bound: `a`, the largest `√Σ_c|S_c|²`.
+        batch: shape of the batch that `measurement` has flat.
+    """
+
+    measurement: Measurement
+    scale: Float[Tensor, "batch"]
+    bound: float
+    batch: torch.Size
+
+    def data(self, kspace: Tensor, operator: MaskedFourier | CoilFourier) -> Coils:
+        """`y'` of k-space, differentiably."""
+        axes = self.measurement.axes
+        return _scaled_data(kspace, operator, axes, self.measurement.mask, self.scale)
+
+    def weight(self, weight: float) -> Float[Tensor, "batch"]:
+        """`λ'` of `λ`."""
+        return weight / (self.scale * self.bound)
+
+    def image(self, value: Images) -> Complex[Tensor, "*batch y x"]:
+        """`x` of `x'`."""
+        image = value * (self.scale / self.bound)[:, None, None]
+        return image.reshape(*self.batch, *image.shape[-2:])
+
+
+def measure(kspace: Tensor, operator: LinearOperator, where: str) -> Scaled:
+    """Scaled measurement of `kspace` by a `MaskedFourier` or `CoilFourier` operator.
+
+    The scale is the largest modulus of the zero-filled image; it conditions the numbers and changes no
+    minimiser.
+
+    Raises:
+        ValueError: for another operator, or coil maps that are zero everywhere.
+    """
+    if isinstance(operator, CoilFourier):
+        maps: Tensor | None = operator.coil_maps
+    elif isinstance(operator, MaskedFourier):
+        maps = None
+    else:
+        raise ValueError(
+            f"{where}: expected a MaskedFourier or CoilFourier operator, got {type(operator).__name__}"
+        )
+    kspace = kspace.detach()
+    zero_filled = operator.adjoint(kspace)  # checks shape and device
+    batch = zero_filled.shape[:-2]
+    bound = 1.0
+    if maps is not None:
+        bound = math.sqrt(float(maps.abs().square().sum(-3).amax()))
+        if bound == 0:
+            raise ValueError(f"{where}: the coil maps are zero everywhere; estimate them again")
+        if maps.ndim > 3:
+            maps = maps.expand(*batch, *maps.shape[-3:])
+        maps = maps.reshape(-1, *maps.shape[-3:]).to(kspace.dtype) / bound
+    scale = zero_filled.abs().amax(dim=(-2, -1)).reshape(-1) / bound
+    scale = torch.where(scale > 0, scale, torch.ones_like(scale))
+    axes: tuple[int, ...] = (-2, -1)
+    if bool((operator.mask == operator.mask[:1]).all()):
+        axes = (-1,)
+    elif bool((operator.mask == operator.mask[:, :1]).all()):
+        axes = (-2,)
+    mask = torch.fft.ifftshift(operator.mask)
+    data = _scaled_data(kspace, operator, axes, mask, scale)
+    energy = torch.view_as_real(data.to(torch.complex128)).square().sum(dim=(-4, -3, -2, -1))
+    return Scaled(Measurement(maps, mask, axes, data, energy), scale, bound, batch)
+
+
+def _scaled_data(
+    kspace: Tensor,
+    operator: MaskedFourier | CoilFourier,
+    axes: tuple[int, ...],
+    mask: Tensor,
+    scale: Tensor,
+) -> Coils:
+    coils = ifft2c(kspace * operator.mask).reshape(len(scale), -1, *kspace.shape[-2:])
+    return torch.fft.fftn(coils, dim=axes, norm="ortho") * mask / scale[:, None, None, None]
