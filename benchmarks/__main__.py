@@ -5,7 +5,7 @@ import sys
 
 import torch
 
-NAMES = ("reconstruction", "memory", "training", "attack", "conversion", "untrained")
+NAMES = ("reconstruction", "memory", "training", "attack", "conversion", "untrained", "multicoil")
 
 
 def main(arguments: list[str]) -> None:
