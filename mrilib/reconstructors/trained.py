@@ -77,8 +77,8 @@ class Trained(Reconstructor):
         checkpoint: str | Path | Checkpoint | None = None,
     ) -> None:
         self.model = ReconstructionNetwork(
-            _built(network, "network"),
-            None if inverse is None else _built(inverse, "inverse"),
+            built(network, "network", "Trained"),
+            None if inverse is None else built(inverse, "inverse", "Trained"),
             residual,
         )
         self._shape: tuple[int, ...] | None = None
@@ -149,16 +149,21 @@ def start_from(model: ReconstructionNetwork, state: Mapping[str, Tensor], where:
     load_parameters(model.network, own, where)
 
 
-def _built(module: Module, name: str) -> nn.Module:
+def built(module: Module, name: str, where: str) -> nn.Module:
+    """The module, made if a config names it: `{class: package.module:Name, arguments: {...}}`.
+
+    Raises:
+        ValueError: if it names none, or with arguments that it does not take; says so of `name`, in `where`.
+    """
     if isinstance(module, nn.Module):
         return module
     if not isinstance(module, Mapping) or "class" not in module or module.keys() - {"class", "arguments"}:
         raise ValueError(
-            f"Trained: expected {name} as a module or as {{class: package.module:Name, arguments: {{...}}}}, "
+            f"{where}: expected {name} as a module or as {{class: package.module:Name, arguments: {{...}}}}, "
             f"got {module!r}"
         )
     found = load_class(module["class"], nn.Module)
     try:
         return found(**module.get("arguments", {}))
     except TypeError as error:
-        raise ValueError(f"Trained: {name} {module['class']}: {error}") from error
+        raise ValueError(f"{where}: {name} {module['class']}: {error}") from error

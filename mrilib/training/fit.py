@@ -25,6 +25,10 @@ from mrilib.training.task import Sample, TrainingTask
 # Seconds between two states on the disk, and between two lines of progress in a log.
 SAVE_EVERY = 300.0
 REPORT_EVERY = 30.0
+OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "rmsprop": torch.optim.RMSprop,
+}
 Made = TypeVar("Made")
 
 
@@ -99,7 +103,7 @@ def fit(
     Source: schedules of [alaifari2023] are phases in `config.paper.yaml`. Our choice: best parameters by
     validation error; the paper does not say which it kept.
     """
-    check_phases(phases, count=task.count, devices=devices)
+    check_phases(phases, count=task.count, devices=devices, uniform=task.uniform)
     accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     fabric = Fabric(
         accelerator=accelerator,
@@ -147,8 +151,8 @@ class _Training:
         self.draws, self.task = task, task.to(fabric.device)
         # Convolutions of few channels are the faster for it on CPUs as well.
         self.plain = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        adam = torch.optim.Adam(model.parameters(), lr=1e-3)
-        self.model, self.adam = fabric.setup(self.plain, adam)
+        self.model = fabric.setup_module(self.plain)
+        self.optimizer: Any
         self.phase = self.epoch = self.step = 0
         self.loss = 0.0
         self.history: list[dict[str, Any]] = []
@@ -164,11 +168,16 @@ class _Training:
         """Epochs done, counted through all phases."""
         return sum(phase.epochs for phase in self.plan.phases[: self.phase]) + self.epoch
 
-    def set_adam(self) -> None:
-        """A new Adam for the present phase."""
+    def renew_optimizer(self, phase: Phase) -> None:
+        made = OPTIMIZERS[phase.optimizer](self.plain.parameters(), lr=phase.learning_rate)  # type: ignore[call-arg]
+        self.optimizer = self.fabric.setup_optimizers(made)
+
+    def begin_phase(self) -> None:
+        """The optimizer of the present phase."""
         phase = self.plan.phases[self.phase]
-        self.adam.optimizer.state.clear()
-        for group in self.adam.param_groups:
+        if phase.restart:
+            self.renew_optimizer(phase)
+        for group in self.optimizer.param_groups:
             group.update(lr=phase.learning_rate, eps=phase.eps, weight_decay=phase.weight_decay)
 
     def parameters(self) -> dict[str, Tensor]:
@@ -181,7 +190,7 @@ class _Training:
                 {
                     "key": self.key,
                     "model": self.parameters(),
-                    "adam": self.adam.optimizer.state_dict(),
+                    "adam": self.optimizer.optimizer.state_dict(),
                     "position": [self.phase, self.epoch, self.step],
                     "loss": self.loss,
                     "history": self.history,
@@ -193,7 +202,7 @@ class _Training:
 
     def resume(self) -> None:
         if not self.plan.state.exists():
-            self.set_adam()
+            self.begin_phase()
             return
         found = read_state(self.plan.state)
         if found.get("key") != self.key:
@@ -202,8 +211,9 @@ class _Training:
                 "delete it or name another file"
             )
         self.plain.load_state_dict(found["model"])
-        self.adam.optimizer.load_state_dict(found["adam"])
         self.phase, self.epoch, self.step = found["position"]
+        self.renew_optimizer(self.plan.phases[min(self.phase, len(self.plan.phases) - 1)])
+        self.optimizer.optimizer.load_state_dict(found["adam"])
         self.loss, self.history = found["loss"], found["history"]
         self.best, self.kept = found["best"], found["kept"]
         print(f"going on after {self.turn} epochs and {self.step} steps", flush=True)
@@ -223,7 +233,7 @@ def _train(fabric: Fabric, model: nn.Module, task: TrainingTask, plan: _Plan) ->
                 _epoch(training, phase)
             training.phase, training.epoch = training.phase + 1, 0
             if training.phase < len(plan.phases):
-                training.set_adam()
+                training.begin_phase()
             training.save()
         fabric.barrier()
 
@@ -284,7 +294,7 @@ def _epoch(training: _Training, phase: Phase) -> None:
 
 
 def _step(training: _Training, group: np.ndarray, loader: Iterator[Sample], step: int) -> float:
-    """One step of Adam; the mean loss of its batches."""
+    """One step of the optimizer; the mean loss of its batches."""
     fabric = training.fabric
     # Layers that draw (dropout) depend on the position alone, so that a resumed training draws the same.
     torch.manual_seed(derived_seed(training.plan.seed, training.turn, step, fabric.global_rank))
@@ -304,8 +314,8 @@ def _step(training: _Training, group: np.ndarray, loader: Iterator[Sample], step
             f"{training.turn + 1}; lower the learning rate of phase {training.phase + 1} or raise its eps. "
             f"{training.plan.state} holds the last good state"
         )
-    training.adam.step()
-    training.adam.zero_grad()
+    training.optimizer.step()
+    training.optimizer.zero_grad()
     return value
 
 

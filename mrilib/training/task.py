@@ -20,12 +20,12 @@ class TrainingTask(ABC):
     Attributes:
         count: training samples an epoch.
         validation: validation samples.
-        shape: of the images.
+        uniform: whether all samples have one size; if not, every device takes one at once.
     """
 
     count: int
     validation: int
-    shape: tuple[int, int]
+    uniform: bool = True
 
     @abstractmethod
     def sample(self, epoch: int, index: int) -> Sample:
@@ -46,6 +46,10 @@ class TrainingTask(ABC):
     @abstractmethod
     def errors(self, model: nn.Module, batch: Sample) -> Float[Tensor, "batch"]:
         """Error of every item of a batch of validation samples."""
+
+    @abstractmethod
+    def zero_filled_error(self) -> float:
+        """Mean error of the zero-filled images of the validation samples."""
 
 
 class PhantomTask(TrainingTask):

@@ -8,13 +8,29 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
+from mrilib.data.measurement import center_crop
 from mrilib.metrics.quality import relative_error
+from mrilib.operators.base import LinearOperator
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.reconstructors.base import Reconstructor
 from mrilib.solvers.solution import Status
 
 # The path ends when the mean error has grown this much over its minimum: smaller weights only get worse.
 WORSE = 1.25
+
+
+@dataclass(frozen=True)
+class Validation:
+    """K-space, what measured it, and the image that a reconstruction is compared with, in its middle."""
+
+    kspace: Tensor
+    operator: LinearOperator
+    reference: Float[Tensor, "y x"]
+
+    def error(self, image: Tensor) -> float:
+        """Relative ℓ2 error, of moduli, of the middle of an image."""
+        rows, columns = self.reference.shape
+        return float(relative_error(center_crop(image, (rows, columns)), self.reference))
 
 
 @dataclass(frozen=True)
@@ -66,8 +82,7 @@ def tune_weight(
 ) -> Tuning:
     """Weight with the lowest mean relative ℓ2 error (of moduli) under Gaussian noise of relative `level`.
 
-    The weights are taken from the largest down, each solve starting from the one before, and the path ends
-    once the mean error is 1.25 times its minimum.
+    The path of weights is that of `walk_weights`.
 
     Args:
         make: the method with a given weight.
@@ -85,27 +100,51 @@ def tune_weight(
     """
     if level < 0:
         raise ValueError(f"tune_weight: expected level >= 0, got {level}")
-    if not weights or min(weights) <= 0:
-        raise ValueError(f"tune_weight: expected positive weights, got {list(weights)}")
     kspace = operator.forward(images)
     kspace = kspace + gaussian_noise(kspace, operator, level, [seed])
+    problems = [Validation(kspace[item], operator, images[item]) for item in range(images.shape[0])]
+    return walk_weights(make, problems, weights=weights, name=f"level {level:g}")
+
+
+def walk_weights(
+    make: Callable[[float], Reconstructor],
+    problems: Sequence[Validation],
+    *,
+    weights: Sequence[float],
+    name: str,
+) -> Tuning:
+    """Weight with the lowest mean relative ℓ2 error (of moduli), along a path from the largest down.
+
+    Each solve starts from the one before; the path ends once the mean error is 1.25 times its minimum.
+
+    Args:
+        make: the method with a given weight.
+        problems: k-space, operator and reference of each validation image.
+        weights: candidates, positive.
+        name: said in the log.
+
+    Raises:
+        ValueError: for weights that are empty or not positive, and for no problems.
+    """
+    if not weights or min(weights) <= 0 or not problems:
+        raise ValueError(
+            f"tune_weight: expected positive weights and images, got {list(weights)}, {len(problems)} images"
+        )
     path = sorted(weights, reverse=True)
-    starts: list[object] = [None] * images.shape[0]
+    starts: list[object] = [None] * len(problems)
     errors: list[list[float]] = []
     unconverged: list[int] = []
     for weight in path:
         method = make(weight)
         solved = [
-            method.solve(kspace[item], operator, start=starts[item], throw=False)
-            for item in range(images.shape[0])
+            method.solve(problem.kspace, problem.operator, start=start, throw=False)
+            for problem, start in zip(problems, starts, strict=True)
         ]
         starts = [solution.state for solution in solved]
         unconverged.append(sum(solution.status is not Status.CONVERGED for solution in solved))
-        errors.append(
-            [float(relative_error(solved[item].value, images[item])) for item in range(images.shape[0])]
-        )
+        errors.append([problem.error(found.value) for found, problem in zip(solved, problems, strict=True)])
         means = np.mean(errors, axis=1)
-        print(f"level {level:g}, weight {weight:.2e}: mean relative error {means[-1]:.4f}", flush=True)
+        print(f"{name}, weight {weight:.2e}: mean relative error {means[-1]:.4f}", flush=True)
         if means[-1] > WORSE * means.min():
             break
     best = int(np.argmin(np.mean(errors, axis=1)))
