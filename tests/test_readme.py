@@ -24,7 +24,7 @@ def test_the_python_example_runs(capsys):
 
 def test_the_examples_of_methods_are_valid_entries():
     examples = [text for text in blocks("yaml") if text.startswith("methods:")]
-    assert len(examples) == 2
+    assert len(examples) == 3
     for text in examples:
         for method in yaml.safe_load(text)["methods"].values():
             Method.model_validate(method)

@@ -89,7 +89,7 @@ class Tune(Strict):
 
 
 class Phase(Strict):
-    """A stretch of training with one setting of Adam."""
+    """A stretch of training with one setting of its optimizer; without `restart` it keeps its moments."""
 
     epochs: Count
     batch: Count
@@ -97,6 +97,8 @@ class Phase(Strict):
     eps: Annotated[float, Field(gt=0)] = 1e-8
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     accumulate: Count = 1
+    optimizer: Literal["adam", "rmsprop"] = "adam"
+    restart: bool = True
 
 
 class Start(Strict):

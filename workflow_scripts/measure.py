@@ -47,8 +47,9 @@ def main(inputs, outputs, params):
         "target": "maximum of the zero-filled RSS image",
     }
     # Of the volume, in the units of the target: what fastMRI's SSIM and PSNR refer to.
-    maximum = read_header(row["path"]).maximum
-    maximum = float(found.target.max()) if maximum is None else maximum / found.scale
+    # Rounding apart, no slice has more than its volume.
+    volume_maximum = read_header(row["path"]).maximum or 0.0
+    maximum = max(volume_maximum / found.scale, float(found.target.max()))
     attributes = identity | {
         "scale": found.scale,
         "acceleration": found.acceleration,

@@ -191,12 +191,12 @@ def _local(node: etree.Element) -> str:
 
 def _find(node: etree.Element, names: str) -> etree.Element | None:
     """The first element at the path, in any namespace."""
-    found: etree.Element | None = node
     for name in names.split("/"):
-        found = next((child for child in found if isinstance(child.tag, str) and _local(child) == name), None)
-        if found is None:
+        found = [child for child in node if isinstance(child.tag, str) and _local(child) == name]
+        if not found:
             return None
-    return found
+        node = found[0]
+    return node
 
 
 def _set(root: etree.Element, names: str, value: float | int | str) -> None:

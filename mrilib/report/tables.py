@@ -19,6 +19,8 @@ TITLES = {
     "relative_error": "Relative ℓ2 error of the reconstruction, %",
 }
 PERCENT = {"relative_error"}
+# Other quantities have two.
+DECIMALS = {"ssim": 3, "ssim_slice": 3, "nmse": 4}
 NOTHING = "—"
 
 # What LaTeX reads otherwise, or has no letter for.
@@ -109,11 +111,11 @@ def localized_table(records: Sequence[Record], *, labels: Mapping[str, str], not
             }
             | dict.fromkeys(attacks, NOTHING),
         )
-        cells[str(record.row["attack"])] = _cell(record)
+        cells[str(record.row["attack"])] = cell(record)
         if math.isfinite(record.paper):
             cells["paper"] = f"{_paper(record)} (n = 50)"
     wide = pd.DataFrame(list(rows.values())).fillna(NOTHING)
-    return Table(TITLES[quantity], _long(records), wide, note)
+    return Table(TITLES[quantity], long_form(records), wide, note)
 
 
 def transfer_table(records: Sequence[Record], *, labels: Mapping[str, str], note: str) -> Table:
@@ -136,18 +138,18 @@ def transfer_table(records: Sequence[Record], *, labels: Mapping[str, str], note
     groups: dict[tuple[str | int | float, ...], dict[str, Record]] = {}
     for record in records:
         key = tuple(record.row[name] for name in ("source", "mask", "level", "attack", "made_for"))
-        _put(groups.setdefault(key, {}), record.method, record, "transfer_table")
+        put(groups.setdefault(key, {}), record.method, record, "transfer_table")
     columns = ["images", "mask", "level", "attack", "made for", "n"]
     rows = []
     for perturbation, found in groups.items():
         source, mask, _, attack, made_for = map(str, perturbation)
         first = next(iter(found.values()))
         described = [source, mask, _level(first), attack, method_label(made_for, labels)]
-        cells = [_cell(found[method]) if method in found else NOTHING for method in methods]
-        rows.append([*described, _images(found.values()), *cells])
+        cells = [cell(found[method]) if method in found else NOTHING for method in methods]
+        rows.append([*described, image_count(found.values()), *cells])
     names = [method_label(method, labels) for method in methods]
     wide = pd.DataFrame(rows, columns=columns + names)
-    return Table(f"Transfer of perturbations. {TITLES[quantity]}", _long(records), wide, note)
+    return Table(f"Transfer of perturbations. {TITLES[quantity]}", long_form(records), wide, note)
 
 
 def table_1(records: Sequence[Record], *, labels: Mapping[str, str], note: str) -> Table:
@@ -175,7 +177,7 @@ def table_1(records: Sequence[Record], *, labels: Mapping[str, str], note: str) 
     papers: dict[str, dict[object, str]] = {}
     for record in sorted(records, key=lambda record: float(record.row["level"])):
         level, column = _level(record), (record.method, str(record.row["mask"]))
-        _put(ours.setdefault((level, str(record.row["attack"])), {}), column, record, "table_1")
+        put(ours.setdefault((level, str(record.row["attack"])), {}), column, record, "table_1")
         printed = papers.setdefault(level, {})
         if math.isfinite(record.paper):
             printed[column] = _paper(record)
@@ -184,15 +186,15 @@ def table_1(records: Sequence[Record], *, labels: Mapping[str, str], note: str) 
         for attack in attacks:
             found = ours.get((level, attack), {})
             if found:
-                cells = [_cell(found[column]) if column in found else NOTHING for column in columns]
+                cells = [cell(found[column]) if column in found else NOTHING for column in columns]
                 rows.append([f"{level}, {attack}", *cells])
         if printed:
             rows.append([f"{level}, paper", *(printed.get(column, NOTHING) for column in columns)])
     names = [f"{method_label(method, labels)} {mask_label(mask)}" for method, mask in columns]
-    title = f"{TITLES[quantity]}: {source}, n = {_images(records)}"
+    title = f"{TITLES[quantity]}: {source}, n = {image_count(records)}"
     if any(papers.values()):
         title += "; paper: n = 50"
-    return Table(title, _long(records), pd.DataFrame(rows, columns=["level, attack", *names]), note)
+    return Table(title, long_form(records), pd.DataFrame(rows, columns=["level, attack", *names]), note)
 
 
 def _one(values: Iterable[str], where: str, name: str) -> str:
@@ -203,7 +205,8 @@ def _one(values: Iterable[str], where: str, name: str) -> str:
     return found[0]
 
 
-def _put(cells: dict[Any, Record], key: object, record: Record, where: str) -> None:
+def put(cells: dict[Any, Record], key: object, record: Record, where: str) -> None:
+    """Put `record` into the cell `key`; `ValueError`, in the name of `where`, if one is there."""
     if key in cells:
         raise ValueError(
             f"{where}: expected one record a cell, got several of method {record.method!r} for {record.row}"
@@ -211,7 +214,8 @@ def _put(cells: dict[Any, Record], key: object, record: Record, where: str) -> N
     cells[key] = record
 
 
-def _long(records: Sequence[Record]) -> pd.DataFrame:
+def long_form(records: Sequence[Record]) -> pd.DataFrame:
+    """Every record, one a row, with a column for each key of its `row`."""
     return pd.DataFrame(
         [
             {**{key: value for key, value in asdict(record).items() if key != "row"}, **record.row}
@@ -224,7 +228,7 @@ def _level(record: Record) -> str:
     return f"{100 * float(record.row['level']):g} %"
 
 
-def _images(records: Iterable[Record]) -> str:
+def image_count(records: Iterable[Record]) -> str:
     """Number of images, or the range of their numbers."""
     counts = {record.n for record in records}
     return f"{min(counts)}" if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
@@ -234,16 +238,18 @@ def _paper(record: Record) -> str:
     return f"{record.paper:.2f} ± {record.paper_sd:.2f}"
 
 
-def _cell(record: Record) -> str:
+def cell(record: Record) -> str:
+    """`mean ± sd [low, high]` as far as there is each, and how many are missing or flagged."""
     missing = f" ({record.missing} missing)" if record.missing else ""
     if record.n == 0:
         return f"{NOTHING}{missing}"
     scale = 100.0 if record.quantity in PERCENT else 1.0
-    text = f"{scale * record.value:.2f}"
+    digits = DECIMALS.get(record.quantity, 2)
+    text = f"{scale * record.value:.{digits}f}"
     if math.isfinite(record.sd):
-        text += f" ± {scale * record.sd:.2f}"
+        text += f" ± {scale * record.sd:.{digits}f}"
     if math.isfinite(record.low):
-        text += f" [{scale * record.low:.2f}, {scale * record.high:.2f}]"
+        text += f" [{scale * record.low:.{digits}f}, {scale * record.high:.{digits}f}]"
     return text + missing + (f" †{record.flagged}" if record.flagged else "")
 
 

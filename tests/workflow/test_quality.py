@@ -1,0 +1,78 @@
+"""Methods on scans through the workflow: tuned, trained, compared."""
+
+import json
+
+import pandas as pd
+import pytest
+import yaml
+
+from tests.workflow.runs import ROOT, snakemake, written
+
+pytestmark = pytest.mark.slow
+
+
+def tiny():
+    """The multi-coil demo on 64×64 pixels in the middle of the brain, one slice a set, four methods."""
+    values = yaml.safe_load((ROOT / "config.multicoil.yaml").read_text())
+    parts = ("train", "validation", "test")
+    values["run"] = "tiny"
+    values["datasets"] = {f"brain-{part}": values["datasets"][f"brain-{part}"] for part in parts}
+    for number, part in enumerate(parts):
+        dataset = values["datasets"][f"brain-{part}"] | {"rows": 64, "columns": 64, "coils": 4}
+        file = next(iter(dataset["volumes"].values()))["file"]
+        slices = {"start": 90 + number, "stop": 91 + number}
+        dataset["volumes"] = {part: {"file": file, "slices": slices}}
+        values["datasets"][f"brain-{part}"] = dataset
+    values["images"] = {
+        "brain": {"kind": "scans", **{part: {"dataset": f"brain-{part}", "count": 1} for part in parts}},
+        "again": {"kind": "scans", "tuned_on": "brain", "test": {"dataset": "brain-train", "count": 1}},
+    }
+    values["masks"]["random-4"] |= {"center_fraction": 0.16, "redraw": None}
+    values["methods"] = {name: values["methods"][name] for name in ("zero-filled", "l1-wavelet", "unet")}
+    values["methods"]["l1-wavelet"]["tune"] = {
+        "parameter": "weight",
+        "grid": {"low": 1e-4, "high": 1e-2, "count": 2},
+    }
+    unet = values["methods"]["unet"]
+    unet["parameters"]["network"]["arguments"] = {"chans": 2, "num_pool_layers": 2}
+    unet["training"]["phases"] = [{"epochs": 2, "batch": 1, "learning_rate": 1e-3}]
+    return values
+
+
+def test_methods_are_tuned_trained_and_compared(tmp_path):
+    config = written(tmp_path, tiny())
+    done = snakemake(tmp_path, "--cores", "2", "--configfile", config)
+    assert done.returncode == 0, done.stdout
+    results = tmp_path / "results/tiny"
+    records = json.loads((results / "records/quality.json").read_text())
+    ssim = {
+        (record["row"]["source"], record["method"]): record["value"]
+        for record in records
+        if record["quantity"] == "ssim"
+    }
+    assert len(ssim) == 6
+    for source in ("brain", "again"):
+        assert 0.5 < ssim[source, "zero-filled"] < ssim[source, "l1-wavelet"] < 1.0
+    table = (results / "tables/quality.md").read_text()
+    for text in ("ℓ1 wavelet", "U-net (reduced)", "brain (simulated)"):
+        assert text in table
+    for figure in (
+        "quality-random-4",
+        "reconstructions-brain-random-4-0",
+        "reconstructions-again-random-4-0",
+    ):
+        assert (results / f"figures/{figure}.pdf").stat().st_size > 1000
+    # Nothing was tuned or trained on the second source: it has the first one's.
+    assert [path.name for path in (results / "tuning").iterdir()] == ["brain"]
+    assert [path.name for path in (results / "training").iterdir()] == ["brain"]
+    assert len(pd.read_csv(results / "training/brain/unet/random-4/history.csv")) == 2
+
+    again = snakemake(tmp_path, "--cores", "2", "--configfile", config)
+    assert "Nothing to be done" in again.stdout
+    values = tiny()
+    values["methods"]["l1-wavelet"]["parameters"]["basis"] = {"class": "mrilib.operators.bases:Cosine"}
+    planned = snakemake(tmp_path, "-n", "--configfile", written(tmp_path, values)).stdout
+    counts = {line.split()[0]: line.split()[1] for line in planned.splitlines() if len(line.split()) == 2}
+    assert (counts["tune_scans"], counts["reconstruct"]) == ("1", "2")
+    assert "train_scans" not in counts
+    assert "measure" not in counts
