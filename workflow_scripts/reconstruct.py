@@ -21,7 +21,10 @@ def main(inputs, outputs, params):
     reconstructor = made(params["method"], inputs)
     started = time.perf_counter()
     solution = reconstructor.solve(measured.kspace, measured.operator, throw=False)
-    image = solution.value.cpu()  # waits for the device
+    image = solution.value
+    if reconstructor.output == "complex":
+        image = measured.operator.seen(image)
+    image = image.cpu()  # waits for the device
     seconds = time.perf_counter() - started
     print(f"{params['name']}: {seconds:.2f} s, {solution.status.value}")
     if solution.status is not Status.CONVERGED or not bool(torch.isfinite(image.abs()).all()):

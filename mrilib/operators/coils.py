@@ -68,6 +68,15 @@ class CoilFourier(LinearOperator):
         """Upper bound of `‖A‖₂`, reached by a full mask: the largest `√Σ_c|S_c|²`, 1 for normalised maps."""
         return float(torch.linalg.vector_norm(self._coil_maps, dim=-3).max())
 
+    def seen(
+        self, image: Complex[Tensor, "*batch y x"] | Float[Tensor, "*batch y x"]
+    ) -> Complex[Tensor, "*batch y x"] | Float[Tensor, "*batch y x"]:
+        """`x·√Σ_c|S_c|²`: its modulus is the RSS of the coil images `S_c x`, to compare with an RSS target.
+
+        Where all maps are zero nothing is measured, and what `x` has there is the method's whim.
+        """
+        return image * torch.linalg.vector_norm(self._coil_maps, dim=-3)
+
     def forward(
         self, image: Complex[Tensor, "*batch y x"] | Float[Tensor, "*batch y x"]
     ) -> Complex[Tensor, "*batch coil ky kx"]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from mrilib.data.measurement import center_crop
 from mrilib.metrics.quality import relative_error
 from mrilib.operators.base import LinearOperator
+from mrilib.operators.coils import CoilFourier
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.reconstructors.base import Reconstructor
 from mrilib.solvers.solution import Status
@@ -28,8 +29,9 @@ class Validation:
     reference: Float[Tensor, "y x"]
 
     def error(self, image: Tensor) -> float:
-        """Relative ℓ2 error, of moduli, of the middle of an image."""
+        """Relative ℓ2 error, of moduli, of the middle of an image, as far as coils see it."""
         rows, columns = self.reference.shape
+        image = self.operator.seen(image) if isinstance(self.operator, CoilFourier) else image
         return float(relative_error(center_crop(image, (rows, columns)), self.reference))
 
 

@@ -370,3 +370,14 @@ def test_maps_of_a_head_equal_those_of_bart(data_folder, tmp_path):
     assert agreement.quantile(0.01) > 0.999
     assert agreement.median() > 0.99999
     assert (agreement > 0.99).all()
+
+
+def test_what_is_seen_is_the_rss_of_the_coil_images():
+    generator = torch.Generator().manual_seed(1)
+    maps = torch.randn(3, 8, 6, dtype=torch.complex128, generator=generator)
+    maps[:, :2] = 0.0
+    image = torch.randn(2, 8, 6, dtype=torch.complex128, generator=generator)
+    operator = CoilFourier(mask=torch.ones(6, dtype=torch.bool), coil_maps=maps)
+    seen = operator.seen(image)
+    torch.testing.assert_close(seen.abs(), (maps * image[:, None]).abs().square().sum(1).sqrt())
+    assert not seen[:, :2].any()
