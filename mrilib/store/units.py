@@ -44,11 +44,11 @@ class UnitStore:
                 print(f"unit {path.name} is damaged and is computed again: {error}", flush=True)
             else:
                 self.found += 1
-                return unit
+                return _in_name_order(unit)
         unit = compute()
         write_groups(path, {"": unit})
         self.computed += 1
-        return unit
+        return _in_name_order(unit)
 
     def claim(self, name: str) -> Path:
         """Path of a unit, listed as one of this job's."""
@@ -64,6 +64,12 @@ class UnitStore:
         if self._index and names != self._listed:
             write_text(self._index, "".join(f"{name}\n" for name in sorted(names)))
             self._listed = set(names)
+
+
+def _in_name_order(unit: Group) -> Group:
+    """The unit with its names in order: one that is found and one that is computed are not to differ."""
+    parts = (dict(sorted(part.items())) for part in (unit.arrays, unit.attributes, unit.units))
+    return Group(*parts)
 
 
 def read_index(path: str | Path) -> list[str]:

@@ -118,3 +118,14 @@ def test_records_survive_the_file_with_missing_numbers(tmp_path):
     (back,) = read_records(tmp_path / "r.json")
     assert back.value == 1.5
     assert math.isnan(back.paper)
+
+
+def test_a_found_unit_has_the_order_of_a_computed_one(tmp_path):
+    def compute():
+        return Group({"b": np.ones(2), "a": np.zeros(2)}, {"z": 1, "y": 2}, {"b": "m", "a": "s"})
+
+    store = UnitStore(tmp_path)
+    first, second = store.get({"key": 1}, compute), store.get({"key": 1}, compute)
+    assert (store.computed, store.found) == (1, 1)
+    for part in ("arrays", "attributes"):
+        assert list(getattr(first, part)) == list(getattr(second, part)) == sorted(getattr(first, part))
