@@ -1,254 +1,28 @@
 """The configuration: what may stand in a config file, checked before anything is planned."""
 
-import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from workflow_scripts.config_errors import ConfigError, explained, suggestion
+from workflow_scripts.config_parts import (
+    Attack,
+    Ellipses,
+    Figures,
+    Files,
+    Mask,
+    Method,
+    Radial,
+    RadiusStudy,
+    SliceTraining,
+    Source,
+    Studies,
+    Training,
+    WeightStudy,
+)
 from workflow_scripts.config_scans import Annotations, Columns, Dataset, Scans
-from workflow_scripts.strict import Count, Fraction, ImportPath, Name, Strict
-
-
-class ConfigError(Exception):
-    """The config is wrong; the message says where, what was found and what is allowed."""
-
-
-class SourceScope(Strict):
-    """Where a source is measured: under all masks of a method, or under those named."""
-
-    masks: list[Name] | None = None
-
-
-class Ellipses(SourceScope):
-    """Phantoms, drawn on the fly."""
-
-    kind: Literal["ellipses"]
-    test: Count
-    validation: Count
-
-    @property
-    def validation_source(self) -> str | None:
-        return None
-
-
-class Files(SourceScope):
-    """Images from files, all of them test images; λ comes from the validation images of another source."""
-
-    kind: Literal["files"]
-    files: Annotated[list[str], Field(min_length=1)]
-    test: Count | None = None
-    resize: Literal["area", "crop_or_pad"] = "area"
-    slice: Annotated[int, Field(ge=0)] | None = None
-    validation: Name
-
-    @property
-    def validation_source(self) -> str | None:
-        return self.validation
-
-    @property
-    def count(self) -> int:
-        return len(self.files) if self.test is None else self.test
-
-
-Source = Annotated[Ellipses | Files | Scans, Field(discriminator="kind")]
-
-
-class Radial(Strict):
-    """Golden-angle radial mask."""
-
-    kind: Literal["radial"]
-    lines: Count
-    size: Count | None = None
-
-
-Mask = Annotated[Radial | Columns, Field(discriminator="kind")]
-
-
-class Grid(Strict):
-    """Candidates, spaced evenly in the logarithm."""
-
-    low: Annotated[float, Field(gt=0)]
-    high: Annotated[float, Field(gt=0)]
-    count: Count
-
-    @property
-    def values(self) -> list[float]:
-        if self.count == 1:
-            return [self.low]
-        ratio = (self.high / self.low) ** (1 / (self.count - 1))
-        return [self.low * ratio**index for index in range(self.count)]
-
-
-class Tune(Strict):
-    """A parameter of a method that is chosen on validation images, for each mask and level."""
-
-    parameter: str
-    grid: Grid
-    tolerance: Annotated[float, Field(gt=0, lt=1)] = 1e-3
-
-
-class Phase(Strict):
-    """A stretch of training with one setting of its optimizer; without `restart` it keeps its moments."""
-
-    epochs: Count
-    batch: Count
-    learning_rate: Annotated[float, Field(gt=0)]
-    eps: Annotated[float, Field(gt=0)] = 1e-8
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    accumulate: Count = 1
-    optimizer: Literal["adam", "rmsprop"] = "adam"
-    restart: bool = True
-
-
-class Start(Strict):
-    """Another method's network after one of its epochs, counted through all phases from 1."""
-
-    method: Name
-    epoch: Count
-
-
-class Training(Strict):
-    """How a method's network is trained, once for each of its masks, on images drawn on the fly."""
-
-    kind: Literal["phantoms"] = "phantoms"
-    source: Name
-    images: Count
-    validation: Count
-    jitter: Annotated[float, Field(ge=0)] = 0.0
-    seed: Annotated[int, Field(ge=0)] = 0
-    start: Start | None = None
-    phases: Annotated[list[Phase], Field(min_length=1)]
-
-    @property
-    def epochs(self) -> int:
-        return sum(phase.epochs for phase in self.phases)
-
-
-class SliceTraining(Strict):
-    """How a method's network is trained, once for each source of scans and mask, on the slices of its sets.
-
-    Every slice gets a mask of its own in every epoch, of the kind of the mask.
-    """
-
-    kind: Literal["slices"]
-    loss: Literal["ssim", "l1", "mse"]
-    seed: Annotated[int, Field(ge=0)] = 0
-    phases: Annotated[list[Phase], Field(min_length=1)]
-
-    @property
-    def start(self) -> None:
-        """None starts from another method's network."""
-        return None
-
-
-def _kind(value: Any) -> str:
-    return str((value if isinstance(value, dict) else vars(value)).get("kind", "phantoms"))
-
-
-AnyTraining = Annotated[
-    Annotated[Training, Tag("phantoms")] | Annotated[SliceTraining, Tag("slices")], Discriminator(_kind)
-]
-
-
-class Method(Strict):
-    """A reconstruction method: a class, its arguments, and how it is tuned or trained, and attacked."""
-
-    reconstructor: ImportPath = "mrilib.reconstructors.trained:Trained"
-    parameters: dict[str, Any] = {}
-    tune: Tune | None = None
-    training: AnyTraining | None = None
-    search: ImportPath = "mrilib.attacks.pgd:GradientAscent"
-    search_arguments: dict[str, Any] = {}
-    masks: list[Name] | None = None
-    published: Literal["tv", "tira", "tirafl"] | None = None
-    label: str | None = None
-
-
-class AttackScope(Strict):
-    """Where an attack is run: on all masks and methods, or on those named."""
-
-    masks: list[Name] | None = None
-    methods: list[Name] | None = None
-
-
-class Localized(AttackScope):
-    """Eq. (6): a window at every place of a grid."""
-
-    kind: Literal["localized"]
-    objective: Literal["peak", "disk"] = "peak"
-    grid: Count = 8
-    restarts: Count = 1
-    disk_radius: Annotated[float, Field(ge=0)] = 5.0
-    search: ImportPath | None = None
-    select: Literal["clean", "truth"] = "clean"
-
-
-class Global(AttackScope):
-    """Eq. (4): the whole image."""
-
-    kind: Literal["global"]
-    steps: Count = 100
-    restarts: Count = 2
-    search: ImportPath | None = None
-
-
-class Gaussian(AttackScope):
-    """White noise of the attacks' norm: the baseline of every attack."""
-
-    kind: Literal["gaussian"]
-
-
-Attack = Annotated[Localized | Global | Gaussian, Field(discriminator="kind")]
-
-
-class RadiusStudy(Strict):
-    """Severity and α against the radius of the disk, from one pixel to the whole image."""
-
-    method: Name
-    mask: Name
-    level: Fraction
-    source: Name
-    images: Count
-    radii: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=1)]
-    grid: Count = 8
-
-
-class WeightStudy(Strict):
-    """Severity and α against λ, by several searches."""
-
-    method: Name
-    mask: Name
-    levels: Annotated[list[Fraction], Field(min_length=1)]
-    source: Name
-    images: Count
-    factors: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
-    attacks: Annotated[list[Name], Field(min_length=1)]
-    grid: Count = 8
-
-
-class Studies(Strict):
-    """Studies of one parameter each; leave one out to skip it."""
-
-    radius: RadiusStudy | None = None
-    weight: WeightStudy | None = None
-
-
-class Example(Strict):
-    """The image that the picture figures show."""
-
-    source: Name
-    position: Annotated[int, Field(ge=0)] = 0
-
-
-class Figures(Strict):
-    """What the picture figures show: every method on every example."""
-
-    examples: Annotated[list[Example], Field(min_length=1)]
-    methods: Annotated[list[Name], Field(min_length=1, max_length=4)]
-    mask: Name
-    attack: Name
-    level: Fraction
+from workflow_scripts.strict import Fraction, Name, Strict
 
 
 class Config(Strict):
@@ -398,7 +172,7 @@ class Config(Strict):
 
     def _known(self, where: str, value: str, allowed: Any) -> None:
         if value not in allowed:
-            raise ValueError(f"{where}: {value!r} is not defined{_suggestion(value, list(allowed))}")
+            raise ValueError(f"{where}: {value!r} is not defined{suggestion(value, list(allowed))}")
 
     def _level(self, where: str, level: float) -> None:
         if level not in self.levels:
@@ -487,11 +261,6 @@ def _check_files(name: str, source: Files) -> None:
             raise ValueError(f"images.{name}.files: {path} is empty (0 bytes); fetch it again")
 
 
-def _suggestion(value: str, allowed: list[str]) -> str:
-    close = difflib.get_close_matches(value, allowed, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; allowed: {', '.join(sorted(allowed))}"
-
-
 def load(values: dict[str, Any]) -> Config:
     """Check a parsed config file.
 
@@ -501,51 +270,5 @@ def load(values: dict[str, Any]) -> Config:
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        lines = [_explained(values, detail) for detail in error.errors()]
+        lines = [explained(Config, values, detail) for detail in error.errors()]
         raise ConfigError("the config is wrong:\n" + "\n".join(f"  {line}" for line in lines)) from None
-
-
-def _explained(values: dict[str, Any], detail: Any) -> str:
-    location, current = [], values
-    for index, part in enumerate(detail["loc"]):
-        inside = isinstance(current, dict | list) and (isinstance(current, list) or part in current)
-        if inside or index == len(detail["loc"]) - 1:
-            location.append(str(part))
-        current = current[part] if inside else current
-    where = ".".join(location) or "config"
-    if detail["type"] == "extra_forbidden":
-        return f"{where}: unknown key{_suggestion(str(detail['loc'][-1]), _fields_at(detail['loc'][:-1]))}"
-    if detail["type"] == "missing":
-        return f"{where}: this key is missing"
-    if detail["type"] == "value_error":
-        return str(detail["ctx"]["error"])
-    return f"{where}: {detail['msg']}; got {detail['input']!r}"
-
-
-def _fields_at(location: tuple[str | int, ...]) -> list[str]:
-    """Keys of the model at the place of an error, which names the kinds of unions as pydantic does."""
-    current: Any = Config
-    for part in location:
-        current = _child(current, part)
-    return list(current.model_fields)
-
-
-def _child(annotation: Any, part: str | int) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation.model_fields[str(part)].annotation
-    if get_origin(annotation) is Annotated:
-        return _child(get_args(annotation)[0], part)
-    arguments = [
-        get_args(item)[0] if get_origin(item) is Annotated else item
-        for item in get_args(annotation)
-        if item is not type(None)
-    ]
-    if get_origin(annotation) is dict:
-        return arguments[1]
-    if get_origin(annotation) is list:
-        return arguments[0]
-    models = [item for item in arguments if isinstance(item, type) and issubclass(item, BaseModel)]
-    for model in models:
-        if part in get_args(getattr(model.model_fields.get("kind"), "annotation", None)):
-            return model
-    return _child((models or arguments)[0], part)
