@@ -2,6 +2,7 @@
 
 import importlib
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -58,6 +59,33 @@ def load_class(path: str, kind: type) -> Any:
     if not (isinstance(found, type) and issubclass(found, kind)):
         raise ValueError(f"import path {path!r}: expected a subclass of {kind.__name__}, got {found!r}")
     return found
+
+
+def built(given: Any, kind: type, name: str, where: str, *, such: str) -> Any:
+    """The object, made if a config names it: `{class: package.module:Name, arguments: {...}}`.
+
+    Args:
+        given: an instance of `kind`, or what a config has.
+        kind: class that it is to be of.
+        name: of the argument, for messages.
+        where: who asks.
+        such: what an instance is called, with its article.
+
+    Raises:
+        ValueError: if it names none, or with arguments that it does not take; says so of `name`, in `where`.
+    """
+    if isinstance(given, kind):
+        return given
+    if not isinstance(given, Mapping) or "class" not in given or given.keys() - {"class", "arguments"}:
+        raise ValueError(
+            f"{where}: expected {name} as {such} or as {{class: package.module:Name, arguments: {{...}}}}, "
+            f"got {given!r}"
+        )
+    found = load_class(given["class"], kind)
+    try:
+        return found(**given.get("arguments", {}))
+    except TypeError as error:
+        raise ValueError(f"{where}: {name} {given['class']}: {error}") from error
 
 
 def check_kspace(kspace: Tensor, where: str) -> None:

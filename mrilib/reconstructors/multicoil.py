@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mrilib.operators.base import LinearOperator, check_grid
 from mrilib.reconstructors.base import Reconstructor, check_kspace
-from mrilib.reconstructors.trained import Module, built, load_parameters
+from mrilib.reconstructors.trained import Module, built_module, load_parameters
 from mrilib.store.checkpoints import DAMAGED, Checkpoint, read_checkpoint
 
 
@@ -45,7 +45,7 @@ class TrainedMultiCoil(Reconstructor):
     ) -> None:
         if checkpoint is not None and published is not None:
             raise ValueError("TrainedMultiCoil: expected checkpoint or published, got both; leave one out")
-        self.model: nn.Module = built(network, "network", "TrainedMultiCoil")
+        self.model: nn.Module = built_module(network, "network", "TrainedMultiCoil")
         if checkpoint is not None:
             where = "checkpoint" if isinstance(checkpoint, Checkpoint) else str(checkpoint)
             found = checkpoint if isinstance(checkpoint, Checkpoint) else read_checkpoint(checkpoint)

@@ -13,7 +13,7 @@ from mrilib.operators.base import LinearOperator
 from mrilib.operators.bases import Basis
 from mrilib.operators.coils import CoilFourier
 from mrilib.operators.fourier import MaskedFourier
-from mrilib.reconstructors.base import Reconstructor, check_kspace, load_class
+from mrilib.reconstructors.base import Reconstructor, built, check_kspace
 from mrilib.solvers import admm, coil_splitting, fista
 from mrilib.solvers.couplings import COUPLINGS
 from mrilib.solvers.differentiation import Implicit, Unrolled
@@ -66,14 +66,9 @@ class TotalVariation(Reconstructor):
         max_steps: int = 20_000,
         differentiation: Implicit | Unrolled | None = None,
     ) -> None:
-        if not (math.isfinite(weight) and weight > 0):
-            raise ValueError(f"TotalVariation: expected weight > 0, got {weight}")
+        _check_arguments("TotalVariation", weight, tolerance, max_steps)
         if coupling not in COUPLINGS:
             raise ValueError(f"TotalVariation: expected coupling in {sorted(COUPLINGS)}, got {coupling!r}")
-        if not 0 < tolerance < 1:
-            raise ValueError(f"TotalVariation: expected 0 < tolerance < 1, got {tolerance}")
-        if max_steps < 1:
-            raise ValueError(f"TotalVariation: expected max_steps >= 1, got {max_steps}")
         self.weight = float(weight)
         self.coupling = coupling
         self.tolerance = float(tolerance)
@@ -206,13 +201,8 @@ class L1(Reconstructor):
         max_steps: int = 20_000,
         differentiation: Implicit | Unrolled | None = None,
     ) -> None:
-        if not (math.isfinite(weight) and weight > 0):
-            raise ValueError(f"L1: expected weight > 0, got {weight}")
-        if not 0 < tolerance < 1:
-            raise ValueError(f"L1: expected 0 < tolerance < 1, got {tolerance}")
-        if max_steps < 1:
-            raise ValueError(f"L1: expected max_steps >= 1, got {max_steps}")
-        self.basis = _built(basis)
+        _check_arguments("L1", weight, tolerance, max_steps)
+        self.basis = built(basis, Basis, "basis", "L1", such="an object")
         self.weight = float(weight)
         self.tolerance = float(tolerance)
         self.max_steps = int(max_steps)
@@ -253,19 +243,13 @@ class L1(Reconstructor):
         return scaled, coil_splitting.Problem.of(measurement, prior, weight)
 
 
-def _built(basis: Basis | Mapping[str, Any]) -> Basis:
-    if isinstance(basis, Basis):
-        return basis
-    if not isinstance(basis, Mapping) or "class" not in basis or basis.keys() - {"class", "arguments"}:
-        raise ValueError(
-            "L1: expected basis as an object or as {class: package.module:Name, arguments: {...}}, "
-            f"got {basis!r}"
-        )
-    found = load_class(basis["class"], Basis)
-    try:
-        return found(**basis.get("arguments", {}))
-    except TypeError as error:
-        raise ValueError(f"L1: basis {basis['class']}: {error}") from error
+def _check_arguments(where: str, weight: float, tolerance: float, max_steps: int) -> None:
+    if not (math.isfinite(weight) and weight > 0):
+        raise ValueError(f"{where}: expected weight > 0, got {weight}")
+    if not 0 < tolerance < 1:
+        raise ValueError(f"{where}: expected 0 < tolerance < 1, got {tolerance}")
+    if max_steps < 1:
+        raise ValueError(f"{where}: expected max_steps >= 1, got {max_steps}")
 
 
 def _solved(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mrilib.operators.base import LinearOperator
 from mrilib.operators.channels import to_channels, to_complex
-from mrilib.reconstructors.base import Reconstructor, check_kspace, load_class
+from mrilib.reconstructors.base import Reconstructor, built, check_kspace
 from mrilib.store.checkpoints import Checkpoint, read_checkpoint
 
 Module = nn.Module | Mapping[str, Any]
@@ -77,8 +77,8 @@ class Trained(Reconstructor):
         checkpoint: str | Path | Checkpoint | None = None,
     ) -> None:
         self.model = ReconstructionNetwork(
-            built(network, "network", "Trained"),
-            None if inverse is None else built(inverse, "inverse", "Trained"),
+            built_module(network, "network", "Trained"),
+            None if inverse is None else built_module(inverse, "inverse", "Trained"),
             residual,
         )
         self._shape: tuple[int, ...] | None = None
@@ -149,21 +149,6 @@ def start_from(model: ReconstructionNetwork, state: Mapping[str, Tensor], where:
     load_parameters(model.network, own, where)
 
 
-def built(module: Module, name: str, where: str) -> nn.Module:
-    """The module, made if a config names it: `{class: package.module:Name, arguments: {...}}`.
-
-    Raises:
-        ValueError: if it names none, or with arguments that it does not take; says so of `name`, in `where`.
-    """
-    if isinstance(module, nn.Module):
-        return module
-    if not isinstance(module, Mapping) or "class" not in module or module.keys() - {"class", "arguments"}:
-        raise ValueError(
-            f"{where}: expected {name} as a module or as {{class: package.module:Name, arguments: {{...}}}}, "
-            f"got {module!r}"
-        )
-    found = load_class(module["class"], nn.Module)
-    try:
-        return found(**module.get("arguments", {}))
-    except TypeError as error:
-        raise ValueError(f"{where}: {name} {module['class']}: {error}") from error
+def built_module(module: Module, name: str, where: str) -> nn.Module:
+    """The network, made if a config names it: see `built`."""
+    return built(module, nn.Module, name, where, such="a module")

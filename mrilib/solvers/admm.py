@@ -18,7 +18,7 @@ from mrilib.solvers.problem import (
     reflect,
     step,
 )
-from mrilib.solvers.solution import NotConvergedError, Solution, Status
+from mrilib.solvers.solution import NotConvergedError, Solution, Status, linearised_solution
 
 FIRST_CHECK, SHORTEST_CHECK, LONGEST_CHECK = 140, 20, 80
 BATCH_CHECK = 80  # of a batch, whose items end apart
@@ -248,14 +248,6 @@ def solve_linearised(
             ).max()
             if not bool(residual.isfinite()) or residual <= tolerance:
                 break
-    status = Status.CONVERGED if residual <= tolerance else Status.MAX_STEPS
-    if not bool(residual.isfinite()):
-        status = Status.NOT_FINITE
-    solution = Solution(image, status, {"steps": taken, "residual": residual})
-    if throw and status is not Status.CONVERGED:
-        raise NotConvergedError(
-            f"linearised total variation: {status.value} at residual {float(residual):.1e} after {taken} "
-            f"steps, expected {tolerance:.1e}; raise the tolerance or max_steps of Implicit",
-            solution,
-        )
-    return solution
+    return linearised_solution(
+        "total variation", image, residual=residual, steps=taken, tolerance=tolerance, throw=throw
+    )

@@ -27,7 +27,7 @@ from mrilib.solvers.fista import bound
 from mrilib.solvers.measurement import Coils, Images, Measurement
 from mrilib.solvers.priors import Parts, Prior
 from mrilib.solvers.problem import OVER_RELAXATION
-from mrilib.solvers.solution import NotConvergedError, Solution, Status
+from mrilib.solvers.solution import Solution, linearised_solution
 
 # On a brain at four times, images of maximum 1, λ = 3e-3: certified 1e-4 after 200 steps with ρ = μ = 0.1,
 # after 320 to 440 with three times either.
@@ -279,17 +279,9 @@ def solve_linearised(
             residual = torch.maximum(_norm(mismatch) / slopes, _norm(image - previous) / size).max()
             if not bool(residual.isfinite()) or residual <= tolerance:
                 break
-    status = Status.CONVERGED if residual <= tolerance else Status.MAX_STEPS
-    if not bool(residual.isfinite()):
-        status = Status.NOT_FINITE
-    solution = Solution(image, status, {"steps": taken, "residual": residual})
-    if throw and status is not Status.CONVERGED:
-        raise NotConvergedError(
-            f"linearised {problem.name}: {status.value} at residual {float(residual):.1e} after {taken} "
-            f"steps, expected {tolerance:.1e}; raise the tolerance or max_steps of Implicit",
-            solution,
-        )
-    return solution
+    return linearised_solution(
+        problem.name, image, residual=residual, steps=taken, tolerance=tolerance, throw=throw
+    )
 
 
 def _norm(value: Tensor) -> Float[Tensor, "batch"]:

@@ -38,3 +38,24 @@ class NotConvergedError(RuntimeError):
     def __init__(self, message: str, solution: Solution) -> None:
         super().__init__(message)
         self.solution = solution
+
+
+def linearised_solution(
+    name: str, image: Tensor, *, residual: Tensor, steps: int, tolerance: float, throw: bool
+) -> Solution:
+    """Solution of a linearised problem that ended at a residual; `name` says of what.
+
+    Raises:
+        NotConvergedError: if the residual is above the tolerance or not finite, and `throw`.
+    """
+    status = Status.CONVERGED if residual <= tolerance else Status.MAX_STEPS
+    if not bool(residual.isfinite()):
+        status = Status.NOT_FINITE
+    solution = Solution(image, status, {"steps": steps, "residual": residual})
+    if throw and status is not Status.CONVERGED:
+        raise NotConvergedError(
+            f"linearised {name}: {status.value} at residual {float(residual):.1e} after {steps} "
+            f"steps, expected {tolerance:.1e}; raise the tolerance or max_steps of Implicit",
+            solution,
+        )
+    return solution
