@@ -18,8 +18,11 @@ from mrilib.attacks.base import Round, Search, Task, rounds_of
 from mrilib.attacks.coordinates import Ground, Moves, imaginary_part, is_real
 from mrilib.operators.gradient import divergence, gradient
 from mrilib.reconstructors.sparse import TotalVariation
-from mrilib.solvers import admm, kernels
+from mrilib.solvers import kernels
+from mrilib.solvers.batched import BatchLoop
 from mrilib.solvers.couplings import Field
+from mrilib.solvers.fused import FusedLoop
+from mrilib.solvers.problem import OVER_RELAXATION
 
 
 class CoupledAscent(Search):
@@ -163,7 +166,7 @@ class _FusedRun(_Run):
         self._box = np.ix_(self._rows, 2 * self._columns)
         self._imaginary = np.ix_(self._rows, 2 * self._columns + 1)
         self._clean = ground.clean.real.numpy()[np.ix_(self._rows, self._columns)]
-        self._loop = admm.FusedLoop(ground.problem, paired=True, inverse=inverse)
+        self._loop = FusedLoop(ground.problem, paired=True, inverse=inverse)
         data = torch.view_as_complex(torch.from_numpy(self._loop.data).unflatten(-1, (width, 2))).flatten()
         plain = ground.problem.data.flatten()[ground.sampled]
         data[ground.sampled] = plain + ground.weights * self._position[0]
@@ -213,89 +216,59 @@ class _FusedRun(_Run):
 
 
 class _BatchRun(_Run):
-    """All candidates at once in plain torch: on a GPU, and as the reference of the fused kernels.
-
-    The state holds forward and linearised problem in `channels`, which a subclass lays out.
-    """
+    """All candidates at once in torch: on a GPU, and as the reference of the fused kernels."""
 
     def __init__(self, ground: Ground, moves: Moves, windows: Tensor, starts: Tensor) -> None:
         super().__init__(ground, moves, windows, starts)
         self._windows = torch.fft.ifftshift(windows, dim=(-2, -1))
-        self._inverse = ground.problem.inverse()
         self._plain = ground.problem.data.flatten()[ground.sampled]
-        self._state = self._channels(
-            ground.state.expand(windows.shape[0], *ground.state.shape), torch.zeros_like(ground.state)
-        )
-        self._set_source(self._windows / torch.linalg.vector_norm(self._windows, dim=(-2, -1), keepdim=True))
-        self._set_data()
+        direction = self._windows / torch.linalg.vector_norm(self._windows, dim=(-2, -1), keepdim=True)
+        self._begin(ground.state.expand(windows.shape[0], *ground.state.shape), direction)
+        self._set_data(self._data())
 
     @abstractmethod
-    def _channels(self, forward: Tensor, linear: Tensor) -> Tensor:
-        """One tensor of the values of the forward and of the linearised problem."""
+    def _begin(self, state: Field, direction: Tensor) -> None:
+        """Start from the state of the clean data, the linearised problem's at zero with data `direction`."""
 
     @abstractmethod
-    def _shrink(self, state: Tensor) -> Tensor:
-        """Shrinkage of the forward channel, its derivative applied to the linear one."""
-
-    @abstractmethod
-    def _forward(self, image: Tensor) -> Tensor:
-        """The forward channel of an image."""
-
-    @abstractmethod
-    def _derivative(self, spectrum: Tensor) -> Tensor:
-        """The linear channel of a spectrum at the sampled frequencies."""
-
     def _set_source(self, direction: Tensor) -> None:
-        direction = direction.to(self._ground.problem.data.dtype)
-        self._source = self._channels(torch.zeros_like(direction), direction / self._ground.problem.rho)
+        """New data of the linearised problem."""
 
-    def _solve(self) -> None:
-        self._kept = self._shrink(self._state)
-        penalty = torch.fft.fft2(divergence(2.0 * self._kept - self._state) + self._source)
-        self._spectrum = (self._data + self._ground.problem.rho * penalty) * self._inverse
-        self._image = torch.fft.ifft2(self._spectrum)
+    @abstractmethod
+    def _set_data(self, data: Tensor) -> None:
+        """New data of the forward problem, `(items, y, x)`."""
 
-    def _update(self) -> None:
-        self._state = self._state + admm.OVER_RELAXATION * (gradient(self._image) - self._kept)
+    @abstractmethod
+    def _forward(self) -> Tensor:
+        """Image of the forward problem."""
+
+    @abstractmethod
+    def _derivative(self) -> Tensor:
+        """Spectrum of the linearised problem's image at the sampled frequencies."""
 
     def _move(self) -> None:
-        value, peak, derivative = self._look()
+        artifact = self._windows * (self._forward() - self._ground.clean)
+        value, peak = torch.linalg.vector_norm(artifact, dim=(-2, -1)), artifact.abs().amax(dim=(-2, -1))
+        tiny = torch.finfo(value.dtype).tiny
+        self._set_source(artifact / value.clamp(min=tiny)[:, None, None])
         better = value > self._best_value
         self._best_value = torch.where(better, value, self._best_value)
         self._best_peak = torch.where(better, peak, self._best_peak)
         self._best = torch.where(better[:, None], self._position, self._best)
         self._position, self._velocity = self._moves.move(
-            self._ground, self._position, self._velocity, derivative, self._count
+            self._ground, self._position, self._velocity, self._derivative(), self._count
         )
         self._count += 1
-        self._set_data()
+        self._set_data(self._data())
 
-    def _look(self) -> tuple[Tensor, Tensor, Tensor]:
-        artifact = self._windows * (self._forward(self._image) - self._ground.clean)
-        value = torch.linalg.vector_norm(artifact, dim=(-2, -1))
-        tiny = torch.finfo(value.dtype).tiny
-        self._set_source(artifact / value.clamp(min=tiny)[:, None, None])
-        return value, artifact.abs().amax(dim=(-2, -1)), self._derivative(self._spectrum.flatten(-2))
-
-    def _set_data(self) -> None:
+    def _data(self) -> Tensor:
         ground = self._ground
         flat = ground.problem.data.flatten().repeat(self._position.shape[0], 1)
         flat[:, ground.sampled] = self._plain + ground.weights * self._position
-        data = flat.reshape(-1, *ground.shape)
-        self._data = self._channels(data, torch.zeros_like(data))
+        return flat.reshape(-1, *ground.shape)
 
     def keep(self, candidates: Tensor) -> None:
-        for name in (
-            "_position",
-            "_velocity",
-            "_best",
-            "_best_value",
-            "_best_peak",
-            "_windows",
-            "_state",
-            "_source",
-            "_data",
-        ):
+        for name in ("_position", "_velocity", "_best", "_best_value", "_best_peak", "_windows"):
             setattr(self, name, getattr(self, name)[candidates])
 
 
@@ -306,19 +279,37 @@ class _PairedRun(_BatchRun):
     def cost(self) -> float:  # type: ignore[override]
         return float(self._position.shape[0])
 
-    def _channels(self, forward: Tensor, linear: Tensor) -> Tensor:
-        return forward + 1j * linear
+    def _begin(self, state: Field, direction: Tensor) -> None:
+        self._loop = BatchLoop(self._ground.problem, paired=True)
+        self._set_source(direction)
+        self._loop.load(state.to(self._ground.problem.data.dtype))
 
-    def _shrink(self, state: Field) -> Field:
-        threshold = self._ground.problem.threshold
-        kept = state.real - state.real.clamp(-threshold, threshold)
-        return torch.complex(kept, torch.where(state.real.abs() > threshold, state.imag, 0.0))
+    def _set_source(self, direction: Tensor) -> None:
+        source = direction.real.to(self._ground.problem.spectrum.dtype) / self._ground.problem.rho
+        self._loop.source = torch.complex(torch.zeros_like(source), source)
 
-    def _forward(self, image: Tensor) -> Tensor:
-        return torch.complex(image.real, torch.zeros_like(image.real))
+    def _set_data(self, data: Tensor) -> None:
+        self._loop.data = data
 
-    def _derivative(self, spectrum: Tensor) -> Tensor:
+    def _solve(self) -> None:
+        self._loop.solve()
+
+    def _update(self) -> None:
+        self._loop.update()
+
+    def _forward(self) -> Tensor:
+        return torch.complex(self._loop.image.real, torch.zeros_like(self._loop.image.real))
+
+    def _derivative(self) -> Tensor:
+        spectrum = self._loop.spectrum.flatten(-2)
         return imaginary_part(spectrum[:, self._ground.sampled], spectrum[:, self._ground.mirrored])
+
+    def keep(self, candidates: Tensor) -> None:
+        super().keep(candidates)
+        self._loop.data = self._loop.data[candidates]
+        if self._loop.source is not None:
+            self._loop.source = self._loop.source[candidates]
+        self._loop.keep(candidates)
 
 
 class _ComplexRun(_BatchRun):
@@ -328,18 +319,41 @@ class _ComplexRun(_BatchRun):
     def cost(self) -> float:  # type: ignore[override]
         return 2.0 * self._position.shape[0]
 
+    def _begin(self, state: Field, direction: Tensor) -> None:
+        self._inverse = self._ground.problem.inverse()
+        self._state = self._channels(state, torch.zeros_like(state))
+        self._set_source(direction)
+
     def _channels(self, forward: Tensor, linear: Tensor) -> Tensor:
-        return torch.stack(torch.broadcast_tensors(forward, linear), dim=1)
+        return torch.stack([forward, linear], dim=1)
 
-    def _shrink(self, state: Tensor) -> Tensor:
+    def _set_source(self, direction: Tensor) -> None:
+        direction = direction.to(self._ground.problem.data.dtype) / self._ground.problem.rho
+        self._source = self._channels(torch.zeros_like(direction), direction)
+
+    def _set_data(self, data: Tensor) -> None:
+        self._channelled = self._channels(data, torch.zeros_like(data))
+
+    def _solve(self) -> None:
         rule, threshold = self._ground.problem.rule, self._ground.problem.threshold
-        forward, linear = state.unbind(1)
-        return torch.stack(
-            [rule.shrink(forward, threshold), rule.jacobian(forward, linear, threshold)], dim=1
+        forward, linear = self._state.unbind(1)
+        self._kept = self._channels(
+            rule.shrink(forward, threshold), rule.jacobian(forward, linear, threshold)
         )
+        penalty = torch.fft.fft2(divergence(2.0 * self._kept - self._state) + self._source)
+        self._spectrum = (self._channelled + self._ground.problem.rho * penalty) * self._inverse
+        self._image = torch.fft.ifft2(self._spectrum)
 
-    def _forward(self, image: Tensor) -> Tensor:
-        return image[:, 0]
+    def _update(self) -> None:
+        self._state = self._state + OVER_RELAXATION * (gradient(self._image) - self._kept)
 
-    def _derivative(self, spectrum: Tensor) -> Tensor:
-        return spectrum[:, 1, self._ground.sampled]
+    def _forward(self) -> Tensor:
+        return self._image[:, 0]
+
+    def _derivative(self) -> Tensor:
+        return self._spectrum.flatten(-2)[:, 1, self._ground.sampled]
+
+    def keep(self, candidates: Tensor) -> None:
+        super().keep(candidates)
+        for name in ("_state", "_source", "_channelled"):
+            setattr(self, name, getattr(self, name)[candidates])

@@ -50,7 +50,7 @@ class _FusedUnroll(torch.autograd.Function):
         for taken in range(steps):
             if taken:
                 loop.update()
-            ctx.active.append(torch.from_numpy(loop.active()).unflatten(-1, (-1, 2)))
+            ctx.active.append(loop.active())
             loop.solve()
         ctx.problem, ctx.inverse = problem, torch.from_numpy(loop.inverse)
         return torch.view_as_complex(torch.from_numpy(loop.image).unflatten(-1, (-1, 2))).clone()

@@ -47,14 +47,14 @@ def changed(checkout, file, old, new):
 
 def test_comments_docstrings_and_formatting_change_nothing(checkout):
     file = "mrilib/solvers/problem.py"
-    assert changed(checkout, file, "OVER_RELAXATION = 1.8", "OVER_RELAXATION  =  1.8  # a remark") == set()
+    assert changed(checkout, file, "OVER_RELAXATION = 1.95", "OVER_RELAXATION  =  1.95  # a remark") == set()
     assert changed(checkout, file, '"""State of the zero image."""', '"""Another."""') == set()
     assert changed(checkout, "rules/attacks.smk", "rule attack:", "# a remark\nrule attack:") == set()
 
 
 def test_a_number_in_the_solver_changes_the_methods_that_reach_it(checkout):
     assert changed(
-        checkout, "mrilib/solvers/problem.py", "OVER_RELAXATION = 1.8", "OVER_RELAXATION = 1.7"
+        checkout, "mrilib/solvers/problem.py", "OVER_RELAXATION = 1.95", "OVER_RELAXATION = 1.7"
     ) == {TV}
 
 
