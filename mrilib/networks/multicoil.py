@@ -112,8 +112,10 @@ class VarNet(nn.Module):
         num_cascades: steps.
         chans: channels of the first level of each `N_t`.
         pools: poolings of each.
-        sens_chans: channels of the first level of the U-net for `S`.
-        sens_pools: its poolings.
+        sens_chans: channels of the first level of the U-net for `S`. `None`: no U-net, `S` is what it would
+            be given, the images of the centre columns, divided by their RSS. For short trainings: maps of a
+            U-net at random start are none of the coils', and cascades cannot tell aliasing by them.
+        sens_pools: its poolings; without effect if it is left out.
         center_fraction: the centre is `round(width·center_fraction)` columns, as in `column_mask` and in
             fastMRI's training. `None`: what is sampled without a gap on both sides of the zero frequency,
             as fastMRI's inference has it. A random mask may make that some columns wider, and of an odd width
@@ -128,7 +130,7 @@ class VarNet(nn.Module):
 
     Source: [sriram2020]; `VarNet` of fastMRI, version 0.3.0. Defaults are the reference size of
     [darestani2021]. Deviates: a mask that reaches an edge without a gap has its whole width as centre, where
-    fastMRI's count gives one column.
+    fastMRI's count gives one column. `sens_chans=None` is our choice, and none of fastMRI's.
     """
 
     published: ClassVar[str] = "varnet"
@@ -139,25 +141,23 @@ class VarNet(nn.Module):
         num_cascades: int = 12,
         chans: int = 18,
         pools: int = 4,
-        sens_chans: int = 8,
+        sens_chans: int | None = 8,
         sens_pools: int = 4,
         center_fraction: float | None = None,
     ) -> None:
         super().__init__()
-        counts = {
-            "num_cascades": num_cascades,
-            "chans": chans,
-            "pools": pools,
-            "sens_chans": sens_chans,
-            "sens_pools": sens_pools,
-        }
+        counts = {"num_cascades": num_cascades, "chans": chans, "pools": pools}
+        if sens_chans is not None:
+            counts |= {"sens_chans": sens_chans, "sens_pools": sens_pools}
         _check_counts("VarNet", **counts)
         if center_fraction is not None and not 0.0 < center_fraction <= 1.0:
             raise ValueError(
                 f"VarNet: expected 0 < center_fraction <= 1, the mask's, or None, got {center_fraction}"
             )
-        self._pools, self._fraction = max(pools, sens_pools), center_fraction
+        self._pools, self._fraction = max(pools, counts.get("sens_pools", 1)), center_fraction
         self.varnet = models.VarNet(**counts)
+        if sens_chans is None:
+            self.varnet.sens_net = _CenterMaps()
 
     def forward(
         self, kspace: Complex[Tensor, "batch coil ky kx"], mask: Bool[Tensor, "#batch #ky kx"]
@@ -197,6 +197,28 @@ class VarNet(nn.Module):
                 f"{width}, got one that is not; {mend}"
             )
         return counts
+
+
+class _CenterMaps(nn.Module):
+    """`S_c = x_c / √Σ_c|x_c|²`, `x` the images of the centre columns; 0 where all coils are 0.
+
+    Called as fastMRI's `SensitivityModel`, and like it without the U-net.
+    """
+
+    def forward(
+        self,
+        masked_kspace: Float[Tensor, "batch coil ky kx 2"],
+        mask: Bool[Tensor, "batch 1 #ky kx 1"],
+        num_low_frequencies: int,
+    ) -> Float[Tensor, "batch coil ky kx 2"]:
+        width = masked_kspace.shape[-2]
+        first = (width - num_low_frequencies + 1) // 2
+        center = torch.zeros_like(masked_kspace)
+        chosen = slice(first, first + num_low_frequencies)
+        center[..., chosen, :] = masked_kspace[..., chosen, :]
+        images = ifft2c(torch.view_as_complex(center))
+        norm = rss(images).unsqueeze(1)
+        return torch.view_as_real(images / torch.where(norm > 0, norm, 1.0))
 
 
 def _masked(kspace: Tensor, mask: Tensor, where: str) -> Tensor:

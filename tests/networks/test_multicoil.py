@@ -143,6 +143,7 @@ def test_the_centre_is_found_as_fastmri_finds_it(width):
     [
         seeded(VarNet, **TINY_VARNET),
         seeded(VarNet, **TINY_VARNET, center_fraction=0.1),
+        seeded(VarNet, **TINY_VARNET | {"sens_chans": None}),
         seeded(MagnitudeUnet, chans=2, num_pool_layers=2),
     ],
 )
@@ -159,7 +160,11 @@ def test_items_of_a_batch_with_masks_of_their_own_are_as_alone(network, kspace):
 
 @pytest.mark.parametrize(
     "network",
-    [seeded(VarNet, **TINY_VARNET), seeded(MagnitudeUnet, chans=2, num_pool_layers=2, limit=6.0)],
+    [
+        seeded(VarNet, **TINY_VARNET),
+        seeded(VarNet, **TINY_VARNET | {"sens_chans": None}),
+        seeded(MagnitudeUnet, chans=2, num_pool_layers=2, limit=6.0),
+    ],
 )
 def test_scaled_data_give_the_scaled_image_and_unsampled_entries_nothing(network, kspace, mask):
     image = network(kspace, mask)
@@ -171,6 +176,7 @@ def test_scaled_data_give_the_scaled_image_and_unsampled_entries_nothing(network
     ("make", "arguments"),
     [
         (VarNet, TINY_VARNET),
+        (VarNet, TINY_VARNET | {"sens_chans": None}),
         (MagnitudeUnet, {"chans": 2, "num_pool_layers": 2}),
         (MagnitudeUnet, {"chans": 2, "num_pool_layers": 2, "crop": (20, 24), "limit": 6.0}),
     ],
@@ -201,6 +207,35 @@ def test_the_varnet_is_the_formula_of_its_docstring(kspace, mask):
         refined = torch.view_as_complex(cascade.model(torch.view_as_real(combined)))
         step = step - cascade.dc_weight * mask * (step - measured) - fft2c(maps * refined)
     torch.testing.assert_close(network(kspace, mask), rss(ifft2c(step)), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("fraction", [0.12, None])
+def test_maps_without_a_unet_are_the_centres_images_divided_by_their_rss(kspace, mask, fraction):
+    network = seeded(VarNet, **TINY_VARNET | {"sens_chans": None}, center_fraction=fraction).double()
+    assert not list(network.varnet.sens_net.parameters())
+    kspace = kspace.to(torch.complex128)
+    count = int(network.center_columns(mask))
+    assert fraction is None or count == 4
+    first = (36 - count + 1) // 2
+    center = torch.zeros_like(kspace)
+    center[..., first : first + count] = kspace[..., first : first + count]
+    images = ifft2c(center)
+    maps = images / images.abs().square().sum(dim=1, keepdim=True).sqrt()
+    step, measured = kspace * mask, kspace * mask
+    for cascade in network.varnet.cascades:
+        combined = (maps.conj() * ifft2c(step)).sum(dim=1, keepdim=True)
+        refined = torch.view_as_complex(cascade.model(torch.view_as_real(combined)))
+        step = step - cascade.dc_weight * mask * (step - measured) - fft2c(maps * refined)
+    torch.testing.assert_close(network(kspace, mask), rss(ifft2c(step)))
+
+
+def test_maps_without_a_unet_are_zero_where_all_coils_are():
+    network = seeded(VarNet, **TINY_VARNET | {"sens_chans": None}, center_fraction=0.12)
+    nothing = torch.zeros(1, 2, 32, 36, 2, requires_grad=True)
+    maps = network.varnet.sens_net(nothing, torch.ones(1, 1, 1, 36, 1, dtype=torch.bool), 4)
+    maps.sum().backward()
+    assert not maps.any()
+    assert nothing.grad.isfinite().all()
 
 
 def test_the_wrapped_modules_are_fastmris():
