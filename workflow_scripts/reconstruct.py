@@ -8,7 +8,6 @@ def main(inputs, outputs, params):
 
     import torch
 
-    from mrilib.solvers.solution import Status
     from mrilib.store.arrays import Group, write_groups
     from workflow_scripts.measured import Measured, made
 
@@ -27,7 +26,7 @@ def main(inputs, outputs, params):
     image = image.cpu()  # waits for the device
     seconds = time.perf_counter() - started
     print(f"{params['name']}: {seconds:.2f} s, {solution.status.value}")
-    if solution.status is not Status.CONVERGED or not bool(torch.isfinite(image.abs()).all()):
+    if solution.status.failed or not bool(torch.isfinite(image.abs()).all()):
         attributes["failed"] = solution.status.value
     arrays = {"reconstruction": image.numpy()}
     curve = solution.stats.get("loss_curve")

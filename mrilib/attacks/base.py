@@ -18,7 +18,7 @@ from mrilib.metrics.artifacts import amplification, severity
 from mrilib.operators.base import norm2
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.reconstructors.base import Reconstructor, check_kspace
-from mrilib.solvers.solution import Solution, Status
+from mrilib.solvers.solution import Solution
 
 # Projection in float32 leaves the norm this close to the radius.
 BUDGET_SLACK = 1e-5
@@ -254,10 +254,10 @@ def judge(
 
 def _joined(solutions: list[Solution]) -> Solution:
     """Solutions of the parts of a batch as one; states, which nobody needs here, are dropped."""
-    failed = [solution.status for solution in solutions if solution.status is not Status.CONVERGED]
+    failed = [solution.status for solution in solutions if solution.status.failed]
     return Solution(
         torch.cat([solution.value for solution in solutions]),
-        failed[0] if failed else Status.CONVERGED,
+        failed[0] if failed else solutions[0].status,
         {key: torch.cat([solution.stats[key] for solution in solutions]) for key in solutions[0].stats},
     )
 

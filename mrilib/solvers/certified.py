@@ -13,6 +13,8 @@ CHECK = 20
 # From this relative gap on, rounding in float32 holds back the dual.
 SINGLE_PRECISION_FLOOR = 2e-5
 STALLED_CHECKS = 8
+# Of objectives that agree to this relative difference the later one belongs to the better image.
+ROUNDING = 1e-14
 
 
 class State(Protocol):
@@ -104,7 +106,7 @@ def _run(problem: Any, state: Any, tolerance: float, max_steps: int) -> Solution
         previous = gap[items]
         broken = ~torch.isfinite(torch.view_as_real(current)).flatten(1).all(1)
         found = problem.certify(state, current)
-        better = found.objective < objective[items]
+        better = found.objective <= objective[items] * (1.0 + ROUNDING)
         image[items[better]] = found.image[better].to(original)
         objective[items] = torch.fmin(objective[items], found.objective)
         dual[items] = torch.fmax(dual[items], found.dual)

@@ -131,13 +131,25 @@ class Problem:
         Where all coil maps are zero `Aᴴq` is zero as well: such pixels loosen no bound.
         """
         double, image = self.to(torch.complex128), image.to(torch.complex128)
-        residual = double.measurement.data - double.measurement.forward(image)
+        residual = double.residual(image)
+        dual, _ = double.dual(residual)
+        return Certificate(image, double.objective(image, residual), dual)
+
+    def residual(self, image: Images) -> Coils:
+        """`q = y − Ax`."""
+        return self.measurement.data - self.measurement.forward(image)
+
+    def objective(self, image: Images, residual: Coils) -> Float[Tensor, "batch"]:
+        """`½‖q‖² + λ‖Ψx‖₁`."""
         square = torch.view_as_real(residual).square().sum((-4, -3, -2, -1))
-        correlation = (residual.conj() * double.measurement.data).real.sum((-3, -2, -1))
-        norm = double.basis.forward(image).abs().sum((-2, -1))
-        objective = 0.5 * square + double.weight * norm
-        dual = double.basis.forward(double.measurement.adjoint(residual)).abs().amax((-2, -1))
-        return Certificate(image, objective, bound(double.weight, dual, correlation, square))
+        return 0.5 * square + self.weight * self.basis.forward(image).abs().sum((-2, -1))
+
+    def dual(self, residual: Coils) -> tuple[Float[Tensor, "batch"], Coefficients]:
+        """`D` of `certify`, and `ΨAᴴq`."""
+        square = torch.view_as_real(residual).square().sum((-4, -3, -2, -1))
+        correlation = (residual.conj() * self.measurement.data).real.sum((-3, -2, -1))
+        slopes = self.basis.forward(self.measurement.adjoint(residual))
+        return bound(self.weight, slopes.abs().amax((-2, -1)), correlation, square), slopes
 
     def minimise(
         self, *, tolerance: float, max_steps: int, start: WarmStart | None = None, throw: bool = True

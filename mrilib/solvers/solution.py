@@ -11,8 +11,14 @@ class Status(Enum):
     """How a solver ended."""
 
     CONVERGED = "converged"
+    FIXED_STEPS = "fixed_steps"  # took the steps that it was given; there is nothing that it converges to
     MAX_STEPS = "max_steps"
     NOT_FINITE = "not_finite"
+
+    @property
+    def failed(self) -> bool:
+        """Whether what was asked for is missing."""
+        return self in (Status.MAX_STEPS, Status.NOT_FINITE)
 
 
 @dataclass(frozen=True)

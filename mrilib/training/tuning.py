@@ -14,7 +14,6 @@ from mrilib.operators.base import LinearOperator
 from mrilib.operators.coils import CoilFourier
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.reconstructors.base import Reconstructor
-from mrilib.solvers.solution import Status
 
 # The path ends when the mean error has grown this much over its minimum: smaller weights only get worse.
 WORSE = 1.25
@@ -143,7 +142,7 @@ def walk_weights(
             for problem, start in zip(problems, starts, strict=True)
         ]
         starts = [solution.state for solution in solved]
-        unconverged.append(sum(solution.status is not Status.CONVERGED for solution in solved))
+        unconverged.append(sum(solution.status.failed for solution in solved))
         errors.append([problem.error(found.value) for found, problem in zip(solved, problems, strict=True)])
         means = np.mean(errors, axis=1)
         print(f"{name}, weight {weight:.2e}: mean relative error {means[-1]:.4f}", flush=True)
