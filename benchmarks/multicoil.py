@@ -1,45 +1,50 @@
-"""Seconds of certified multi-coil reconstructions: ℓ1 in three bases and TV, one run each.
+"""Multi-coil reconstruction: quality beside BART and SigPy, speed beside them, and cost at full size.
 
-`python -m benchmarks multicoil [FOLDER]`: the brain data in FOLDER (default ../shared/data), four times
-random columns, 8 % centre, ESPIRiT maps of the sampled centre, λ by the lowest NRMSE of a short grid; then
-one simulated slice of 15 coils × 640×368, with peak memory. The true gap is against an optimum certified to
-1e-6 in float64, so that it may be slightly negative.
+`python -m benchmarks multicoil [FOLDER] [--parts quality speed scale]`: the brain data are in FOLDER, by
+default ../shared/data. Each part writes its own table, `multicoil-quality`, `multicoil-speed` and
+`multicoil-scale`; on one core they take about half an hour, a quarter and half an hour.
 """
 
-import resource
-import time
+import argparse
+import importlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.problems import save
 from mrilib.data.masks import column_mask
 from mrilib.operators.base import fft2c, ifft2c
-from mrilib.operators.bases import Cosine, FourierBasis, Wavelet
 from mrilib.operators.coils import CoilFourier, estimate_coil_maps
-from mrilib.reconstructors.base import Reconstructor
-from mrilib.reconstructors.sparse import L1, TotalVariation
 
-BASES = {"wavelet db4": Wavelet(), "cosine": Cosine(), "fourier": FourierBasis()}
-WEIGHTS = (2e-3, 4e-3, 8e-3, 1.6e-2)
-TOLERANCES = (1e-3, 1e-4, 1e-5)
+PARTS = ("quality", "speed", "scale")
 
 
-def method_of(name: str, weight: float, tolerance: float) -> Reconstructor:
-    if name == "tv complex":
-        return TotalVariation(weight=weight, coupling="complex", tolerance=tolerance)
-    return L1(basis=BASES[name], weight=weight, tolerance=tolerance)
+def raw_brain(folder: Path) -> torch.Tensor:
+    """Fully sampled k-space, 8 coils × 180×230."""
+    path = folder / "brain_noise.cfl"
+    if not path.is_file():
+        raise SystemExit(f"multicoil: no brain_noise.cfl in {folder}; name its folder")
+    return torch.from_numpy(np.fromfile(path, "complex64").reshape(8, 180, 230))
 
 
-def brain(folder: Path) -> tuple[torch.Tensor, torch.Tensor, CoilFourier]:
-    """Reference image, its undersampled k-space with a zero-filled maximum of 1, and the operator."""
-    raw = np.fromfile(folder / "brain_noise.cfl", "complex64").reshape(8, 180, 230)
-    kspace = torch.from_numpy(raw)
-    mask = column_mask(230, acceleration=4, center_fraction=0.08, kind="random", seed=0, redraw_within=0.1)
+def undersampled(
+    kspace: torch.Tensor, redraw_within: float
+) -> tuple[torch.Tensor, torch.Tensor, CoilFourier]:
+    """Reference image, k-space of four times fewer columns, and the operator with maps of their centre.
+
+    The reference combines the fully sampled coil images by the maps. Everything is divided by the maximum
+    of the zero-filled RSS image.
+    """
+    mask = column_mask(
+        kspace.shape[-1],
+        acceleration=4,
+        center_fraction=0.08,
+        kind="random",
+        seed=0,
+        redraw_within=redraw_within,
+    )
     operator = CoilFourier(mask=mask, coil_maps=estimate_coil_maps(kspace * mask))
-    scale = operator.adjoint(kspace * mask).abs().max()
+    scale = torch.linalg.vector_norm(ifft2c(kspace * mask), dim=0).max()
     image = (operator.coil_maps.conj() * ifft2c(kspace)).sum(0) / scale
     return image, kspace * mask / scale, operator
 
@@ -61,57 +66,10 @@ def simulated() -> tuple[torch.Tensor, CoilFourier]:
     return (fft2c(image * maps) + 0.01 * noise) * mask, operator
 
 
-def tuned(name: str, image: torch.Tensor, kspace: torch.Tensor, operator: CoilFourier) -> tuple[float, float]:
-    """Weight with the lowest NRMSE, and that error."""
-    errors = {}
-    for weight in WEIGHTS:
-        found = method_of(name, weight, 1e-2).solve(kspace, operator).value
-        errors[weight] = float((found - image).norm() / image.norm())
-    best = min(errors, key=errors.__getitem__)
-    return best, errors[best]
-
-
 def main(arguments: list[str]) -> None:
-    folder = Path(arguments[0] if arguments else "../shared/data")
-    if not (folder / "brain_noise.cfl").is_file():
-        raise SystemExit(f"multicoil: no brain_noise.cfl in {folder}; name its folder")
-    image, kspace, operator = brain(folder)
-    rows: list[dict[str, Any]] = []
-    for name in (*BASES, "tv complex"):
-        weight, error = tuned(name, image, kspace, operator)
-        exact = method_of(name, weight, 1e-6).solve(kspace.to(torch.complex128), operator)
-        optimum = float(exact.stats["objective"])
-        for tolerance in TOLERANCES:
-            rows.append(
-                {"data": "brain", "method": name, "weight": weight, "NRMSE": error}
-                | timed(name, weight, tolerance, kspace, operator, optimum)
-            )
-            print(rows[-1], flush=True)
-    kspace, operator = simulated()
-    for name in (*BASES, "tv complex"):
-        rows.append(
-            {"data": "15×640×368", "method": name, "weight": 4e-3, "NRMSE": ""}
-            | timed(name, 4e-3, 1e-3, kspace, operator, None)
-        )
-        print(rows[-1], flush=True)
-    save("multicoil", rows)
-
-
-def timed(
-    name: str,
-    weight: float,
-    tolerance: float,
-    kspace: torch.Tensor,
-    operator: CoilFourier,
-    optimum: float | None,
-) -> dict[str, Any]:
-    method, start = method_of(name, weight, tolerance), time.perf_counter()
-    stats = method.solve(kspace, operator).stats
-    return {
-        "certified to": tolerance,
-        "seconds": time.perf_counter() - start,
-        "steps": int(stats["steps"]),
-        "gap": float(stats["gap"]),
-        "true gap": "" if optimum is None else float(stats["objective"]) / optimum - 1.0,
-        "peak memory (MB)": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }
+    parser = argparse.ArgumentParser(prog="python -m benchmarks multicoil", description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    options = parser.parse_args(arguments)
+    for part in options.parts:
+        importlib.import_module(f"benchmarks.multicoil_{part}").measure(options.folder)

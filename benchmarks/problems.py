@@ -1,8 +1,10 @@
 """The problems that benchmarks share."""
 
+import importlib.metadata
 import json
 import os
 import platform
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -43,8 +45,23 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numba": numba.__version__,
+        "sigpy": _version("sigpy"),
+        "bart": _bart(),
         "commit": commit.stdout.strip(),
     }
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _bart() -> str:
+    if shutil.which("bart") is None:
+        return "not installed"
+    return subprocess.run(["bart", "version"], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def save(name: str, rows: list[dict[str, Any]]) -> None:
@@ -52,11 +69,16 @@ def save(name: str, rows: list[dict[str, Any]]) -> None:
     RESULTS.mkdir(parents=True, exist_ok=True)
     record = {"machine": machine(), "rows": rows}
     (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
+    (RESULTS / f"{name}.md").write_text(markdown(rows))
+    print((RESULTS / f"{name}.md").read_text(), flush=True)
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    """The rows as a table."""
     columns = list(rows[0])
     lines = [" | ".join(columns), " | ".join("---" for _ in columns)]
     lines += [" | ".join(_shown(row[column]) for column in columns) for row in rows]
-    (RESULTS / f"{name}.md").write_text("".join(f"| {line} |\n" for line in lines))
-    print((RESULTS / f"{name}.md").read_text(), flush=True)
+    return "".join(f"| {line} |\n" for line in lines)
 
 
 def _shown(value: object) -> str:

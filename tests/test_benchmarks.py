@@ -1,0 +1,160 @@
+import importlib
+import json
+
+import pytest
+import torch
+
+from benchmarks import __main__ as entry
+from benchmarks import attack, startup, summary, tv
+from benchmarks.clock import median_seconds
+from benchmarks.tv_peers import PEERS
+from benchmarks.tv_solvers import Averaged, Fast, Implementation, Plain, ReferenceADMM
+
+COUPLINGS = ("split", "complex", "isotropic")
+OURS = (Fast, Averaged, Plain, ReferenceADMM)
+KINDS = [(coupling, kind) for coupling in COUPLINGS for kind in (*OURS[:3], *PEERS[coupling])]
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory):
+    """Tasks of 32×32 pixels, with their optimum."""
+    folder = tmp_path_factory.mktemp("optima")
+    return {coupling: tv.problem(coupling, size=32, lines=10, folder=folder) for coupling in COUPLINGS}
+
+
+@pytest.mark.usefixtures("unchecked")  # checks take most of a long loop's time
+@pytest.mark.parametrize(("coupling", "kind"), KINDS, ids=lambda part: getattr(part, "name", part))
+def test_all_implementations_minimise_our_objective(coupling, kind, tasks):
+    if kind not in OURS and not kind.installed():
+        pytest.skip(f"{kind.name} is not installed")
+    settings = kind.grid[len(kind.grid) // 2]
+    running = kind(tasks[coupling], **settings)
+    running.to(3000 // running.inner)
+    # Rounding in float32 leaves a gap of about 1e-5.
+    assert -1e-6 <= tasks[coupling].gap(running.image()) <= 5e-4
+
+
+class Falling(Implementation):
+    """A gap of `1/steps`, with a setting that makes it as many times larger."""
+
+    name = "falling"
+    grid = ({"factor": 2.0}, {"factor": 1.0}, {"factor": 4.0})
+
+    def _begin(self):
+        self.done = 0
+
+    def _advance(self, steps):
+        self.done += steps
+
+    def image(self):
+        return torch.tensor(self.settings["factor"] / self.taken, dtype=torch.float64)
+
+
+class Anew(Falling):
+    resumable = False
+
+
+class Given:
+    """A task whose images are gaps."""
+
+    def gap(self, image):
+        return float(image)
+
+
+def test_the_best_setting_is_found():
+    assert tv.tuned(Falling, Given()).settings == {"factor": 1.0}
+
+
+def test_steps_to_a_gap():
+    # multiples of five, from where the last gap was reached
+    assert tv.steps_to(Falling(Given(), factor=1.0), (1e-1, 1e-2, 1e-3)) == [10, 100, 1000]
+    assert tv.steps_to(Falling(Given(), factor=1.0), (1e-2, 1e-5)) == [100, None]
+    assert tv.steps_to(Falling(Given(), factor=1.0), (1e-5, 1e-6)) == [None, None]
+    found = tv.steps_to(Anew(Given(), factor=1.0), (1e-1, 1e-2, 1e-3))
+    assert found == pytest.approx([10, 100, 1000], rel=0.04)
+    assert all(steps >= expected for steps, expected in zip(found, [10, 100, 1000], strict=True))
+
+
+def test_the_optimum_is_kept(tasks, tmp_path, monkeypatch):
+    first = tv.problem("split", size=32, lines=10, folder=tmp_path)
+    monkeypatch.setattr(tv, "TotalVariation", None)
+    assert tv.problem("split", size=32, lines=10, folder=tmp_path).optimum == first.optimum
+    assert first.optimum == tasks["split"].optimum
+
+
+def test_a_row_is_complete_and_summed_up(tasks, tmp_path):
+    task = tasks["split"]
+    rows = tv.with_ratios(
+        [
+            tv.row("split", *tv.measured(Fast, task)),
+            tv.row("split", *tv.measured(Plain, task)),
+            tv.absent("split", "other", "not installed"),
+        ]
+    )
+    assert rows[0]["ratio to ours"] == 1.0
+    assert rows[1]["seconds to 0.0001"] > 0
+    assert rows[2]["version"] == "not installed"
+    assert len({tuple(row) for row in rows}) == 1
+    (tmp_path / "tv.json").write_text(json.dumps({"machine": {"processor": "none"}, "rows": rows}))
+    summary.write(tmp_path)
+    assert "| split | other | not installed |" in (tmp_path / "summary.md").read_text()
+    assert (tmp_path / "summary.png").stat().st_size > 1000
+    assert (tmp_path / "summary.pdf").stat().st_size > 1000
+
+
+def test_fewest_steps_at_a_single_place_that_reach_the_reference():
+    rows = [
+        {"phantom": 0, "level": 0.01, "search steps": steps, "ratio": ratio, "search ratio": 238230 / steps}
+        for steps, ratio in ((12.0, 0.9), (20.0, 1.05), (340.0, 1.2))
+    ]
+    (found,) = summary.single_place(rows)
+    assert found["steps to ratio 1"] == 20
+    assert found["ratio then"] == 1.2
+    assert found["fraction of the reference's"] == "1/701"
+
+
+def test_the_reference_attack_is_kept(tmp_path, monkeypatch):
+    class Result:
+        severity, amplification, stats = 2.0, 3.0, {"solver_steps": 5.0}
+
+    runs = []
+    monkeypatch.setattr(attack.Cell, "attacked", lambda *arguments: runs.append(arguments) or Result)
+    cell, kept = attack.Cell(0, 0.01, 2), tmp_path / "kept.json"
+    assert attack.reference(cell, kept, fresh=False, run=False) is None
+    first = attack.reference(cell, kept, fresh=False, run=True)
+    assert first["severity"] == 2.0
+    assert attack.reference(cell, kept, fresh=False, run=False) == first
+    assert len(runs) == 1
+    attack.reference(attack.Cell(1, 0.01, 2), kept, fresh=False, run=True)
+    attack.reference(cell, kept, fresh=True, run=False)
+    assert len(runs) == 3
+    assert len(json.loads(kept.read_text())) == 2
+    monkeypatch.setattr(attack, "source_hash", lambda: "other")
+    assert attack.reference(cell, kept, fresh=False, run=False) is None
+
+
+def test_jobs_and_sizes(tmp_path):
+    assert {"attack", "mask", "train"} <= set(startup.job_scripts())
+    assert "from mrilib.data.masks import radial_mask" in startup.import_lines("mask")
+    (tmp_path / "a.h5").write_bytes(bytes(2000))
+    (tmp_path / "b.json").write_bytes(bytes(10))
+    assert startup.sizes(tmp_path) == [
+        {"kind": ".h5", "files": 1, "MB": 2e-3},
+        {"kind": ".json", "files": 1, "MB": 1e-5},
+    ]
+
+
+def test_seconds_are_those_of_the_work():
+    seconds = median_seconds(lambda: sum(range(200_000)), 3)
+    assert 0 < seconds.processor < 1
+
+
+def test_help_names_every_benchmark(capsys):
+    entry.main(["--help"])
+    shown = capsys.readouterr().out
+    assert "only when named" in shown
+    for name in entry.NAMES:
+        assert f"  {name} " in shown
+        assert importlib.util.find_spec(f"benchmarks.{name}") is not None
+    with pytest.raises(SystemExit, match="expected one of tv"):
+        entry.main(["nothing"])
