@@ -6,7 +6,7 @@ from workflow_scripts.job import run
 def main(inputs, outputs, params):
     import pandas as pd
 
-    from mrilib.experiments.quality import assess
+    from mrilib.experiments.assessment import assess
     from mrilib.store.arrays import read_group
     from mrilib.store.atomic import write_text
 

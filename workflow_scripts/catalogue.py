@@ -11,7 +11,8 @@ def main(inputs, outputs, params):
 
     from tqdm import tqdm
 
-    from mrilib.data.catalogue import Entry, inspect_volume, rejected, to_frame
+    from mrilib.data.catalogue import Entry, rejected, to_frame
+    from mrilib.data.inspection import inspect_volume
     from mrilib.data.isolated import Worker
     from mrilib.store.arrays import Group
     from mrilib.store.atomic import write_text

@@ -9,7 +9,7 @@ ERROR_SCALE = 5.0
 def main(inputs, outputs, params):
     from pathlib import Path
 
-    from mrilib.experiments.quality import assess
+    from mrilib.experiments.assessment import assess
     from mrilib.report import figures_reconstructions, style
     from mrilib.store.arrays import read_group
 

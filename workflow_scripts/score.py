@@ -6,7 +6,7 @@ from workflow_scripts.job import run
 def main(inputs, outputs, params):
     import pandas as pd
 
-    from mrilib.experiments.localized import score_attacks
+    from mrilib.experiments.scoring import score_attacks
     from mrilib.store.atomic import write_text
 
     transfers = inputs["transfers"] or [None] * len(inputs["attacks"])

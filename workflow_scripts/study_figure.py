@@ -9,7 +9,7 @@ def main(inputs, outputs, params):
     import pandas as pd
 
     from mrilib.experiments import curves
-    from mrilib.experiments.localized import score_attacks
+    from mrilib.experiments.scoring import score_attacks
     from mrilib.report import figures_studies, style
     from mrilib.store.arrays import read_group
     from mrilib.store.atomic import write_text

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
-from mrilib.experiments.quality import HIGHER_IS_BETTER, cropped_modulus
+from mrilib.experiments.assessment import cropped_modulus
+from mrilib.experiments.quality import HIGHER_IS_BETTER
 from mrilib.metrics.statistics import summarise
 from mrilib.report import curves, sheets, style
 from mrilib.report.names import mask_label, method_label

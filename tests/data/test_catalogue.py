@@ -4,12 +4,12 @@ import pandas as pd
 import pytest
 
 from mrilib.data.catalogue import (
-    inspect_volume,
     read_catalogue,
     rejected,
     summarise_volumes,
     to_frame,
 )
+from mrilib.data.inspection import inspect_volume
 from mrilib.data.isolated import Worker
 from mrilib.data.simulated import simulate_volume
 

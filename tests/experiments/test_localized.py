@@ -12,11 +12,11 @@ from mrilib.experiments import curves
 from mrilib.experiments.localized import (
     Order,
     clean_scores,
-    score_attacks,
     table_records,
     transfer_records,
 )
 from mrilib.experiments.published import published_amplification
+from mrilib.experiments.scoring import score_attacks
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.reconstructors.linear import ZeroFilled
 from mrilib.reconstructors.sparse import TotalVariation

@@ -5,11 +5,10 @@ import pandas as pd
 import pytest
 from skimage.metrics import structural_similarity
 
+from mrilib.experiments.assessment import assess, cropped_modulus
 from mrilib.experiments.quality import (
     QUANTITIES,
-    assess,
     best_first,
-    cropped_modulus,
     paired_differences,
     quality_records,
 )

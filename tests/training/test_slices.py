@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from mrilib.data.catalogue import inspect_volume, to_frame
+from mrilib.data.catalogue import to_frame
 from mrilib.data.ellipses import ellipse_phantoms
 from mrilib.data.fastmri import read_header, read_slice
+from mrilib.data.inspection import inspect_volume
 from mrilib.data.isolated import Worker
 from mrilib.data.masks import column_mask, name_seed, true_acceleration
 from mrilib.data.measurement import center_crop, prepare, rss
