@@ -1,28 +1,15 @@
 """The localized attack, eq. (6): the worst artifact inside a small disk, over a grid of places."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from mrilib.attacks.base import (
-    AttackResult,
-    Clock,
-    Judged,
-    Search,
-    Start,
-    Target,
-    admitted,
-    check_attack,
-    clean_solution,
-    result_of,
-    stacked,
-    starts_of,
-)
+from mrilib.attacks.base import AttackResult, Judged, Search, Start, check_attack, starts_of
 from mrilib.attacks.objectives import grid_locations, localized_windows
-from mrilib.attacks.rounds import GIVEN, searched
+from mrilib.attacks.rounds import GIVEN, Found, attacked
 from mrilib.metrics.artifacts import severity
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.reconstructors.base import Reconstructor, load_class
@@ -110,42 +97,35 @@ def localized_attack(
     windows = windows.to(kspace.real)
     groups = torch.arange(restarts).repeat_interleave(len(places))
     groups = torch.cat([groups, torch.full((len(starts),), GIVEN)])
-    flat = kspace.reshape(-1, height, width)
     truths = None if truth is None else truth.reshape(-1, height, width)
 
     def over_restarts(values: Tensor) -> Tensor:
         return values[: restarts * len(places)].reshape(restarts, grid, grid).amax(0)
 
-    results = []
-    for item, item_radius in enumerate(radii.tolist()):
-        clock = Clock()
-        clean_item = clean_solution(reconstructor, flat[item], operator, clean)
-        target = Target(reconstructor, operator, flat[item], item_radius, clean_item)
-        own = starts_of(running, operator, places, item_radius, [seed, item], restarts).to(kspace)
-        extra = [admitted(start.perturbation, operator, item_radius).to(kspace)[None] for start in starts]
-        found = searched(
-            running,
-            target,
-            windows=windows,
-            starts=torch.cat([own, *extra]),
-            groups=groups,
-            rounds=running.rounds,
-        )
+    def chosen(item: int, found: Found) -> tuple[int, dict[str, Any]]:
         judged = found.judged
         ranking = judged.severities if truths is None else _severity_to_truth(judged, truths[item])
         best = int(ranking.argmax())
-        results.append(
-            result_of(
-                target,
-                judged,
-                best,
-                location=locations[found.candidates[best]],
-                severities=over_restarts(found.seen),
-                severities_first_round=over_restarts(found.first_round),
-                stats={**found.stats, "seconds": clock.seconds},
-            )
-        )
-    return stacked(results, kspace.shape[:-2])
+        return best, {
+            "location": locations[found.candidates[best]],
+            "severities": over_restarts(found.seen),
+            "severities_first_round": over_restarts(found.first_round),
+        }
+
+    return attacked(
+        reconstructor,
+        kspace,
+        operator,
+        radii,
+        search=running,
+        windows=windows,
+        groups=groups,
+        rounds=running.rounds,
+        own=lambda item, radius: starts_of(running, operator, places, radius, [seed, item], restarts),
+        given=starts,
+        clean=clean,
+        chosen=chosen,
+    )
 
 
 def _severity_to_truth(judged: Judged, truth: Tensor) -> Tensor:

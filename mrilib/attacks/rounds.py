@@ -1,13 +1,31 @@
 """One search from its starts to the judgement: what the localized and the global attack share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mrilib.attacks.base import Judged, Round, Search, Target, Task, judge
+from mrilib.attacks.base import (
+    AttackResult,
+    Clock,
+    Judged,
+    Round,
+    Search,
+    Start,
+    Target,
+    Task,
+    admitted,
+    clean_solution,
+    judge,
+    result_of,
+    stacked,
+)
+from mrilib.operators.fourier import MaskedFourier
+from mrilib.reconstructors.base import Reconstructor
+from mrilib.solvers.solution import Solution
 
 # Group of the caller's own starts: no round drops them, and they are judged as they are as well.
 GIVEN = -1
@@ -71,6 +89,51 @@ def searched(
         first_round=seen if first_round is None else first_round,
         stats=search.costs | {"judging_steps": judged.steps},
     )
+
+
+def attacked(
+    reconstructor: Reconstructor,
+    kspace: Tensor,
+    operator: MaskedFourier,
+    radii: Float[Tensor, "items"],
+    *,
+    search: Search,
+    windows: Float[Tensor, "candidates y x"],
+    groups: Int[Tensor, "candidates"],
+    rounds: Sequence[Round],
+    own: Callable[[int, float], Tensor],
+    given: Sequence[Start],
+    clean: Solution | None,
+    chosen: Callable[[int, Found], tuple[int, dict[str, Any]]],
+) -> AttackResult:
+    """Search every item of a batch and report what was chosen of it.
+
+    Args:
+        reconstructor: the method under attack.
+        kspace: clean data, `(*batch, ky, kx)`.
+        operator: the measurement.
+        radii: budget of every item of the flattened batch.
+        search: how to search.
+        windows, groups, rounds: see `searched`.
+        own: starts of the search for an item and its radius.
+        given: further starts, of the last candidates.
+        clean: solution at the clean data of a single item, if there is one.
+        chosen: for an item and what was found, the index among the judged, and what `result_of` is told.
+    """
+    results = []
+    for item, (data, radius) in enumerate(
+        zip(kspace.reshape(-1, *kspace.shape[-2:]), radii.tolist(), strict=True)
+    ):
+        clock = Clock()
+        clean_item = clean_solution(reconstructor, data, operator, clean)
+        target = Target(reconstructor, operator, data, radius, clean_item)
+        extra = [admitted(start.perturbation, operator, radius).to(kspace)[None] for start in given]
+        starts = torch.cat([own(item, radius).to(kspace), *extra])
+        found = searched(search, target, windows=windows, starts=starts, groups=groups, rounds=rounds)
+        best, told = chosen(item, found)
+        stats = {**found.stats, "seconds": clock.seconds}
+        results.append(result_of(target, found.judged, best, stats=stats, **told))
+    return stacked(results, kspace.shape[:-2])
 
 
 def _best(seen: Tensor, groups: Tensor, keep: int | None) -> Tensor:

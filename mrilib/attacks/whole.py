@@ -1,27 +1,15 @@
 """The global attack, eq. (4): the worst artifact over the whole image."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from mrilib.attacks.base import (
-    AttackResult,
-    Clock,
-    Round,
-    Search,
-    Start,
-    Target,
-    admitted,
-    check_attack,
-    clean_solution,
-    gaussian_starts,
-    result_of,
-    stacked,
-)
-from mrilib.attacks.rounds import GIVEN, searched
+from mrilib.attacks.base import AttackResult, Round, Search, Start, check_attack, gaussian_starts
+from mrilib.attacks.rounds import GIVEN, Found, attacked
 from mrilib.attacks.spike import spike
 from mrilib.operators.base import norm2
 from mrilib.operators.fourier import MaskedFourier
@@ -74,28 +62,25 @@ def global_attack(
         raise ValueError(f"global_attack: expected steps >= 1 and restarts >= 1, got {steps} and {restarts}")
     running = load_class(reconstructor.search, Search)() if search is None else search
     height, width = kspace.shape[-2:]
-    flat = kspace.reshape(-1, height, width)
     count = restarts + len(starts)
-    windows = torch.ones((count, height, width), device=kspace.device, dtype=kspace.real.dtype)
-    results = []
-    for item, item_radius in enumerate(radii.tolist()):
-        clock = Clock()
-        clean_item = clean_solution(reconstructor, flat[item], operator, clean)
-        target = Target(reconstructor, operator, flat[item], item_radius, clean_item)
-        own = _starts(operator, restarts, item_radius, [seed, item]).to(kspace)
-        extra = [admitted(start.perturbation, operator, item_radius).to(kspace)[None] for start in starts]
-        found = searched(
-            running,
-            target,
-            windows=windows,
-            starts=torch.cat([own, *extra]),
-            groups=torch.tensor([0] * restarts + [GIVEN] * len(starts)),
-            rounds=(Round(steps, None),),
-        )
-        best = int(norm2(found.judged.artifacts).argmax())
-        stats = {**found.stats, "seconds": clock.seconds}
-        results.append(result_of(target, found.judged, best, location=torch.tensor([-1, -1]), stats=stats))
-    return stacked(results, kspace.shape[:-2])
+
+    def chosen(_: int, found: Found) -> tuple[int, dict[str, Any]]:
+        return int(norm2(found.judged.artifacts).argmax()), {"location": torch.tensor([-1, -1])}
+
+    return attacked(
+        reconstructor,
+        kspace,
+        operator,
+        radii,
+        search=running,
+        windows=torch.ones((count, height, width), device=kspace.device, dtype=kspace.real.dtype),
+        groups=torch.tensor([0] * restarts + [GIVEN] * len(starts)),
+        rounds=(Round(steps, None),),
+        own=lambda item, radius: _starts(operator, restarts, radius, [seed, item]),
+        given=starts,
+        clean=clean,
+        chosen=chosen,
+    )
 
 
 def _starts(

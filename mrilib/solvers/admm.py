@@ -21,13 +21,13 @@ from mrilib.solvers.problem import (
 from mrilib.solvers.solution import NotConvergedError, Solution, Status, linearised_solution
 
 FIRST_CHECK, SHORTEST_CHECK, LONGEST_CHECK = 140, 20, 80
-# A start from zero is first checked when it may have reached the tolerance: a check costs as much as 25 steps,
-# and at 40 lines the gap falls below 1e-2 at step 140 and tenfold in every 40 to 60 more.
+# A start from zero is first checked when it may have reached the tolerance: a check costs as much as 25
+# steps, and at 40 lines the gap falls below 1e-2 at step 140 and tenfold in every 40 to 60 more.
 EARLIEST_TOLERANCE, STEPS_A_DECADE = 1e-2, 40
 BATCH_CHECK = 80  # of a batch, whose items end apart
 LINEAR_CHECK = 40
-# The dual variable of single steps swings, at the latest from a gap of 1e-3 on. Of averages over 7 to 60 steps
-# this one certified 1e-4 soonest in all couplings.
+# The dual variable of single steps swings, at the latest from a gap of 1e-3 on. Of averages over 7 to 60
+# steps this one certified 1e-4 soonest in all couplings.
 AVERAGE_EVERY, AVERAGE_SHARE = 5, 0.4
 # Between this relative gap and the next power of ten rounding in float32 begins to hold back the dual.
 SINGLE_PRECISION_FLOOR = 1e-4
