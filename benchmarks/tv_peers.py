@@ -77,7 +77,7 @@ class SigpyADMM(SigpyPrimalDual):
 
     name = "SigPy ADMM"
     grid: ClassVar[Sequence[dict[str, float]]] = [
-        {"ρ": rho, "CG steps": inner} for rho in (0.03, 0.06, 0.1, 0.2) for inner in (1, 2, 4)
+        {"ρ": rho, "CG steps": inner} for rho in (0.05, 0.1, 0.2) for inner in (2, 4)
     ]
     _solver = "ADMM"
 
