@@ -50,11 +50,10 @@ prune: $(INSTALLED) ## remove units of work that no job of the config uses
 test: $(INSTALLED) ## the fast tests, under 5 minutes
 	$(PYTEST) -n $(WORKERS) -m "not slow and not slurm and not gpu"
 
-# A file's tests stay together, for they share a run. Those on SLURM run in one process, for they share a cluster.
-# Status 5: no test has the mark.
+# A file's tests stay together, for they share a run or a cluster; files in the order of tests/conftest.py. One
+# process more, for those on SLURM mostly wait.
 test-slow: $(INSTALLED) ## the slow tests: whole runs, edits, killed processes, SLURM
-	$(PYTEST) -n $(WORKERS) --dist loadfile -m "slow and not slurm"
-	$(PYTEST) -m slurm || test $$? -eq 5
+	$(PYTEST) -n $$(($(WORKERS) + 1)) --dist loadfile --no-loadscope-reorder -m "slow or slurm"
 
 lint: $(INSTALLED) ## formatting, style and types
 	$(BIN)/ruff check

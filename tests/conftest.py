@@ -15,6 +15,44 @@ import torch
 
 torch.set_num_threads(1)
 
+# Files whose slow tests take longest, the longest first.
+LONGEST = (
+    "tests/slurm/test_cluster.py",
+    "tests/workflow/test_kills.py",
+    "tests/workflow/test_edits.py",
+    "tests/workflow/test_workflow.py",
+    "tests/workflow/test_quality.py",
+    "tests/workflow/test_scans.py",
+    "tests/workflow/test_upkeep.py",
+)
+# Files that share a run: file to the one that it goes with.
+TOGETHER = {"tests/workflow/test_edits.py": "tests/workflow/test_kills.py"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with the tests that take longest: what starts last decides when all are done."""
+    ranks = {file: rank for rank, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.nodeid.partition("::")[0], len(ranks)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--dist loadfile`, keep files together that share a run, as well as the tests of a file.
+
+    Marks of groups, which are for this, pytest-xdist 3.8 cannot read under pytest 9.2.
+    """
+    if config.getvalue("dist") != "loadfile":
+        return None
+
+    from xdist.scheduler import LoadFileScheduling
+
+    class Together(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return TOGETHER.get(file, file)
+
+    return Together(config, log)
+
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("gpu") and not torch.cuda.is_available():

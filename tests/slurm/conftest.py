@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.slurm import cluster as machine
-from tests.workflow.test_workflow import tiny
+from tests.workflow.runs import tiny
 
 ROOT = Path(__file__).parents[2]
 # What a user's checkout has and a run reads.
@@ -45,7 +45,8 @@ class Checkout:
         self.folder = folder
         for name in COPIED:
             if (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+                # With compiled kernels, which take many seconds to compile.
+                shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("*.pyc"))
             else:
                 shutil.copy(ROOT / name, folder / name)
         shutil.copytree(Path(__file__).parent / "own", folder / "own")

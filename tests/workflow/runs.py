@@ -1,6 +1,7 @@
 """Small runs of the workflow, for tests."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,17 @@ import yaml
 ROOT = Path(__file__).parents[2]
 # What a run reads of a checkout.
 SOURCES = ("Snakefile", "mrilib", "workflow_scripts", "rules", "profiles", "slurm", "envs")
+# Of a run of `tiny` with a trained method and one image: a file of each kind, and of each rule. To make all
+# tables and figures takes longer than to compute what they show.
+EVERY_KIND = ("results/tiny/tables/transfer-amplification.csv", "results/tiny/figures/error.pdf")
+EVERY_RULE = (
+    *EVERY_KIND,
+    "results/tiny/figures/transfer-amplification.pdf",
+    "results/tiny/figures/transfer-ellipses-0.pdf",
+    "results/tiny/figures/attack-tv-ellipses-0.pdf",
+    "results/tiny/figures/mask-ellipses-0.pdf",
+    "results/tiny/figures/training-radial-40.pdf",
+)
 
 
 def environment(*folders):
@@ -22,13 +34,19 @@ def environment(*folders):
     return os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "SLURM_CONF": os.devnull}
 
 
-def snakemake(folder, *arguments, paths=()):
-    """Run the workflow of this checkout in a folder; the result has everything it printed in `stdout`."""
-    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", str(folder)]
+def command(folder, *arguments, checkout=ROOT):
+    """What runs the workflow of a checkout in a folder."""
+    start = [sys.executable, "-m", "snakemake", "-s", str(checkout / "Snakefile"), "--directory", str(folder)]
+    # The other scheduler starts a solver whenever a job ends: seconds of a run of small jobs.
+    return [*start, "--scheduler", "greedy", *arguments]
+
+
+def snakemake(folder, *arguments, checkout=ROOT, paths=()):
+    """Run the workflow of a checkout in a folder; the result has everything it printed in `stdout`."""
     return subprocess.run(
-        [*command, *arguments],
+        command(folder, *arguments, checkout=checkout),
         cwd=folder,
-        env=environment(ROOT, *paths),
+        env=environment(checkout, *paths),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -79,8 +97,10 @@ def copied(folder):
         text=True,
         check=True,
     )
-    for name in listed.stdout.split():
+    # Compiled kernels hold while the time of their source is the same; to compile them takes many seconds.
+    kernels = [str(path.relative_to(ROOT)) for path in (ROOT / "mrilib").rglob("__pycache__/*.nb[ci]")]
+    for name in [*listed.stdout.split(), *kernels]:
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes((ROOT / name).read_bytes())
+            shutil.copy2(ROOT / name, folder / name)
     return folder

@@ -2,12 +2,10 @@
 
 import copy
 import re
-import subprocess
-import sys
 
 import pytest
 
-from tests.workflow.runs import ROOT, copied, environment, tiny, written
+from tests.workflow.runs import EVERY_RULE, ROOT, snakemake, written
 
 DOCUMENT = ROOT / "docs/edits.md"
 # What only gathers results: it follows whatever changed above it.
@@ -23,17 +21,11 @@ GATHERING = {
 }
 
 
-def snakemake(checkout, config, *arguments):
-    command = [sys.executable, "-m", "snakemake", "--configfile", config, *arguments]
-    return subprocess.run(
-        command,
-        cwd=checkout,
-        env=environment(checkout),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=True,
-    ).stdout
+def dry_run(checkout, values):
+    config = written(checkout, values)
+    result = snakemake(checkout, *EVERY_RULE, "-n", "--configfile", config, checkout=checkout)
+    assert result.returncode == 0, result.stdout
+    return result.stdout
 
 
 def planned(output):
@@ -104,25 +96,16 @@ EDITS = {
 }
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A copy of the checkout with a finished run, and the config's values."""
-    checkout = copied(tmp_path_factory.mktemp("edits"))
-    values = tiny(attacks=["peak", "gaussian"], methods=["tv", "zero-filled", "tira"])
-    snakemake(checkout, written(checkout, values), "--cores", "2")
-    return checkout, values
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EDITS)
-def test_an_edit_runs_what_depends_on_it(finished, name):
-    checkout, values = finished
+def test_an_edit_runs_what_depends_on_it(finished_run, name):
+    checkout, values = finished_run
     change, expected = EDITS[name]
     before = {path: path.read_bytes() for path in checkout.rglob("*.py")}
     changed = copy.deepcopy(values)
     try:
         change(checkout, changed)
-        output = snakemake(checkout, written(checkout, changed), "-n")
+        output = dry_run(checkout, changed)
     finally:
         for path, content in before.items():
             # Only what was edited: a new time alone must change nothing either, which the next edit shows.
@@ -132,21 +115,21 @@ def test_an_edit_runs_what_depends_on_it(finished, name):
 
 
 @pytest.mark.slow
-def test_the_order_of_keys_means_nothing(finished):
-    checkout, values = finished
+def test_the_order_of_keys_means_nothing(finished_run):
+    checkout, values = finished_run
     turned = copy.deepcopy(values)
     for method in turned["methods"].values():
         method["parameters"] = dict(reversed(method.get("parameters", {}).items()))
-    assert "Nothing to be done" in snakemake(checkout, written(checkout, turned), "-n")
+    assert "Nothing to be done" in dry_run(checkout, turned)
     written(checkout, values)
 
 
 @pytest.mark.slow
-def test_nothing_runs_after_a_fresh_checkout_of_the_same_source(finished):
-    checkout, values = finished
+def test_nothing_runs_after_a_fresh_checkout_of_the_same_source(finished_run):
+    checkout, values = finished_run
     for path in checkout.rglob("*.py"):
         path.write_bytes(path.read_bytes())
-    assert "Nothing to be done" in snakemake(checkout, written(checkout, values), "-n")
+    assert "Nothing to be done" in dry_run(checkout, values)
 
 
 def test_the_documents_table_is_the_one_that_is_tested():

@@ -9,7 +9,6 @@ import random
 import re
 import shutil
 import subprocess
-import sys
 
 import h5py
 import pandas as pd
@@ -17,23 +16,24 @@ import psutil
 import pytest
 import torch
 
-from tests.workflow.runs import ROOT, environment, tiny, written
+from tests.workflow.runs import EVERY_KIND, command, environment, snakemake, tiny, written
 
 KILLS = int(os.environ.get("MRI_ROBUSTNESS_KILLS", "3"))
+# What fills a small disk: arrays with their units, and pictures.
+FULL = ("results/tiny/attacks/tv/radial-40/ellipses/0.h5", "results/tiny/figures/mask-ellipses-0.pdf")
 # Columns and keys of times.
 TIMES = {"seconds", "samples_per_second"}
 
 
-def command(folder, config, *arguments):
-    start = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", str(folder)]
-    return [*start, "--configfile", config, "--cores", "2", "--rerun-incomplete", *arguments]
-
-
-def killed(folder, config, seconds):
+def killed(folder, arguments, checkout, seconds):
     """Start a run and kill it with all its jobs after so many seconds; whether it was still running."""
     with (folder / "killed.log").open("a") as log:
         process = subprocess.Popen(
-            command(folder, config), cwd=folder, env=environment(ROOT), stdout=log, stderr=subprocess.STDOUT
+            command(folder, *arguments, checkout=checkout),
+            cwd=folder,
+            env=environment(checkout),
+            stdout=log,
+            stderr=subprocess.STDOUT,
         )
         try:
             process.wait(timeout=seconds)
@@ -109,34 +109,33 @@ def jsonable(state):
 
 
 @pytest.mark.slow
-def test_runs_killed_at_random_moments_end_like_an_undisturbed_one(tmp_path):
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    configs = {}
-    for folder in (whole, broken):
-        folder.mkdir()
-        configs[folder] = written(folder, tiny(methods=["tv", "tira"], attacks=["peak", "gaussian"]))
-    subprocess.run(command(whole, configs[whole]), cwd=whole, env=environment(ROOT), check=True)
+def test_runs_killed_at_random_moments_end_like_an_undisturbed_one(finished_run, tmp_path):
+    checkout, values = finished_run
+    arguments = [*EVERY_KIND, "--configfile", written(tmp_path, values), "--cores", "2"]
     draw, count = random.Random(1), 0
     for _ in range(20 * KILLS):
         if count == KILLS:
             break
-        if killed(broken, configs[broken], draw.uniform(2.0, 9.0)):
+        if killed(tmp_path, arguments, checkout, draw.uniform(2.0, 9.0)):
             count += 1
-            assert_nothing_is_damaged(broken / "results")
+            assert_nothing_is_damaged(tmp_path / "results")
         else:
             # It came to its end before: begin anew.
-            shutil.rmtree(broken / "results")
-        unlock = command(broken, configs[broken], "--unlock")
-        subprocess.run(unlock, cwd=broken, env=environment(ROOT), check=True)
+            shutil.rmtree(tmp_path / "results")
+        if count < KILLS:
+            # What --unlock does, without its start of seconds.
+            shutil.rmtree(tmp_path / ".snakemake/locks", ignore_errors=True)
     assert count == KILLS
-    result = subprocess.run(
-        command(broken, configs[broken]), cwd=broken, env=environment(ROOT), capture_output=True, text=True
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert_nothing_is_damaged(broken / "results")
-    first, second = numbers(whole / "results/tiny"), numbers(broken / "results/tiny")
-    assert first.keys() == second.keys()
-    assert [key for key in first if first[key] != second[key]] == []
+    for last in ("--unlock", "--rerun-incomplete"):
+        result = snakemake(tmp_path, *arguments, last, checkout=checkout)
+        assert result.returncode == 0, result.stdout
+    assert_nothing_is_damaged(tmp_path / "results")
+    first, second = numbers(checkout / "results/tiny"), numbers(tmp_path / "results/tiny")
+    # The undisturbed run was asked for more figures.
+    only = {key if isinstance(key, str) else key[0] for key in first.keys() - second.keys()}
+    assert {name.split("/")[0] for name in only} == {"figures"}
+    assert second.keys() <= first.keys()
+    assert [key for key in second if first[key] != second[key]] == []
 
 
 @pytest.mark.slow
@@ -144,23 +143,20 @@ def test_runs_killed_at_random_moments_end_like_an_undisturbed_one(tmp_path):
 def test_a_full_disk_is_told_and_work_goes_on_after_space_is_made(tmp_path):
     results = tmp_path / "results"
     results.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(results)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(results)]
     if subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("this machine lets nobody mount a tmpfs")
     try:
         config = written(tmp_path, tiny(methods=["tv"], attacks=["peak"]))
-        result = subprocess.run(
-            command(tmp_path, config), cwd=tmp_path, env=environment(ROOT), capture_output=True, text=True
-        )
+        arguments = [*FULL, "--configfile", config, "--cores", "2"]
+        result = snakemake(tmp_path, *arguments)
         assert result.returncode != 0
-        assert "No space left on device" in result.stdout + result.stderr
+        assert "No space left on device" in result.stdout
         assert_nothing_is_damaged(results)
         grow = ["mount", "-o", "remount,size=200m", str(results)]
         subprocess.run(grow, check=True)
-        result = subprocess.run(
-            command(tmp_path, config), cwd=tmp_path, env=environment(ROOT), capture_output=True, text=True
-        )
-        assert result.returncode == 0, result.stdout + result.stderr
+        result = snakemake(tmp_path, *arguments)
+        assert result.returncode == 0, result.stdout
         assert_nothing_is_damaged(results)
     finally:
         subprocess.run(["umount", "--lazy", str(results)], check=False)

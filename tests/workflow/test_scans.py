@@ -15,6 +15,7 @@ from tests.data.server import Reply, serving
 from tests.workflow.runs import snakemake, written
 
 pytestmark = pytest.mark.slow
+MEASUREMENT = "results/tiny/measurements/columns/{}/test/0.h5"
 MASK = {"kind": "equispaced-fraction", "acceleration": 4, "center_fraction": 0.16}
 
 
@@ -52,7 +53,8 @@ def test_a_scan_goes_from_the_server_to_measurements(tmp_path):
         }
         images = {"phantom": {"kind": "scans", "test": {"dataset": "phantoms", "count": 1}}}
         path = config(tmp_path, datasets, images)
-        done = ran(tmp_path, path)
+        targets = ["results/tiny/tables/catalogue.csv", MEASUREMENT.format("phantom")]
+        done = ran(tmp_path, path, *targets)
     assert done.returncode == 0, done.stdout
     results = tmp_path / "results/tiny"
 
@@ -73,7 +75,7 @@ def test_a_scan_goes_from_the_server_to_measurements(tmp_path):
     catalogue = pd.read_csv(results / "tables/catalogue.csv")
     assert catalogue["accepted"].all()
     assert catalogue[["coils", "rows", "columns"]].to_numpy().tolist() == [[8, 256, 256]]
-    with h5py.File(results / "measurements/columns/phantom/test/0.h5") as file:
+    with h5py.File(tmp_path / MEASUREMENT.format("phantom")) as file:
         maps, mask, sampled = (file[name][()] for name in ("coil_maps", "mask", "kspace"))
         assert file.attrs["acceleration"] == pytest.approx(256 / mask.sum())
     energy = (abs(maps) ** 2).sum(axis=0)
@@ -82,7 +84,7 @@ def test_a_scan_goes_from_the_server_to_measurements(tmp_path):
     assert (energy[inside] > 0).mean() > 0.9
     assert (sampled[:, :, ~mask] == 0).all()
 
-    again = ran(tmp_path, path)
+    again = ran(tmp_path, path, *targets)
     assert "Nothing to be done" in again.stdout
 
 
@@ -120,10 +122,13 @@ def test_archives_folders_and_files_meet_in_one_catalogue(tmp_path):
             "on-disk": {"kind": "fastmri", "anatomy": "brain", "folders": [str(folder)]},
             "raw": {"kind": "raw", "anatomy": "brain", "volumes": {"foreign": {"file": "foreign.h5"}}},
         }
-        selections = {part: {"dataset": "archived", "split": part, "count": 2} for part in ("train", "test")}
+        counts = {"train": 2, "test": 1}
+        selections = {
+            part: {"dataset": "archived", "split": part, "count": count} for part, count in counts.items()
+        }
         images = {
             "brain": {"kind": "scans", **selections},
-            "own": {"kind": "scans", "test": {"dataset": "on-disk", "count": 5, "fewer": True}},
+            "own": {"kind": "scans", "test": {"dataset": "on-disk", "count": 4, "fewer": True}},
         }
         boxes = "file,slice,study_level,x,y,width,height,label\nfile3,1,No,20,10,12,8,Lesion\n"
         (tmp_path / "boxes.csv").write_text(boxes)
@@ -142,7 +147,7 @@ def test_archives_folders_and_files_meet_in_one_catalogue(tmp_path):
     sets = {name: pd.read_csv(results / f"sets/brain/{name}.csv") for name in ("train", "test")}
     assert set(sets["train"]["patient"]) | set(sets["test"]["patient"]) == {"patient-1", "patient-2"}
     assert not set(sets["train"]["patient"]) & set(sets["test"]["patient"])
-    with h5py.File(results / "measurements/columns/own/test/4.h5") as file:
+    with h5py.File(results / "measurements/columns/own/test/3.h5") as file:
         assert file.attrs["missing"]
     table = pd.read_csv(results / "annotations/plus.csv")
     assert table[["row", "column", "height", "width"]].to_numpy().tolist() == [[64 - 10 - 8, 20, 8, 12]]
@@ -165,7 +170,7 @@ def test_a_raw_brain_of_bart_is_prepared(tmp_path, data_folder):
     file = str(data_folder / "brain_noise.cfl")
     datasets = {"brains": {"kind": "raw", "anatomy": "brain", "volumes": {"brain": {"file": file}}}}
     images = {"brain": {"kind": "scans", "test": {"dataset": "brains", "count": 1}}}
-    done = ran(tmp_path, config(tmp_path, datasets, images))
+    done = ran(tmp_path, config(tmp_path, datasets, images), MEASUREMENT.format("brain"))
     assert done.returncode == 0, done.stdout
     results = tmp_path / "results/tiny"
     receipt = json.loads((results / "volumes/brains/brain.json").read_text())
@@ -178,7 +183,7 @@ def test_a_raw_brain_of_bart_is_prepared(tmp_path, data_folder):
         np.testing.assert_allclose(
             volume["reconstruction_rss"][0], direct, rtol=1e-4, atol=1e-5 * direct.max()
         )
-    with h5py.File(results / "measurements/columns/brain/test/0.h5") as measured:
+    with h5py.File(tmp_path / MEASUREMENT.format("brain")) as measured:
         assert measured["coil_maps"].shape == (8, 230, 180)
         target = measured["target"][()] * measured.attrs["scale"]
     np.testing.assert_allclose(target, direct, rtol=1e-4, atol=1e-5 * direct.max())

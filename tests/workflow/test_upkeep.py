@@ -130,7 +130,7 @@ def test_accepted_results_stay_and_their_units_are_found(checkout):
     assert "0 units computed, 6 found" in log
 
     # A second refactoring, and then back to the first source: the same units.
-    edit(checkout, SOLVER, "3.6 / 2", "5.4 / 3")
+    edit(checkout, SOLVER, "3.9 / 2", "5.85 / 3")
     call(checkout, "workflow_scripts.accept", *CONFIG, "--yes", *TARGETS)
     edit(checkout, SOLVER, "OVER_RELAXATION = 5.85 / 3", NUMBER)
     call(checkout, "workflow_scripts.accept", *CONFIG, "--yes", *TARGETS)
