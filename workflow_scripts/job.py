@@ -1,5 +1,6 @@
 """How every script runs as a job: log first, source checked, threads set."""
 
+import gc
 import os
 import socket
 import sys
@@ -53,6 +54,8 @@ def run(snakemake: Any, main: Main) -> None:
             _check_gpu(snakemake.resources.get("gpu", 0))
             main(dict(snakemake.input.items()), dict(snakemake.output.items()), params)
             _report_gpu_memory()
+            # Or the interpreter searches what torch brought for cycles at its end: half a second.
+            gc.freeze()
         except BaseException:
             traceback.print_exc(file=file)
             raise
