@@ -1,4 +1,4 @@
-"""Processor time of work on one core.
+"""Processor time of work on one core, and memory.
 
 Seconds here are processor time (user and system) of this process and of the children that it waited for. On
 one idle core they equal the time on the wall; beside other work they hardly change, where the wall's do.
@@ -9,6 +9,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 RUNS = 5
@@ -43,3 +44,12 @@ def median_seconds(work: Callable[[], Any], runs: int = RUNS, *, warm: bool = Fa
         work()
         taken.append((processor_seconds() - start[0], time.perf_counter() - start[1]))
     return Seconds(*(statistics.median(column) for column in zip(*taken, strict=True)))
+
+
+def memory(field: str) -> float:
+    """MB that this process holds (`VmRSS`) or held at most (`VmHWM`); Linux only.
+
+    `ru_maxrss` will not do: a child's counts what its parent had.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{field}:"))

@@ -1,9 +1,9 @@
 """Peak memory of the localized attack against the number of steps: it must not grow."""
 
 import multiprocessing
-import resource
 from typing import Any
 
+from benchmarks.clock import memory
 from benchmarks.problems import TUNED, measured_phantom, save
 from mrilib.attacks.base import Round
 from mrilib.attacks.coupled import CoupledAscent
@@ -24,7 +24,7 @@ def _attack(steps: int) -> float:
     localized_attack(
         method, kspace, operator, radius=0.04 * float(kspace.norm()), grid=4, seed=0, search=search
     )
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return memory("VmHWM")
 
 
 def main(arguments: list[str]) -> None:

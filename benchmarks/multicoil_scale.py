@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.clock import pin, processor_seconds
+from benchmarks.clock import memory, pin, processor_seconds
 from benchmarks.multicoil import simulated
 from benchmarks.problems import save
 from benchmarks.untrained import STEPS, cost
@@ -93,12 +93,6 @@ def step(kind: str, kspace: Tensor, operator: CoilFourier) -> dict[str, Any]:
     operations = cost(kind)["TFLOP a step"]
     note = f"estimate: {seconds:.3g} s a step × {STEPS}; {operations:.3g} TFLOP a step"
     return {"seconds": STEPS * seconds, "steps": STEPS, "note": note}
-
-
-def memory(field: str) -> float:
-    """MB that this process holds (`VmRSS`) or held at most (`VmHWM`); Linux only."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{field}:"))
 
 
 def measured(name: str) -> dict[str, Any]:
