@@ -4,7 +4,7 @@ Both search all places, and the same certified solver judges what they found. Th
 every place, as its protocol asks, and its best place by our own measure is taken, which favours it. Beside
 it stands our search at a single place, the middle of the image, which no look at the data chose.
 
-The reference takes about 9 minutes a row. What it reached is kept in results/benchmarks/attack-reference.json
+The reference takes about 5 minutes a row. What it reached is kept in results/benchmarks/attack-reference.json
 with what it depends on, and used again as long as that is the same; `--fresh` runs it anew. Rows that have
 none are left out unless `--reference` or `--fresh` is given.
 """
@@ -178,7 +178,7 @@ def main(arguments: list[str]) -> None:
             cell = Cell(phantom, level, options.grid)
             theirs = reference(cell, kept, fresh=options.fresh, run=options.reference)
             if theirs is None:
-                print(f"attack: no reference kept for {cell}; run with --reference, about 9 minutes")
+                print(f"attack: no reference kept for {cell}; run with --reference, about 5 minutes")
                 continue
             rows.append(compared(cell, theirs))
             singles += [single(cell, steps, theirs) for steps in SINGLE]

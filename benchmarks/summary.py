@@ -19,7 +19,7 @@ from mrilib.store.atomic import write_text
 WIDTH = 6.7
 SECONDS = "seconds to 0.0001"
 WHAT_RUNS = (
-    "The reference attack (about 9 minutes a row, `attack --reference` or `--fresh`), `conversion`, "
+    "The reference attack (about 5 minutes a row, `attack --reference` or `--fresh`), `conversion`, "
     "`untrained` and `multicoil` run only when named. What stands here of the reference attack was kept from "
     "its last run."
 )
