@@ -21,7 +21,7 @@ from mrilib.operators.bases import Basis
 from mrilib.solvers.certificate import Certificate
 from mrilib.solvers.certified import joined, minimise
 from mrilib.solvers.measurement import Coils, Images, Measurement
-from mrilib.solvers.solution import NotConvergedError, Solution, Status
+from mrilib.solvers.solution import Solution, linearised_solution
 
 Coefficients = Complex[Tensor, "batch cy cx"]
 
@@ -255,18 +255,14 @@ def solve_linearised(
         search = prepared + (product / before.clamp(min=tiny))[:, None, None] * search
         taken += 1
         worst = (_norm(residual) / size).max()
-    status = Status.CONVERGED if bool(worst <= tolerance) else Status.MAX_STEPS
-    if not bool(worst.isfinite()):
-        status = Status.NOT_FINITE
-    result = problem.basis.adjoint(solution)
-    found = Solution(result, status, {"steps": taken, "residual": worst})
-    if throw and status is not Status.CONVERGED:
-        raise NotConvergedError(
-            f"linearised ℓ1: {status.value} at residual {float(worst):.1e} after {taken} steps, expected "
-            f"{tolerance:.1e}; raise the tolerance or max_steps of Implicit",
-            found,
-        )
-    return found
+    return linearised_solution(
+        "ℓ1",
+        problem.basis.adjoint(solution),
+        residual=worst,
+        steps=taken,
+        tolerance=tolerance,
+        throw=throw,
+    )
 
 
 def _inner(first: Tensor, second: Tensor) -> Float[Tensor, "batch"]:
