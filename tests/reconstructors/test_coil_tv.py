@@ -10,6 +10,7 @@ from mrilib.operators.coils import CoilFourier
 from mrilib.reconstructors.sparse import TotalVariation
 from mrilib.solvers.differentiation import Implicit, Unrolled
 from mrilib.solvers.solution import NotConvergedError, Status
+from tests.reconstructors.scenes import multicoil
 
 WEIGHT = 0.05
 COUPLINGS = ("split", "complex", "isotropic")
@@ -18,28 +19,6 @@ COUPLINGS = ("split", "complex", "isotropic")
 @pytest.fixture(params=COUPLINGS)
 def coupling(request):
     return request.param
-
-
-def multicoil(shape, *, seed=0, mask=None):
-    """Smooth maps with an empty border, an image with edges, half of the columns at random, noisy k-space."""
-    generator = np.random.default_rng(seed)
-    rows, columns = np.meshgrid(*(np.linspace(-1, 1, size) for size in shape), indexing="ij")
-    image = ((rows**2 + columns**2 < 0.7) + 0.5 * (np.abs(rows - 0.1) < 0.4)) * np.exp(1j * rows)
-    maps = np.stack(
-        [
-            np.exp(-((rows - math.cos(angle)) ** 2) - (columns - math.sin(angle)) ** 2 + 1j * angle * columns)
-            for angle in 2 * np.pi * np.arange(3) / 3
-        ]
-    )
-    maps *= (rows**2 + columns**2 < 1.2) / np.sqrt((np.abs(maps) ** 2).sum(0))
-    if mask is None:
-        sampled = generator.random(shape[1]) < 0.4
-        sampled[shape[1] // 2 - 1 : shape[1] // 2 + 2] = True
-        mask = torch.from_numpy(sampled)
-    operator = CoilFourier(mask=mask, coil_maps=torch.from_numpy(maps))
-    kspace = operator.forward(torch.from_numpy(image))
-    noise = generator.standard_normal(kspace.shape) + 1j * generator.standard_normal(kspace.shape)
-    return kspace + 0.03 * torch.from_numpy(noise) * operator.mask, operator
 
 
 def objective_of(image, kspace, operator, coupling):

@@ -20,9 +20,9 @@ from benchmarks.peers_multicoil import (
 )
 from mrilib.operators.base import fft2c
 from mrilib.operators.bases import Wavelet
-from mrilib.operators.coils import CoilFourier
 from mrilib.reconstructors.linear import Tikhonov
 from mrilib.reconstructors.sparse import L1, TotalVariation
+from tests.reconstructors.scenes import multicoil
 
 WEIGHT = 0.02
 with_bart = pytest.mark.skipif(shutil.which("bart") is None, reason="bart is not installed")
@@ -30,31 +30,9 @@ with_bart = pytest.mark.skipif(shutil.which("bart") is None, reason="bart is not
 SHAPES = {"even": (32, 48), "odd": (32, 46)}
 
 
-def multicoil(shape):
-    """Smooth image and maps with an empty border, some columns at random, noisy k-space in float32."""
-    generator = np.random.default_rng(0)
-    rows, columns = np.meshgrid(*(np.linspace(-1, 1, size) for size in shape), indexing="ij")
-    image = ((rows**2 + columns**2 < 0.7) + 0.5 * (np.abs(rows - 0.1) < 0.4)) * np.exp(1j * rows)
-    maps = np.stack(
-        [
-            np.exp(-((rows - math.cos(angle)) ** 2) - (columns - math.sin(angle)) ** 2 + 1j * angle * columns)
-            for angle in 2 * np.pi * np.arange(3) / 3
-        ]
-    )
-    maps *= (rows**2 + columns**2 < 1.2) / np.sqrt((np.abs(maps) ** 2).sum(0))
-    sampled = generator.random(shape[1]) < 0.4
-    sampled[shape[1] // 2 - 1 : shape[1] // 2 + 2] = True
-    operator = CoilFourier(
-        mask=torch.from_numpy(sampled), coil_maps=torch.from_numpy(maps).to(torch.complex64)
-    )
-    noise = generator.standard_normal(maps.shape) + 1j * generator.standard_normal(maps.shape)
-    kspace = operator.forward(torch.from_numpy(image).to(torch.complex64))
-    return kspace + 0.03 * torch.from_numpy(noise).to(torch.complex64) * operator.mask, operator
-
-
 @pytest.fixture(params=SHAPES)
 def problem(request):
-    return multicoil(SHAPES[request.param])
+    return multicoil(SHAPES[request.param], dtype=torch.complex64)
 
 
 @pytest.fixture
@@ -119,7 +97,7 @@ def test_isotropic_variation_has_the_minimum_of_bart(problem, bart):
 @pytest.mark.slow
 @pytest.mark.usefixtures("unchecked")
 def test_complex_variation_has_the_minimum_of_sigpy():
-    problem = multicoil((32, 48))
+    problem = multicoil((32, 48), dtype=torch.complex64)
     objective = variation_objective(*problem, "complex", WEIGHT)
     ours = objective(TotalVariation(weight=WEIGHT, coupling="complex", tolerance=1e-5)(*problem))
     theirs = objective(sigpy_variation(*problem, WEIGHT, 2000, 0.1))
@@ -129,7 +107,7 @@ def test_complex_variation_has_the_minimum_of_sigpy():
 
 @pytest.mark.usefixtures("unchecked")
 def test_sigpy_with_our_basis_has_our_minimum():
-    kspace, operator = multicoil((32, 48))
+    kspace, operator = multicoil((32, 48), dtype=torch.complex64)
     basis = Wavelet("db2", 2)
     solution = L1(basis=basis, weight=WEIGHT, tolerance=1e-5).solve(kspace, operator)
     found = sigpy_basis(kspace, operator, basis, WEIGHT, 300)
@@ -138,7 +116,7 @@ def test_sigpy_with_our_basis_has_our_minimum():
 
 def test_bart_refuses_odd_sizes():
     with pytest.raises(ValueError, match=r"Bart: expected even sizes, got \(15, 16\)"):
-        Bart(*multicoil((15, 16)))
+        Bart(*multicoil((15, 16), dtype=torch.complex64))
 
 
 @pytest.mark.parametrize("best", [2e-6, 3e-2, 40.0])
