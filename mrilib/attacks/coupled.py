@@ -167,10 +167,9 @@ class _FusedRun(_Run):
         self._imaginary = np.ix_(self._rows, 2 * self._columns + 1)
         self._clean = ground.clean.real.numpy()[np.ix_(self._rows, self._columns)]
         self._loop = FusedLoop(ground.problem, paired=True, inverse=inverse)
-        data = torch.view_as_complex(torch.from_numpy(self._loop.data).unflatten(-1, (width, 2))).flatten()
         plain = ground.problem.data.flatten()[ground.sampled]
-        data[ground.sampled] = plain + ground.weights * self._position[0]
-        self._data = data.numpy()
+        data = plain + ground.weights * self._position[0]
+        np.multiply(self._loop.gain, data.numpy(), out=self._loop.values)
         # Views of the tensors: the kernel moves position and velocity in place.
         self._coordinates = [
             tensor.numpy()
@@ -205,7 +204,8 @@ class _FusedRun(_Run):
         kernels.move(
             self._loop.spectrum.flatten().numpy(),
             *self._coordinates,
-            self._data,
+            self._loop.gain,
+            self._loop.values,
             self._moves.length(self._ground, self._count),
             self._ground.radius,
         )
@@ -306,9 +306,6 @@ class _PairedRun(_BatchRun):
 
     def keep(self, candidates: Tensor) -> None:
         super().keep(candidates)
-        self._loop.data = self._loop.data[candidates]
-        if self._loop.source is not None:
-            self._loop.source = self._loop.source[candidates]
         self._loop.keep(candidates)
 
 

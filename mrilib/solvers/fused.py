@@ -5,7 +5,6 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from mrilib.operators.gradient import divergence
 from mrilib.solvers import kernels
 from mrilib.solvers.couplings import Field
 from mrilib.solvers.problem import OVER_RELAXATION, Problem
@@ -30,8 +29,10 @@ class FusedLoop:
     `reflected`, before every `solve`.
 
     Attributes:
-        data: `fft2(Aᴴy)` as interleaved floats `(y, 2x)`; may be changed between steps.
-        spectrum: unnormalised transform of the latest image.
+        sampled: flat indices, ascending, of the frequencies that `AᴴA` or the data do not leave out.
+        gain: `1/(w + ρL)` there, over the number of pixels: what data at a frequency add to the spectrum.
+        values: `gain·fft2(Aᴴy)` there, complex; may be changed between steps.
+        spectrum: transform of the latest image, over the number of pixels.
     """
 
     def __init__(
@@ -42,13 +43,17 @@ class FusedLoop:
         inverse: np.ndarray | None = None,
         relaxation: float = OVER_RELAXATION,
     ) -> None:
-        self.inverse = problem.inverse().numpy() if inverse is None else inverse
-        kind = self.inverse.dtype.type
-        self.rho, self._threshold = kind(float(problem.rho)), kind(float(problem.threshold))
-        self._relax = kind(relaxation)
+        data = problem.data.resolve_conj().numpy()
+        # Only where there are data are they read in every step.
+        kept = (problem.spectrum > 0) | (problem.data != 0)
+        self.sampled = np.flatnonzero(kept.numpy())
+        height, width = data.shape
+        self._starts = np.searchsorted(self.sampled, np.arange(height + 1) * width)
+        self._data = data.reshape(-1)[self.sampled]
+        self._kind = data.real.dtype.type
+        self._relax = self._kind(relaxation)
         self._rule = kernels.PAIRED if paired else RULES[problem.coupling]
-        self._shrink = problem.rule.shrink
-        self.data = interleaved(problem.data.resolve_conj()).copy()
+        self._take_penalty(problem, problem.inverse().numpy() if inverse is None else inverse)
         self.spectrum = torch.empty_like(problem.data)
 
     def load(self, state: Field, mean: Field | None = None) -> None:
@@ -58,19 +63,30 @@ class FusedLoop:
             state: the state.
             mean: where `average` starts, else at `state`.
         """
-        threshold = float(self._threshold)
-        if self._rule == kernels.PAIRED:
-            real, imaginary = state.real, state.imag
-            linear = torch.where(real.abs() > threshold, imaginary, 0.0)
-            kept = torch.complex(real - real.clamp(-threshold, threshold), linear)
-        else:
-            kept = self._shrink(state, threshold)
-        self._parts, self._mean = _parts(state), _parts(state if mean is None else mean)
-        self._hold(divergence(2 * kept - state))
+        self._parts, self._mean = self._apart(state), self._apart(state if mean is None else mean)
+        self._reflect()
+
+    def change_penalty(self, problem: Problem) -> None:
+        """Go on with another penalty of the same problem: `S(s)` and `ρ(s − S(s))` stay; the mean is `v`."""
+        state, half = self._parts, self._kind(0.5)
+        self._mean = np.zeros_like(state)
+        self.average(1.0)
+        ratio = half * self._kind(float(problem.threshold) / float(self._threshold))
+        # S(s) ± ratio·(s − S(s)) from s and v = 2S(s) − s
+        self._parts = (half + ratio) * state + (half - ratio) * self._mean
+        self._mean = (half - ratio) * state + (half + ratio) * self._mean
+        self._take_penalty(problem, problem.inverse().numpy())
+        self._reflect()
 
     def state(self) -> Field:
         """The state as a complex tensor `(2, y, x)`."""
         return _field(self._parts)
+
+    def clipped(self) -> Field:
+        """`s − S(s)`, likewise."""
+        reflected = np.zeros_like(self._parts)
+        kernels.average(self._parts, self._threshold, self._rule, self._kind(1), reflected)
+        return _field(self._kind(0.5) * (self._parts - reflected))
 
     def mean(self) -> Field:
         """What `average` has come to, likewise."""
@@ -78,7 +94,7 @@ class FusedLoop:
 
     def active(self) -> Bool[Tensor, "2 y x 2"]:
         """Where `|s| > τ`, of real and imaginary parts apart."""
-        return torch.from_numpy(np.abs(self._parts) > self._threshold).transpose(-1, -2).contiguous()
+        return torch.view_as_real(self.state()).abs() > float(self._threshold)
 
     @property
     def image(self) -> np.ndarray:
@@ -93,8 +109,10 @@ class FusedLoop:
     def solve(self) -> None:
         """`image` from `reflected`."""
         self.spectrum = torch.fft.fft2(self._pixels)
-        kernels.filter_spectrum(interleaved(self.spectrum), self.data, self.rho, self.inverse)
-        self._hold(torch.fft.ifft2(self.spectrum))
+        kernels.filter_spectrum(
+            interleaved(self.spectrum), self._factors, self._starts, self.sampled, self.values
+        )
+        self._hold(torch.fft.ifft2(self.spectrum, norm="forward"))
 
     def update(self) -> None:
         """The new state, and `reflected` from `image`."""
@@ -107,16 +125,39 @@ class FusedLoop:
 
     def average(self, share: float) -> None:
         """Move the mean by `share` of its distance to `v = 2S(s) − s`."""
-        kernels.average(self._parts, self._threshold, self._rule, self.inverse.dtype.type(share), self._mean)
+        kernels.average(self._parts, self._threshold, self._rule, self._kind(share), self._mean)
+
+    def _take_penalty(self, problem: Problem, inverse: np.ndarray) -> None:
+        self.inverse, pixels = inverse, self._kind(inverse.size)
+        self.rho, self._threshold = self._kind(float(problem.rho)), self._kind(float(problem.threshold))
+        # The inverse transform's factor goes along, which saves a pass over the image.
+        self.gain = inverse.reshape(-1)[self.sampled] / pixels
+        self.values = self.gain * self._data
+        self._factors = inverse * (self.rho / pixels)
+
+    def _reflect(self) -> None:
+        """`reflected` from the state."""
+        self._hold(torch.zeros_like(self.spectrum))
+        # Without relaxation the state stays, and the image turns into its `∇ᵀv`.
+        kernels.sweep(self._floats, self._parts, self._threshold, self._kind(0), self._rule)
 
     def _hold(self, pixels: Tensor) -> None:
         self._pixels, self._floats = pixels, interleaved(pixels)
 
+    def _apart(self, field: Field) -> np.ndarray:
+        """A copy as the kernels want it, `(component, y, part, x)`."""
+        if self._rule == kernels.SPLIT:
+            return interleaved(field.resolve_conj().clone(memory_format=torch.contiguous_format))[:, :, None]
+        return _parts(field)
+
 
 def _parts(field: Field) -> np.ndarray:
-    """A copy as the kernels want it, `(component, y, part, x)`."""
+    """A copy with real and imaginary parts of every row apart, `(component, y, part, x)`."""
     return torch.stack([field.real, field.imag], dim=-2).numpy()
 
 
 def _field(parts: np.ndarray) -> Field:
-    return torch.complex(*torch.from_numpy(parts).unbind(-2))
+    tensor = torch.from_numpy(parts)
+    if parts.shape[2] == 1:
+        return torch.view_as_complex(tensor.reshape(*parts.shape[:2], -1, 2)).clone()
+    return torch.complex(*tensor.unbind(-2))

@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
@@ -25,13 +28,41 @@ def test_loop_equals_the_plain_step(shape, relaxation, coupling, problem_of, dra
         loop.solve()
         state, image = step(problem, inverse, state, relaxation)
         torch.testing.assert_close(image_of(loop), image, rtol=0, atol=1e-10)
-        torch.testing.assert_close(loop.spectrum, torch.fft.fft2(image), rtol=0, atol=1e-10)
+        spectrum = torch.fft.fft2(image, norm="forward")
+        torch.testing.assert_close(loop.spectrum, spectrum, rtol=0, atol=1e-10)
         loop.update()
         torch.testing.assert_close(loop.state(), state, rtol=0, atol=1e-10)
         _, reflected = reflect(problem, state)
         loop.average(0.3)
         expected = torch.lerp(expected, reflected, 0.3)
         torch.testing.assert_close(loop.mean(), expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("shape", [(8, 6), (1, 5), (3, 1)])
+def test_data_beyond_the_mask_count(shape, coupling, problem_of, draw):
+    problem = replace(problem_of(*shape, coupling=coupling), data=draw(*shape))
+    assert (problem.spectrum == 0).any()
+    state = 0.1 * draw(2, *shape)
+    loop = FusedLoop(problem, paired=False)
+    loop.load(state)
+    loop.solve()
+    moved, image = step(problem, problem.inverse(), state)
+    torch.testing.assert_close(image_of(loop), image, rtol=0, atol=1e-10)
+    loop.update()
+    torch.testing.assert_close(loop.state(), moved, rtol=0, atol=1e-10)
+
+
+def test_changed_values_are_those_of_changed_data(problem_of, draw):
+    first, second = problem_of(8, 6), problem_of(8, 6)
+    second = replace(second, data=second.spectrum * draw(8, 6, seed=9))
+    state = 0.1 * draw(2, 8, 6)
+    images = []
+    for loop in FusedLoop(first, paired=False), FusedLoop(second, paired=False):
+        loop.load(state)
+        np.multiply(loop.gain, second.data.numpy().flat[loop.sampled], out=loop.values)
+        loop.solve()
+        images.append(image_of(loop))
+    torch.testing.assert_close(images[0], images[1], rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (6, 11), (13, 4)])
