@@ -23,6 +23,7 @@ NAMES = {
     "conversion": (False, "raw volumes: MB/s and memory (about 5 minutes)"),
     "untrained": (False, "decoders: time of a step, three ways (minutes)"),
     "multicoil": (False, "certified multi-coil reconstructions (needs the sample data; long)"),
+    "gpu": (False, "steps on a GPU beside its memory's bound, the TV columns of P1's Table 1 (needs one)"),
     "summary": (True, "the summary of what the others left"),
 }
 
