@@ -11,7 +11,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmarks.problems import RESULTS, markdown
-from benchmarks.tv_solvers import Fast
+from benchmarks.tv_solvers import Averaged
 from mrilib.report import style
 from mrilib.store.atomic import write_text
 
@@ -20,9 +20,22 @@ WIDTH = 6.7
 SECONDS = "seconds to 0.0001"
 WHAT_RUNS = (
     "The reference attack (about 5 minutes a row, `attack --reference` or `--fresh`), `conversion`, "
-    "`untrained` and `multicoil` run only when named. What stands here of the reference attack was kept from "
-    "its last run."
+    "`untrained`, `multicoil` and `gpu` run only when named. What stands here of the reference attack was "
+    "kept from its last run."
 )
+# Parts in their order.
+HEADINGS = {
+    "tv": "Total variation: processor seconds to a true relative gap",
+    "tv-certified": "Total variation, ours: to a certified gap",
+    "attack": "Localized attack, all places, against the reference",
+    "attack-single": "Localized attack at the middle place alone, against the reference's best of all",
+    "memory": "Memory of the attack",
+    "training": "Phantoms and training",
+    "gpu": "A step of a batch on a GPU",
+    "gpu-attack": "Localized attack on total variation on a GPU, at the scale of P1's Table 1",
+    "startup": "Start-up",
+    "startup-disk": "Results of the demo on the disk",
+}
 
 
 def figure(rows: list[dict[str, Any]]) -> Figure:
@@ -45,7 +58,7 @@ def figure(rows: list[dict[str, Any]]) -> Figure:
             for height, row in enumerate(reversed(group)):
                 own = row["version"] == "this repository"
                 colour = style.METHOD_COLORS["tv"] if own else style.REFERENCE
-                filled = row["implementation"] == Fast.name
+                filled = row["implementation"] == Averaged.name
                 panel.plot(
                     row[SECONDS],
                     height,
@@ -104,17 +117,7 @@ def text(records: dict[str, dict[str, Any]]) -> str:
     latest = next(iter(records.values()))["machine"]
     parts = ["# Benchmarks", ", ".join(f"{key} {value}" for key, value in latest.items() if value) + "."]
     parts.append(WHAT_RUNS)
-    headings = {
-        "tv": "Total variation: processor seconds to a true relative gap",
-        "tv-certified": "Total variation, ours: to a certified gap",
-        "attack": "Localized attack, all places, against the reference",
-        "attack-single": "Localized attack at the middle place alone, against the reference's best of all",
-        "memory": "Memory of the attack",
-        "training": "Phantoms and training",
-        "startup": "Start-up",
-        "startup-disk": "Results of the demo on the disk",
-    }
-    for name, heading in headings.items():
+    for name, heading in HEADINGS.items():
         if name in records:
             rows = records[name]["rows"]
             parts += [f"## {heading}", markdown(single_place(rows) if name == "attack-single" else rows)]
@@ -128,8 +131,7 @@ def main(arguments: list[str]) -> None:
 
 def write(folder: Path) -> None:
     """Write the summary of `folder`, and the figure where there is something to draw."""
-    names = ("tv", "tv-certified", "attack", "attack-single", "memory", "training", "startup", "startup-disk")
-    present = [name for name in names if (folder / f"{name}.json").is_file()]
+    present = [name for name in HEADINGS if (folder / f"{name}.json").is_file()]
     records = {name: json.loads((folder / f"{name}.json").read_text()) for name in present}
     if not records:
         raise SystemExit(f"summary: nothing in {folder}; run python -m benchmarks first")

@@ -20,7 +20,7 @@ import torch
 from benchmarks.clock import Seconds, median_seconds
 from benchmarks.problems import LINES, RESULTS, SIZE, measured_phantom, save
 from benchmarks.tv_peers import PEERS
-from benchmarks.tv_solvers import Averaged, Fast, Implementation, Plain, ReferenceADMM, Task
+from benchmarks.tv_solvers import Averaged, Implementation, Last, Plain, ReferenceADMM, Task
 from mrilib.data.ellipses import ellipse_phantoms
 from mrilib.data.masks import radial_mask
 from mrilib.operators.fourier import MaskedFourier
@@ -185,8 +185,8 @@ def absent(coupling: str, name: str, why: str) -> dict[str, Any]:
 
 def rows_of(coupling: str, task: Task) -> Iterator[dict[str, Any]]:
     """Rows of one coupling: ours, plain torch, and every peer."""
-    own = (Fast, Averaged, Plain, ReferenceADMM)
-    for kind in (Fast, Averaged, Plain, *PEERS[coupling]):
+    own = (Averaged, Last, Plain, ReferenceADMM)
+    for kind in (Averaged, Last, Plain, *PEERS[coupling]):
         if kind in own or kind.installed():
             yield row(coupling, *measured(kind, task))
         else:
@@ -226,7 +226,7 @@ def certified(coupling: str, task: Task) -> Iterator[dict[str, Any]]:
 def with_ratios(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Each row with its time to `COMPARED` over that of ours for the coupling, and all columns."""
     column = f"seconds to {COMPARED:g}"
-    ours = {each["coupling"]: each[column] for each in rows if each["implementation"] == Fast.name}
+    ours = {each["coupling"]: each[column] for each in rows if each["implementation"] == Averaged.name}
     for each in rows:
         own, peer = ours.get(each["coupling"]), each.get(column)
         each["ratio to ours"] = peer / own if own and peer else ""

@@ -13,9 +13,9 @@ from mrilib.operators.base import fft2c, ifft2c
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.operators.gradient import divergence, gradient, laplacian_spectrum
 from mrilib.reconstructors.sparse import TotalVariation
-from mrilib.solvers import admm
 from mrilib.solvers.couplings import COUPLINGS
-from mrilib.solvers.problem import image_of, initial_state, reflect, step
+from mrilib.solvers.loops import Iteration
+from mrilib.solvers.problem import Problem, image_of, initial_state, reflect, step
 
 
 @dataclass(frozen=True)
@@ -101,49 +101,53 @@ class _Splitting(Implementation):
     def _begin(self) -> None:
         method = TotalVariation(weight=self.task.weight, coupling=self.task.coupling)  # type: ignore[arg-type]
         self._problem, self._scale = method.problem(self.task.kspace, self.task.operator)
-        self._state = initial_state(self._problem)
 
-    def image(self) -> Tensor:
-        problem = self._problem
-        image = image_of(problem, problem.inverse(), reflect(problem, self._state)[1])
-        return torch.fft.fftshift(image) * self._scale
+    def _image(self, problem: Problem, field: Tensor) -> Tensor:
+        return torch.fft.fftshift(image_of(problem, problem.inverse(), field)) * self._scale
 
 
-class Fast(_Splitting):
-    """`admm.advance`: fused kernels where the coupling has them."""
+class Averaged(_Splitting):
+    """The steps of `TotalVariation.solve`, and the image of the averaged field, which it certifies."""
 
     name = "ours"
 
     def _begin(self) -> None:
         super()._begin()
-        self._mean = reflect(self._problem, self._state)[1]
+        self._iteration = Iteration(self._problem)
 
     def _advance(self, steps: int) -> None:
-        self._state, self._mean = admm.advance(self._problem, self._state, steps, self._mean)
-
-
-class Averaged(Fast):
-    """The same steps; the image is that of the averaged field which `TotalVariation.solve` certifies.
-
-    It follows later, but rounding in float32 holds the image of a single step back at a gap of 1e-5.
-    """
-
-    name = "ours, averaged"
+        self._iteration.advance(steps)
 
     def image(self) -> Tensor:
-        image = image_of(self._problem, self._problem.inverse(), self._mean)
-        return torch.fft.fftshift(image) * self._scale
+        return self._image(self._iteration.problem, self._iteration.mean())
+
+
+class Last(Averaged):
+    """The same steps; the image is that of the last. Rounding in float32 holds it back at a gap of 1e-5."""
+
+    name = "ours, last step"
+
+    def image(self) -> Tensor:
+        problem = self._iteration.problem
+        return self._image(problem, reflect(problem, self._iteration.state_for(problem))[1])
 
 
 class Plain(_Splitting):
-    """`step` in plain torch, the reference of the kernels."""
+    """`step` in plain torch, the reference of the kernels, with the penalty that the attack keeps."""
 
     name = "ours, plain torch"
+
+    def _begin(self) -> None:
+        super()._begin()
+        self._state = initial_state(self._problem)
 
     def _advance(self, steps: int) -> None:
         inverse = self._problem.inverse()
         for _ in range(steps):
             self._state, _ = step(self._problem, inverse, self._state)
+
+    def image(self) -> Tensor:
+        return self._image(self._problem, reflect(self._problem, self._state)[1])
 
 
 class ReferenceADMM(Implementation):

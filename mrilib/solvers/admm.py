@@ -6,58 +6,21 @@ from dataclasses import replace
 import torch
 
 from mrilib.operators.gradient import gradient
-from mrilib.solvers.batched import BatchLoop
 from mrilib.solvers.certificate import Certificate, certify
 from mrilib.solvers.couplings import Field
-from mrilib.solvers.fused import FusedLoop
-from mrilib.solvers.problem import (
-    OVER_RELAXATION,
-    Problem,
-    WarmStart,
-    image_of,
-    initial_state,
-    reflect,
-)
+from mrilib.solvers.loops import Iteration
+from mrilib.solvers.problem import OVER_RELAXATION, Problem, WarmStart, image_of, initial_state
 from mrilib.solvers.solution import NotConvergedError, Solution, Status, linearised_solution
 
-FIRST_CHECK, SHORTEST_CHECK, LONGEST_CHECK = 140, 20, 80
-# A start from zero is first checked when it may have reached the tolerance: a check costs as much as 25
-# steps, and at 40 lines the gap falls below 1e-2 at step 140 and tenfold in every 40 to 60 more.
+FIRST_CHECK, SHORTEST_CHECK, LONGEST_CHECK = 50, 20, 80
+# A start from zero is first checked when it may have reached the tolerance: a check costs as much as 16
+# steps, and at 40 lines the gap falls below 1e-2 at step 50 and tenfold in every 40 more, later slower.
 EARLIEST_TOLERANCE, STEPS_A_DECADE = 1e-2, 40
-BATCH_CHECK = 80  # of a batch, whose items end apart
+BATCH_CHECK = 40  # of a batch, whose items end apart
 LINEAR_CHECK = 40
-# The dual variable of single steps swings, at the latest from a gap of 1e-3 on. Of averages over 7 to 60
-# steps this one certified 1e-4 soonest in all couplings.
-AVERAGE_EVERY, AVERAGE_SHARE = 5, 0.4
 # Between this relative gap and the next power of ten rounding in float32 begins to hold back the dual.
 SINGLE_PRECISION_FLOOR = 1e-4
 STALLED_CHECKS = 6
-
-
-def _loop(problem: Problem, state: Field, mean: Field) -> FusedLoop | BatchLoop:
-    """The fastest route: fused kernels for one image on a CPU, else torch."""
-    kind = FusedLoop if state.device.type == "cpu" and state.ndim == 3 else BatchLoop
-    loop = kind(problem, paired=False)
-    loop.load(state, mean)
-    return loop
-
-
-def _run(loop: FusedLoop | BatchLoop, steps: int) -> None:
-    for taken in range(1, steps + 1):
-        loop.step()
-        if taken % AVERAGE_EVERY == 0:
-            loop.average(AVERAGE_SHARE)
-
-
-def advance(problem: Problem, state: Field, steps: int, mean: Field) -> tuple[Field, Field]:
-    """`steps` steps by the fastest route.
-
-    Returns:
-        The new state, and `mean` moved towards the `v` of every fifth step: for `certify`.
-    """
-    loop = _loop(problem, state, mean)
-    _run(loop, steps)
-    return loop.state(), loop.mean()
 
 
 def minimise(
@@ -87,19 +50,18 @@ def minimise(
     Raises:
         NotConvergedError: if an item gives up or turns non-finite, and `throw`.
     """
-    state = initial_state(problem) if start is None else start.state_for(problem)
     if problem.data.ndim == 2:
-        solution = _minimise_one(problem, state, tolerance, max_steps, warm=start is not None)
+        solution = _minimise_one(problem, start, tolerance, max_steps)
     elif problem.data.device.type == "cpu":
         # One at a time: a batch leaves the cache and triples the cost of an FFT.
         solution = _gathered(
             [
-                _minimise_one(problem[item], state[item], tolerance, max_steps, warm=start is not None)
+                _minimise_one(problem[item], None if start is None else start[item], tolerance, max_steps)
                 for item in range(problem.data.shape[0])
             ]
         )
     else:
-        solution = _minimise_batch(problem, state, tolerance, max_steps)
+        solution = _minimise_batch(problem, start, tolerance, max_steps)
     solution = replace(solution, state=WarmStart(solution.state, problem.threshold))
     if throw and solution.status is not Status.CONVERGED:
         gap = float(solution.stats["gap"].max())
@@ -119,19 +81,16 @@ def _first_check(tolerance: float, warm: bool) -> int:
     return FIRST_CHECK + int(STEPS_A_DECADE * math.log10(EARLIEST_TOLERANCE / tolerance))
 
 
-def _minimise_one(
-    problem: Problem, state: Field, tolerance: float, max_steps: int, *, warm: bool
-) -> Solution:
+def _minimise_one(problem: Problem, start: WarmStart | None, tolerance: float, max_steps: int) -> Solution:
     original = problem.data.dtype
     best: Certificate | None = None
-    loop = _loop(problem, state, reflect(problem, state)[1])
-    dual, gap, steps, stalled = -math.inf, math.inf, 0, 0
-    interval = min(_first_check(tolerance, warm), max_steps)
+    iteration = Iteration(problem, start)
+    dual, gap, stalled = -math.inf, math.inf, 0
+    interval = min(_first_check(tolerance, warm=start is not None), max_steps)
     status = Status.MAX_STEPS
     while True:
-        _run(loop, interval)
-        steps += interval
-        found = certify(problem, loop.mean())
+        iteration.advance(interval)
+        found = certify(iteration.problem, iteration.mean())
         dual = max(dual, float(found.dual))
         if best is None or found.objective < best.objective:
             best = found
@@ -143,21 +102,20 @@ def _minimise_one(
         if gap <= tolerance:
             status = Status.CONVERGED
             break
-        if steps >= max_steps:
+        if iteration.taken >= max_steps:
             break
         stalled = stalled + 1 if gap > 0.95 * previous else 0
-        single = problem.data.dtype == torch.complex64
+        single = iteration.problem.data.dtype == torch.complex64
         if single and (gap <= SINGLE_PRECISION_FLOOR or stalled >= STALLED_CHECKS):
-            double, stalled = torch.complex128, 0
-            problem = problem.to(double)
-            loop = _loop(problem, loop.state().to(double), loop.mean().to(double))
-        interval = min(_next_interval(gap, previous, interval, tolerance), max_steps - steps)
+            iteration.to(torch.complex128)
+            stalled = 0
+        interval = min(_next_interval(gap, previous, interval, tolerance), max_steps - iteration.taken)
     stats = {
         "objective": best.objective,
         "gap": torch.tensor(gap, dtype=torch.float64),
-        "steps": torch.tensor(steps),
+        "steps": torch.tensor(iteration.taken),
     }
-    return Solution(best.image.to(original), status, stats, loop.state().to(original))
+    return Solution(best.image.to(original), status, stats, iteration.state_for(problem).to(original))
 
 
 def _next_interval(gap: float, previous: float, interval: int, tolerance: float) -> int:
@@ -171,21 +129,20 @@ def _next_interval(gap: float, previous: float, interval: int, tolerance: float)
     return int(min(max(wanted, SHORTEST_CHECK), LONGEST_CHECK))
 
 
-def _minimise_batch(problem: Problem, state: Field, tolerance: float, max_steps: int) -> Solution:
+def _minimise_batch(problem: Problem, start: WarmStart | None, tolerance: float, max_steps: int) -> Solution:
     """All items of a batch at once on a GPU; those that are done leave the batch."""
     items = torch.arange(problem.data.shape[0], device=problem.data.device)
     image = torch.zeros_like(problem.data)
-    final = torch.empty_like(state)
+    final = initial_state(problem)
     objective = torch.full(items.shape, math.inf, dtype=torch.float64, device=items.device)
     dual, gap = -objective, objective.clone()
     steps = torch.zeros_like(items)
-    running, original, taken = problem, problem.data.dtype, 0
-    _, mean = reflect(problem, state)
+    iteration, original = Iteration(problem, start), problem.data.dtype
+    interval = min(_first_check(tolerance, warm=start is not None), max_steps)
     while items.numel():
-        interval = min(BATCH_CHECK, max_steps - taken)
-        state, mean = advance(running, state, interval, mean)
-        taken += interval
-        found = certify(running, mean)
+        iteration.advance(interval)
+        interval = min(BATCH_CHECK, max_steps - iteration.taken)
+        found = certify(iteration.problem, iteration.mean())
         better = found.objective < objective[items]
         image[items[better]] = found.image[better].to(original)
         objective[items] = torch.minimum(objective[items], found.objective)
@@ -194,17 +151,18 @@ def _minimise_batch(problem: Problem, state: Field, tolerance: float, max_steps:
             min=torch.finfo(torch.float64).tiny
         )
         gap[items] = torch.where(found.objective.isfinite(), gap[items], math.nan)
-        steps[items] = taken
-        final[items] = state.to(original)
-        going = (gap[items] > tolerance) & (taken < max_steps)
-        items, state, mean, running = items[going], state[going], mean[going], running[going]
+        steps[items] = iteration.taken
+        final[items] = iteration.state_for(problem[items]).to(original)
+        going = (gap[items] > tolerance) & (iteration.taken < max_steps)
+        items = items[going]
+        if not bool(going.all()):
+            iteration.keep(going)
         if (
-            running.data.dtype == torch.complex64
+            iteration.problem.data.dtype == torch.complex64
             and items.numel()
-            and (bool((gap[items] <= SINGLE_PRECISION_FLOOR).all()) or taken >= max_steps // 2)
+            and (bool((gap[items] <= SINGLE_PRECISION_FLOOR).all()) or iteration.taken >= max_steps // 2)
         ):
-            double = torch.complex128
-            running, state, mean = running.to(double), state.to(double), mean.to(double)
+            iteration.to(torch.complex128)
     status = Status.CONVERGED
     if gap.isnan().any():
         status = Status.NOT_FINITE

@@ -21,9 +21,8 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from mrilib.solvers.certificate import Certificate
+from mrilib.solvers.certificate import Certificate, bound
 from mrilib.solvers.certified import joined, minimise
-from mrilib.solvers.fista import bound
 from mrilib.solvers.measurement import Coils, Images, Measurement
 from mrilib.solvers.priors import Parts, Prior
 from mrilib.solvers.solution import Solution, linearised_solution

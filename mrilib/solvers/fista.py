@@ -18,7 +18,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from mrilib.operators.bases import Basis
-from mrilib.solvers.certificate import Certificate
+from mrilib.solvers.certificate import Certificate, bound
 from mrilib.solvers.certified import joined, minimise
 from mrilib.solvers.measurement import Coils, Images, Measurement
 from mrilib.solvers.solution import Solution, linearised_solution
@@ -172,14 +172,6 @@ class Problem:
         """`P d` at the solution that `start` describes: see `solve_linearised`."""
         coefficients = start.coefficients.to(self.dtype)
         return solve_linearised(self, coefficients, direction, tolerance=tolerance, max_steps=max_steps).value
-
-
-def bound(weight: Tensor, size: Tensor, correlation: Tensor, square: Tensor) -> Tensor:
-    """`D = t·Re⟨q, y⟩ − ½t²‖q‖²` at the best feasible `t ≤ λ/size`."""
-    tiny = torch.finfo(torch.float64).tiny
-    factor = torch.minimum(weight / size.clamp(min=tiny), correlation / square.clamp(min=tiny))
-    factor = factor.clamp(min=0.0)
-    return factor * correlation - 0.5 * factor.square() * square
 
 
 def shrink(coefficients: Complex[Tensor, "*batch y x"], threshold: Tensor) -> Complex[Tensor, "*batch y x"]:

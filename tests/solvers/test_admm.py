@@ -6,20 +6,8 @@ import torch
 from mrilib.operators.gradient import gradient
 from mrilib.solvers import admm
 from mrilib.solvers.certificate import certify
-from mrilib.solvers.problem import initial_state, reflect, step
+from mrilib.solvers.problem import reflect
 from mrilib.solvers.solution import NotConvergedError, Status
-
-
-def test_advance_repeats_the_plain_step(coupling, problem_of, draw):
-    problem, state = problem_of(6, 9, coupling=coupling), 0.1 * draw(2, 6, 9)
-    mean = draw(2, 6, 9, seed=3)
-    advanced, moved = admm.advance(problem, state, 7, mean)
-    for taken in range(1, 8):
-        state, _ = step(problem, problem.inverse(), state)
-        if taken == admm.AVERAGE_EVERY:
-            mean = torch.lerp(mean, reflect(problem, state)[1], admm.AVERAGE_SHARE)
-    torch.testing.assert_close(advanced, state, rtol=0, atol=1e-10)
-    torch.testing.assert_close(moved, mean, rtol=0, atol=1e-10)
 
 
 def test_no_direction_leads_below_the_minimiser(coupling, problem_of, draw):
@@ -66,7 +54,7 @@ def test_batch_route_of_devices_equals_one_by_one(coupling, dtype, problem_of, s
     problem = replace(
         problem, data=problem.data * factors[:, None, None], energy=problem.energy * factors.square()
     ).to(dtype)
-    solution = admm._minimise_batch(problem, initial_state(problem), 1e-9, 20_000)
+    solution = admm._minimise_batch(problem, None, 1e-9, 20_000)
     assert solution.status is Status.CONVERGED
     assert float(solution.stats["gap"].max()) <= 1e-9
     one_by_one = admm.minimise(problem, tolerance=1e-9, max_steps=20_000)
@@ -77,12 +65,10 @@ def test_batch_route_of_devices_equals_one_by_one(coupling, dtype, problem_of, s
 def test_batch_route_says_what_did_not_converge(problem_of, stacked):
     good = problem_of(12, 10)
     broken = replace(good, data=good.data * float("nan"))
-    solution = admm._minimise_batch(
-        stacked([good, broken]), initial_state(stacked([good, broken])), 1e-9, 20_000
-    )
+    solution = admm._minimise_batch(stacked([good, broken]), None, 1e-9, 20_000)
     assert solution.status is Status.NOT_FINITE
     assert float(solution.stats["gap"][0]) <= 1e-9
-    short = admm._minimise_batch(stacked([good, good]), initial_state(stacked([good, good])), 1e-9, 50)
+    short = admm._minimise_batch(stacked([good, good]), None, 1e-9, 50)
     assert short.status is Status.MAX_STEPS
     assert short.stats["steps"].tolist() == [50, 50]
 
