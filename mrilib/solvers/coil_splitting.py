@@ -32,7 +32,8 @@ from mrilib.solvers.solution import Solution, linearised_solution
 RHO_OVER_ROOT_WEIGHT, MU = 1.8, 0.1
 # There 1.95 takes 140 to 160 steps to a certified 1e-3, and 1.8 takes 100.
 OVER_RELAXATION = 1.8
-CUTS = 3
+# Steps towards a dual field that is feasible. On the same brain 12 lower the gap threefold.
+DUAL_STEPS, DUAL_RELAXATION = 12, 1.4
 LINEAR_CHECK = 20
 
 
@@ -178,9 +179,9 @@ class Problem:
 
         `t·q` is dual feasible for `t‖ŵ‖ ≤ λ` (dual norm) if `Aᴴq = Kᴴŵ`. For differences `q = y − Ax − κA1`,
         with `κ` such that the mean of `Aᴴq` is zero, without which there is no `ŵ`; else `q = y − Ax`. From
-        the state's dual variable `ŵ ← ρ(s − S(s))` the nearest field is `ŵ + L(Aᴴq − Kᴴŵ)`, `L = ∇(∇ᵀ∇)⁺` or
-        `Ψ`; what exceeds λ is cut off and the rest mended in the same way. `D` as in `certificate.certify`;
-        rigorous for any state.
+        the state's dual variable `ρ(s − S(s))` steps of Douglas and Rachford go towards the fields which are
+        that and within λ, `ŵ + L(Aᴴq − Kᴴŵ)` with `L = ∇(∇ᵀ∇)⁺` or `Ψ` being the nearest of the former; the
+        last of them is one, exactly. `D` as in `certificate.certify`; rigorous for any state.
         """
         double, field = self.to(torch.complex128), state.parts.to(torch.complex128)
         image, measured, prior = image.to(torch.complex128), double.measurement, double.prior
@@ -198,10 +199,13 @@ class Problem:
         slope = measured.adjoint(residual)
         rho, weight = double.rho[:, None, None, None], double.weight[:, None, None, None]
         dual = rho * (field - prior.shrink(field, double.threshold))
-        for cut in range(CUTS + 1):
-            if cut:
-                dual = dual - prior.shrink(dual, weight)
-            dual = dual + prior.lift(slope - prior.adjoint(dual))
+        for _ in range(DUAL_STEPS):
+            within = dual - prior.shrink(dual, weight)
+            turned = 2.0 * within - dual
+            turned = turned + prior.lift(slope - prior.adjoint(turned))
+            dual = dual + DUAL_RELAXATION * (turned - within)
+        dual = dual - prior.shrink(dual, weight)
+        dual = dual + prior.lift(slope - prior.adjoint(dual))
         size = prior.dual_norm(dual)
         return Certificate(image, objective, bound(double.weight, size, correlation, square))
 
