@@ -68,14 +68,11 @@ class FusedLoop:
 
     def change_penalty(self, problem: Problem) -> None:
         """Go on with another penalty of the same problem: `S(s)` and `ρ(s − S(s))` stay; the mean is `v`."""
-        state, half = self._parts, self._kind(0.5)
-        self._mean = np.zeros_like(state)
-        self.average(1.0)
-        ratio = half * self._kind(float(problem.threshold) / float(self._threshold))
-        # S(s) ± ratio·(s − S(s)) from s and v = 2S(s) − s
-        self._parts = (half + ratio) * state + (half - ratio) * self._mean
-        self._mean = (half - ratio) * state + (half + ratio) * self._mean
+        clipped = self._clipped()
+        clipped *= self._kind(1.0 - float(problem.threshold) / float(self._threshold))
+        self._parts -= clipped
         self._take_penalty(problem, problem.inverse().numpy())
+        self.average(1.0)
         self._reflect()
 
     def state(self) -> Field:
@@ -84,9 +81,7 @@ class FusedLoop:
 
     def clipped(self) -> Field:
         """`s − S(s)`, likewise."""
-        reflected = np.zeros_like(self._parts)
-        kernels.average(self._parts, self._threshold, self._rule, self._kind(1), reflected)
-        return _field(self._kind(0.5) * (self._parts - reflected))
+        return _field(self._clipped())
 
     def mean(self) -> Field:
         """What `average` has come to, likewise."""
@@ -126,6 +121,14 @@ class FusedLoop:
     def average(self, share: float) -> None:
         """Move the mean by `share` of its distance to `v = 2S(s) − s`."""
         kernels.average(self._parts, self._threshold, self._rule, self._kind(share), self._mean)
+
+    def _clipped(self) -> np.ndarray:
+        """`s − S(s) = ½(s − v)`."""
+        values = np.zeros_like(self._parts)
+        kernels.average(self._parts, self._threshold, self._rule, self._kind(1), values)
+        np.subtract(self._parts, values, out=values)
+        values *= self._kind(0.5)
+        return values
 
     def _take_penalty(self, problem: Problem, inverse: np.ndarray) -> None:
         self.inverse, pixels = inverse, self._kind(inverse.size)

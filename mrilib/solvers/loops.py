@@ -8,7 +8,7 @@ from torch import Tensor
 from mrilib.solvers.batched import BatchLoop
 from mrilib.solvers.couplings import Field
 from mrilib.solvers.fused import FusedLoop
-from mrilib.solvers.problem import OVER_RELAXATION, Problem, WarmStart, initial_state, reflect
+from mrilib.solvers.problem import OVER_RELAXATION, Problem, WarmStart, initial_state
 
 # `ρ/√λ` by the step from which it holds, for images of maximum about 1.
 STIFFNESS, WARM_STEPS = {0: 2.0, 20: 4.0, 60: 8.0, 140: 16.0}, 60
@@ -69,7 +69,8 @@ class Iteration:
         self._stages = {step - before: value for step, value in STIFFNESS.items() if step >= before}
         self.problem = replace(problem, stiffness=self._stages.pop(0))
         state = initial_state(problem) if start is None else start.state_for(self.problem)
-        self._loop = loop_from(self.problem, state, reflect(self.problem, state)[1])
+        self._loop = loop_from(self.problem, state)
+        self._loop.average(1.0)
 
     def advance(self, steps: int) -> None:
         """Take `steps` steps."""
