@@ -12,6 +12,8 @@ from mrilib.solvers.problem import OVER_RELAXATION, Problem, WarmStart, initial_
 
 # `ρ/√λ` by the step from which it holds, for images of maximum about 1.
 STIFFNESS, WARM_STEPS = {0: 2.0, 20: 4.0, 60: 8.0, 140: 16.0}, 60
+# `ρ/λ` at most: below λ = 4e-3 stiffer ones take up to ten times the steps at 1e-5, twice at 1e-4.
+STIFFEST = 256.0
 # The dual variable of single steps swings, at the latest from a gap of 1e-3 on.
 AVERAGE_EVERY, AVERAGE_SHARE = 5, 0.6
 
@@ -52,7 +54,8 @@ class Iteration:
     """Steps from one state, with a penalty that rises on the way and an average for the certificate.
 
     Soft penalties bring the large differences about soonest, stiff ones the last digits and the dual
-    variable: `ρ/√λ` is `STIFFNESS[n]` from step `n` on. Where it changes, `S(s)` and `ρ(s − S(s))` stay.
+    variable: `ρ/√λ` is `STIFFNESS[n]` from step `n` on, as long as `ρ/λ` is at most `STIFFEST`. Where it
+    changes, `S(s)` and `ρ(s − S(s))` stay.
 
     Args:
         problem: what to minimise.
@@ -67,7 +70,7 @@ class Iteration:
         self.taken = 0
         before = 0 if start is None else WARM_STEPS
         self._stages = {step - before: value for step, value in STIFFNESS.items() if step >= before}
-        self.problem = replace(problem, stiffness=self._stages.pop(0))
+        self.problem = replace(problem, stiffness=self._stages.pop(0), stiffest=STIFFEST)
         state = initial_state(problem) if start is None else start.state_for(self.problem)
         self._loop = loop_from(self.problem, state)
         self._loop.average(1.0)

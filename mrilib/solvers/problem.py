@@ -10,6 +10,7 @@ Source: alternating directions [boyd2011] for total variation [goldstein2009], o
 shifts commute with periodic differences.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -35,7 +36,8 @@ class Problem:
         energy: `‖y‖²`, float64: the certificate subtracts from it.
         weight: `λ > 0`.
         coupling: a key of `COUPLINGS`.
-        stiffness: `ρ/√λ`; it changes the speed alone.
+        stiffness: `ρ/√λ`; it and `stiffest` change the speed alone.
+        stiffest: bound of `ρ/λ`.
     """
 
     spectrum: Float[Tensor, "y x"]
@@ -44,6 +46,7 @@ class Problem:
     weight: Float[Tensor, "*batch"]
     coupling: str
     stiffness: float = RHO_OVER_ROOT_WEIGHT
+    stiffest: float = math.inf
 
     @property
     def rule(self) -> Coupling:
@@ -52,7 +55,7 @@ class Problem:
     @property
     def rho(self) -> Float[Tensor, "*batch"]:
         """The penalty."""
-        return self.stiffness * self.weight.sqrt()
+        return torch.minimum(self.stiffness * self.weight.sqrt(), self.stiffest * self.weight)
 
     @property
     def threshold(self) -> Float[Tensor, "*batch 1 1 1"]:

@@ -10,7 +10,7 @@ from mrilib.operators.gradient import divergence, gradient, laplacian_spectrum
 from mrilib.reconstructors.sparse import TotalVariation
 from mrilib.solvers import admm
 from mrilib.solvers.certificate import DUAL_RELAXATION, DUAL_STEPS, bound, certify, certify_batch
-from mrilib.solvers.loops import Iteration
+from mrilib.solvers.loops import STIFFEST, Iteration
 from mrilib.solvers.problem import reflect
 
 
@@ -105,9 +105,12 @@ def test_certificate_of_one_item_does_not_depend_on_the_batch(coupling, problem_
         iteration = Iteration(problem)
         iteration.advance(15)
         fields.append(iteration.mean())
-    together = certify(replace(stacked(problems), stiffness=iteration.problem.stiffness), torch.stack(fields))
+    together = certify(
+        replace(stacked(problems), stiffness=iteration.problem.stiffness, stiffest=STIFFEST),
+        torch.stack(fields),
+    )
     for item in range(2):
-        problem = replace(problems[item], stiffness=iteration.problem.stiffness)
+        problem = replace(problems[item], stiffness=iteration.problem.stiffness, stiffest=STIFFEST)
         alone = certify(problem, fields[item])
         assert float(together.objective[item]) == pytest.approx(float(alone.objective), rel=1e-12)
         assert float(together.dual[item]) == pytest.approx(float(alone.dual), rel=1e-12)

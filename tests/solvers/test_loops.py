@@ -6,6 +6,7 @@ import torch
 from mrilib.solvers.loops import (
     AVERAGE_EVERY,
     AVERAGE_SHARE,
+    STIFFEST,
     STIFFNESS,
     WARM_STEPS,
     Iteration,
@@ -16,7 +17,7 @@ from mrilib.solvers.problem import WarmStart, initial_state, reflect, step
 
 def plainly(problem, state, steps, stages):
     """State and average after `steps` plain steps, with the penalties of `stages`."""
-    problem = replace(problem, stiffness=stages[0])
+    problem = replace(problem, stiffness=stages[0], stiffest=STIFFEST)
     mean = reflect(problem, state)[1]
     for taken in range(1, steps + 1):
         state, _ = step(problem, problem.inverse(), state)
@@ -32,13 +33,18 @@ def plainly(problem, state, steps, stages):
     return problem, state, mean
 
 
+@pytest.mark.parametrize("weight", [None, 1e-3])  # the second so small that ρ/λ is bounded at last
 @pytest.mark.parametrize("batch", [False, True])
-def test_iteration_repeats_the_plain_step_while_the_penalty_rises(coupling, batch, problem_of, stacked):
+def test_iteration_repeats_the_plain_step_while_the_penalty_rises(
+    coupling, batch, weight, problem_of, stacked
+):
     problem = problem_of(6, 9, coupling=coupling)
     if batch:
         problem = stacked([problem, problem_of(6, 9, coupling=coupling)])
         problem = replace(problem, weight=problem.weight * torch.tensor([1.0, 2.0], dtype=torch.float64))
     steps = max(STIFFNESS) + 7
+    if weight is not None:
+        problem = replace(problem, weight=weight * problem.weight)
     iteration = Iteration(problem)
     iteration.advance(11)
     iteration.advance(steps - 11)
@@ -46,10 +52,12 @@ def test_iteration_repeats_the_plain_step_while_the_penalty_rises(coupling, batc
     if batch:
         expected = [plainly(problem[item], initial_state(problem[item]), steps, STIFFNESS) for item in (0, 1)]
         state, mean = (torch.stack([item[place] for item in expected]) for place in (1, 2))
-        last = replace(problem, stiffness=STIFFNESS[max(STIFFNESS)])
+        last = replace(problem, stiffness=STIFFNESS[max(STIFFNESS)], stiffest=STIFFEST)
     else:
         last, state, mean = plainly(problem, initial_state(problem), steps, STIFFNESS)
     torch.testing.assert_close(iteration.problem.rho, last.rho)
+    bounded = iteration.problem.rho == STIFFEST * problem.weight
+    assert bool((bounded if weight is not None else ~bounded).all())
     torch.testing.assert_close(iteration.state_for(iteration.problem), state, rtol=0, atol=1e-10)
     torch.testing.assert_close(iteration.mean(), mean, rtol=0, atol=1e-10)
 
@@ -60,7 +68,7 @@ def test_a_start_is_taken_as_if_steps_had_led_to_it(coupling, problem_of, draw):
     later = {step - WARM_STEPS: value for step, value in STIFFNESS.items() if step >= WARM_STEPS}
     iteration = Iteration(problem, start)
     iteration.advance(max(later) + 3)
-    begin = start.state_for(replace(problem, stiffness=later[0]))
+    begin = start.state_for(replace(problem, stiffness=later[0], stiffest=STIFFEST))
     last, state, _ = plainly(problem, begin, max(later) + 3, later)
     torch.testing.assert_close(iteration.state_for(last), state, rtol=0, atol=1e-10)
     # and the terms of a problem are those of its own penalty
