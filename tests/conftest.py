@@ -64,6 +64,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip("no CUDA device")
 
 
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Networks begin with the same parameters whichever tests came before."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
     """Folder of sample files: MRI_ROBUSTNESS_DATA, or `shared/data` beside the checkout."""
