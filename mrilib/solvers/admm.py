@@ -38,7 +38,7 @@ def minimise(
     reach the tolerance, go on in float64.
 
     Args:
-        problem: images of maximum about 1 (the caller scales), no batch axis or one.
+        problem: images of maximum about 1 (the caller scales), with one batch axis; on a CPU without as well.
         tolerance: relative duality gap; the true relative error of the objective is smaller.
         max_steps: steps after which an item gives up.
         start: `Solution.state` of a nearby problem.
