@@ -8,10 +8,11 @@ import torch
 from mrilib.operators.coils import CoilFourier
 
 
-def multicoil(shape, *, seed=0, mask=None, dtype=torch.complex128):
-    """Noisy k-space of an image with edges under three smooth maps with an empty border, and the operator.
+def multicoil(shape, *, coils=3, seed=0, mask=None, background=True, dtype=torch.complex128):
+    """Noisy k-space of an image with edges under smooth maps, and the operator.
 
-    Without `mask`, four of ten columns are drawn, and the middle ones.
+    With `background` the maps have an empty border. Without `mask`, four of ten columns are drawn, and the
+    middle ones.
     """
     generator = np.random.default_rng(seed)
     rows, columns = np.meshgrid(*(np.linspace(-1, 1, size) for size in shape), indexing="ij")
@@ -19,10 +20,12 @@ def multicoil(shape, *, seed=0, mask=None, dtype=torch.complex128):
     maps = np.stack(
         [
             np.exp(-((rows - math.cos(angle)) ** 2) - (columns - math.sin(angle)) ** 2 + 1j * angle * columns)
-            for angle in 2 * np.pi * np.arange(3) / 3
+            for angle in 2 * np.pi * np.arange(coils) / coils
         ]
     )
-    maps *= (rows**2 + columns**2 < 1.2) / np.sqrt((np.abs(maps) ** 2).sum(0))
+    maps /= np.sqrt((np.abs(maps) ** 2).sum(0))
+    if background:
+        maps *= rows**2 + columns**2 < 1.2
     if mask is None:
         sampled = generator.random(shape[1]) < 0.4
         sampled[shape[1] // 2 - 1 : shape[1] // 2 + 2] = True

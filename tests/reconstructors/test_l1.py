@@ -19,6 +19,7 @@ from mrilib.solvers.differentiation import Implicit, Unrolled
 from mrilib.solvers.fista import shrink
 from mrilib.solvers.solution import NotConvergedError, Status
 from mrilib.training.tuning import tune_weight
+from tests.reconstructors.scenes import multicoil
 
 WEIGHT = 0.05
 BASES = {"wavelet": Wavelet("db2", 2), "cosine": Cosine(), "fourier": FourierBasis()}
@@ -28,30 +29,6 @@ SHAPES = {"divisible": (16, 16), "padded": (14, 17)}
 @pytest.fixture(params=sorted(BASES))
 def basis(request):
     return BASES[request.param]
-
-
-def multicoil(shape, *, coils=3, seed=0, dtype=torch.complex128, mask=None, background=True):
-    """Smooth image and maps with an empty border, half of the columns at random, and noisy k-space."""
-    generator = np.random.default_rng(seed)
-    rows, columns = np.meshgrid(*(np.linspace(-1, 1, size) for size in shape), indexing="ij")
-    image = ((rows**2 + columns**2 < 0.7) + 0.5 * (np.abs(rows - 0.1) < 0.4)) * np.exp(1j * rows)
-    maps = np.stack(
-        [
-            np.exp(-((rows - math.cos(angle)) ** 2) - (columns - math.sin(angle)) ** 2 + 1j * angle * columns)
-            for angle in 2 * np.pi * np.arange(coils) / coils
-        ]
-    )
-    maps /= np.sqrt((np.abs(maps) ** 2).sum(0))
-    if background:
-        maps *= rows**2 + columns**2 < 1.2
-    if mask is None:
-        sampled = generator.random(shape[1]) < 0.4
-        sampled[shape[1] // 2 - 1 : shape[1] // 2 + 2] = True
-        mask = torch.from_numpy(sampled)
-    operator = CoilFourier(mask=mask, coil_maps=torch.from_numpy(maps).to(dtype))
-    kspace = operator.forward(torch.from_numpy(image).to(dtype))
-    noise = generator.standard_normal(kspace.shape) + 1j * generator.standard_normal(kspace.shape)
-    return kspace + 0.03 * torch.from_numpy(noise).to(dtype) * operator.mask, operator
 
 
 def matrix_of(apply, shape):
