@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Complex, Float, Inexact
@@ -52,10 +53,58 @@ class _Adjoint(LinearOperator):
         return self._operator
 
 
-def norm2(array: Inexact[Tensor, "*batch y x"]) -> Float[Tensor, "*batch"]:
-    """`‖·‖₂` over the last two axes, summed in double precision: sums in float32 miss budgets by 1e-4."""
+class MeasurementOperator(LinearOperator):
+    """What measures an image: `y = Ax` on a mask, of one coil or of several.
+
+    All that attacks, training and scoring know of coils stands here.
+
+    Attributes:
+        kspace_axes: trailing axes of k-space: 2 for a single coil, 3 with a coil axis.
+    """
+
+    kspace_axes: ClassVar[int]
+
+    @property
+    @abstractmethod
+    def mask(self) -> Bool[Tensor, "ky kx"]:
+        """`True` where k-space is sampled; `kspace * mask` holds for the k-space of all coils."""
+
+    @property
+    def samples(self) -> int:
+        """Number m of sampled entries, of one coil."""
+        return int(self.mask.sum())
+
+    @property
+    def kspace_shape(self) -> tuple[int, ...]:
+        """Shape of one item's k-space: `(ky, kx)`, or `(coil, ky, kx)`."""
+        return tuple(self.mask.shape)
+
+    def of_item(self, index: int, batch: tuple[int, ...]) -> "MeasurementOperator":
+        """What measures item `index` of the flattened `batch`: the same for all, or an item's own."""
+        return self
+
+    @abstractmethod
+    def to_image(self, kspace: Complex[Tensor, "*batch_and_coil ky kx"]) -> Complex[Tensor, "*batch y x"]:
+        """Picture `r` of a perturbation of k-space: `A†e` of one coil, `Aᴴe` of several."""
+
+    @abstractmethod
+    def seen(self, image: Tensor) -> Tensor:
+        """The image as far as coils see it, in the units of the reference image."""
+
+    def kspace_norm(self, kspace: Complex[Tensor, "*batch_and_coil ky kx"]) -> Float[Tensor, "*batch"]:
+        """`‖·‖₂` over all entries of all coils, summed in double precision."""
+        return norm2(kspace, axes=self.kspace_axes)
+
+    @abstractmethod
+    def to(self, device: torch.device | str) -> "MeasurementOperator":
+        """The same operator on another device."""
+
+
+def norm2(array: Inexact[Tensor, "*any"], axes: int = 2) -> Float[Tensor, "*batch"]:
+    """`‖·‖₂` over the last axes, summed in double precision: sums in float32 miss budgets by 1e-4."""
     double = torch.complex128 if array.is_complex() else torch.float64
-    return torch.linalg.vector_norm(array, dim=(-2, -1), dtype=double).to(array.real.dtype)
+    norms = torch.linalg.vector_norm(array, dim=tuple(range(-axes, 0)), dtype=double)
+    return norms.to(array.real.dtype)
 
 
 def fft2c(image: Complex[Tensor, "*batch y x"]) -> Complex[Tensor, "*batch ky kx"]:

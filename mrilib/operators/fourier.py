@@ -4,10 +4,10 @@ import torch
 from jaxtyping import Bool, Complex, Float
 from torch import Tensor
 
-from mrilib.operators.base import LinearOperator, check_grid, check_mask, fft2c, ifft2c
+from mrilib.operators.base import MeasurementOperator, check_grid, check_mask, fft2c, ifft2c
 
 
-class MaskedFourier(LinearOperator):
+class MaskedFourier(MeasurementOperator):
     """`A = P_Ω F`: centred orthonormal Fourier transform `F`, zero outside the mask `Ω`.
 
     Unsampled entries are kept as zeros, so that `A Aᴴ = P_Ω` and the pseudo-inverse is the adjoint.
@@ -19,6 +19,8 @@ class MaskedFourier(LinearOperator):
         ValueError: if the mask is not a 2-D boolean tensor or samples nothing.
     """
 
+    kspace_axes = 2
+
     def __init__(self, *, mask: Bool[Tensor, "ky kx"]) -> None:
         check_mask(mask, "MaskedFourier", {2: "(ky, kx)"})
         self._mask = mask.detach().clone()
@@ -26,11 +28,6 @@ class MaskedFourier(LinearOperator):
     @property
     def mask(self) -> Bool[Tensor, "ky kx"]:
         return self._mask
-
-    @property
-    def samples(self) -> int:
-        """Number m of sampled entries."""
-        return int(self._mask.sum())
 
     def forward(
         self, image: Complex[Tensor, "*batch y x"] | Float[Tensor, "*batch y x"]
@@ -49,6 +46,14 @@ class MaskedFourier(LinearOperator):
     def pinv(self, kspace: Complex[Tensor, "*batch ky kx"]) -> Complex[Tensor, "*batch y x"]:
         """`A† y`, equal to `Aᴴ y`."""
         return self.adjoint(kspace)
+
+    def to_image(self, kspace: Complex[Tensor, "*batch ky kx"]) -> Complex[Tensor, "*batch y x"]:
+        """`A† y`."""
+        return self.pinv(kspace)
+
+    def seen(self, image: Tensor) -> Tensor:
+        """The image itself: a single coil is taken to see all alike."""
+        return image
 
     def to(self, device: torch.device | str) -> "MaskedFourier":
         return MaskedFourier(mask=self._mask.to(device))

@@ -10,8 +10,8 @@ import re
 import h5py
 import numpy as np
 
-from mrilib.data.fastmri import _check, read_slice
-from mrilib.data.ismrmrd import _convert
+from mrilib.data.volumes.fastmri import _check, read_slice
+from mrilib.data.volumes.ismrmrd import _convert
 
 SKIPPED = sum(1 << (flag - 1) for flag in (19, 23, 24, 26, 27, 28, 29, 30, 31))
 OTHERS = ("repetition", "set", "contrast", "phase")

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mrilib.data import archives, progress
-from mrilib.data.archives import ArchiveError, link_volumes, unpack
+from mrilib.data.downloads import archives, progress
+from mrilib.data.downloads.archives import ArchiveError, link_volumes, unpack
 
 PACKERS = {"xz": lzma.compress, "gz": gzip.compress, "tar": bytes}
 NOISE = np.random.default_rng(0)

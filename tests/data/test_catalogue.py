@@ -9,9 +9,9 @@ from mrilib.data.catalogue import (
     summarise_volumes,
     to_frame,
 )
-from mrilib.data.inspection import inspect_volume
-from mrilib.data.isolated import Worker
-from mrilib.data.simulated import simulate_volume
+from mrilib.data.volumes.inspection import inspect_volume
+from mrilib.data.volumes.isolated import Worker
+from mrilib.data.volumes.simulated import simulate_volume
 
 ABOUT = {"dataset": "brains", "anatomy": "brain"}
 

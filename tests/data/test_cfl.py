@@ -8,9 +8,9 @@ import h5py
 import numpy as np
 import pytest
 
-from mrilib.data.cfl import convert_cfl, read_cfl
-from mrilib.data.fastmri import check_volume, read_slice
-from mrilib.data.foreign import VolumeError
+from mrilib.data.volumes.cfl import convert_cfl, read_cfl
+from mrilib.data.volumes.fastmri import check_volume, read_slice
+from mrilib.data.volumes.foreign import VolumeError
 from tests.data.peak_memory import peak_growth
 from tests.data.raw_files import direct_ifft, noise_kspace
 
@@ -154,5 +154,7 @@ def test_bad_data_says_what_is_wrong(tmp_path):
 def test_memory_stays_below_two_volumes(tmp_path):
     write_cfl(tmp_path / "a", noise_kspace(128, 128, 160, 8))
     size = (tmp_path / "a.cfl").stat().st_size
-    grown = peak_growth("mrilib.data.cfl:convert_cfl", tmp_path / "a", tmp_path / "v.h5", transform=True)
+    grown = peak_growth(
+        "mrilib.data.volumes.cfl:convert_cfl", tmp_path / "a", tmp_path / "v.h5", transform=True
+    )
     assert grown < 1.6 * size

@@ -16,11 +16,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mrilib.data.cfl import read_cfl
-from mrilib.data.fastmri import write_volume
-from mrilib.data.foreign import VolumeError
-from mrilib.data.isolated import Worker
-from mrilib.data.scan_header import new_header
+from mrilib.data.volumes.cfl import read_cfl
+from mrilib.data.volumes.fastmri import write_volume
+from mrilib.data.volumes.foreign import VolumeError
+from mrilib.data.volumes.isolated import Worker
+from mrilib.data.volumes.scan_header import new_header
 from tests.data.damage_trials import convert_and_hash, differs_from_direct, read_and_save
 from tests.data.raw_files import cartesian_scan, noise_kspace
 

@@ -19,8 +19,9 @@ import h5py
 import numpy as np
 import pytest
 
-from mrilib.data import downloads, progress
-from mrilib.data.downloads import DownloadError, download, without_query
+from mrilib.data.downloads import progress
+from mrilib.data.downloads import resumable as downloads
+from mrilib.data.downloads.resumable import DownloadError, download, without_query
 from tests.data.server import SECRET_QUERY, SECRETS, Reply, serving
 
 ROOT = Path(__file__).parents[2]
@@ -222,7 +223,7 @@ def test_a_part_is_kept_when_the_user_ends_it(server, load, target):
 
 def test_a_killed_process_leaves_a_part_and_no_file(server, load, target):
     url = server.answer("/v.h5", Reply(BODY, stalls_after=HALF), WHOLE)
-    script = "import sys; from mrilib.data.downloads import download; download(*sys.argv[1:])"
+    script = "import sys; from mrilib.data.downloads.resumable import download; download(*sys.argv[1:])"
     with subprocess.Popen([sys.executable, "-c", script, url, str(target)], cwd=ROOT) as process:
         server.stalled.wait()
         process.kill()

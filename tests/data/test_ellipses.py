@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from mrilib.data.ellipses import ellipse_phantoms
+from mrilib.data.images.ellipses import ellipse_phantoms
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 from pathlib import Path
 
 import h5py
@@ -11,11 +12,18 @@ from fastmri.data.mri_data import SliceDataset
 from fastmri.data.subsample import EquiSpacedMaskFunc
 from fastmri.data.transforms import UnetDataTransform, VarNetDataTransform
 
-from mrilib.data.centered_fft import centered_fft, centered_ifft, rss
-from mrilib.data.fastmri import VolumeWriter, check_volume, read_header, read_slice, write_volume
-from mrilib.data.foreign import VolumeError
-from mrilib.data.isolated import Worker
-from mrilib.data.scan_header import edit_header, new_header, parse_header
+from mrilib.data.volumes.centered_fft import centered_fft, centered_ifft, rss
+from mrilib.data.volumes.fastmri import (
+    VolumeWriter,
+    check_volume,
+    read_header,
+    read_slice,
+    volume_maximum,
+    write_volume,
+)
+from mrilib.data.volumes.foreign import VolumeError
+from mrilib.data.volumes.isolated import Worker
+from mrilib.data.volumes.scan_header import edit_header, new_header, parse_header
 from tests.data.crashing import crash
 from tests.data.peak_memory import peak_growth
 from tests.data.raw_files import direct_ifft, middle, noise_kspace
@@ -76,6 +84,24 @@ def test_a_volume_keeps_its_kspace_and_gets_the_rss_image(volume):
     assert (header.maximum, header.norm) == pytest.approx((expected.max(), np.linalg.norm(expected)))
     assert (header.acquisition, header.patient, header.source) == ("CORPD_FBK", "p", "a test")
     assert (header.field_strength, header.padding, header.simulated) == (2.89, (0, 20), False)
+
+
+def test_the_maximum_of_a_volume_is_that_of_all_its_images_stored_or_not(volume, tmp_path):
+    kspace = noise_kspace(*SHAPE)
+    expected = direct_rss(kspace, TARGET).max()
+    assert volume_maximum(volume) == pytest.approx(expected)
+    bare = tmp_path / "bare.h5"
+    shutil.copy(volume, bare)
+    with h5py.File(bare, "r+") as file:
+        del file.attrs["max"]
+    assert read_header(bare).maximum is None
+    assert volume_maximum(bare) == volume_maximum(volume)
+    with h5py.File(bare, "r+") as file:
+        del file["reconstruction_rss"]
+    with pytest.raises(ValueError, match=r"bare.h5: expected the attribute max or reconstruction_rss"):
+        volume_maximum(bare)
+    with pytest.raises(FileNotFoundError):
+        volume_maximum(tmp_path / "none.h5")
 
 
 def test_arrays_carry_units_and_equal_content_makes_equal_files(volume, tmp_path):
@@ -304,7 +330,7 @@ def test_a_slice_costs_the_memory_of_a_slice(tmp_path):
     write_volume(tmp_path / "a.h5", slices, shape=shape, **about(target=(64, 64)))
     for name, arguments in (("_check", ()), ("read_slice", (7,))):
         # a slice is 2 MiB
-        assert peak_growth(f"mrilib.data.fastmri:{name}", tmp_path / "a.h5", *arguments) < 16 << 20
+        assert peak_growth(f"mrilib.data.volumes.fastmri:{name}", tmp_path / "a.h5", *arguments) < 16 << 20
 
 
 # The header

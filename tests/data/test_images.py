@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import FileMetaDataset
 from skimage.transform import resize
 
-from mrilib.data.images import LONGEST_SIDE, list_images, read_image, resolve_path
+from mrilib.data.images.files import LONGEST_SIDE, list_images, read_image, resolve_path
 
 HEAD = "matplotlib:s1045.ima.gz"
 BRAIN = "nilearn:mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
@@ -197,7 +197,7 @@ def test_the_packaged_head_reads_as_in_matplotlibs_example():
 def test_importing_the_module_and_reading_the_head_loads_no_heavy_library():
     heavy = {"torch", "matplotlib", "scipy", "skimage", "nibabel", "pydicom", "imageio", "PIL"}
     code = (
-        "import sys; from mrilib.data.images import read_image, list_images;"
+        "import sys; from mrilib.data.images.files import read_image, list_images;"
         f"list_images({HEAD!r}); read_image({HEAD!r}, size=200, resize='crop_or_pad');"
         f"print(*sorted({heavy} & set(sys.modules)))"
     )

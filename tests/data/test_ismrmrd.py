@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from ismrmrd.hdf5 import acquisition_header_dtype
 
-from mrilib.data.fastmri import check_volume, read_slice
-from mrilib.data.foreign import VolumeError
-from mrilib.data.ismrmrd import Conversion, convert, reverse_frequencies
-from mrilib.data.isolated import Worker
+from mrilib.data.volumes.fastmri import check_volume, read_slice
+from mrilib.data.volumes.foreign import VolumeError
+from mrilib.data.volumes.ismrmrd import Conversion, convert, reverse_frequencies
+from mrilib.data.volumes.isolated import Worker
 from tests.data.peak_memory import peak_growth
 from tests.data.raw_files import RawScan, cartesian_scan, direct_ifft, limits_xml, middle, noise_kspace
 
@@ -489,4 +489,4 @@ def test_memory_stays_far_below_a_volume(tmp_path):
     path = cartesian_scan(noise_kspace(1, 64, 192, 8, 256), oversampling=2).write(tmp_path / "raw.h5")
     size = path.stat().st_size
     assert size > 200e6
-    assert peak_growth("mrilib.data.ismrmrd:_convert", path, tmp_path / "v.h5") < 0.75 * size
+    assert peak_growth("mrilib.data.volumes.ismrmrd:_convert", path, tmp_path / "v.h5") < 0.75 * size

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mrilib.data.mail import Link, read_mail, read_manifest
+from mrilib.data.downloads.mail import Link, read_mail, read_manifest
 
 BUCKET = "https://fastmri-dataset.s3.amazonaws.com/v2.0/"
 SIGNED = "?AWSAccessKeyId=AKIASECRETKEY&Signature=s3cr3t%2Fxy%3D&Expires=1700000000"

@@ -5,19 +5,15 @@ import numpy as np
 import pytest
 import torch
 
-from mrilib.data.ellipses import ellipse_phantoms
+from mrilib.data.calibration import calibrated
+from mrilib.data.images.ellipses import ellipse_phantoms
+from mrilib.data.intensity import intensity_scale, rss_target
 from mrilib.data.masks import column_mask
-from mrilib.data.measurement import (
-    center_column,
-    center_crop,
-    intensity_scale,
-    noise_estimate,
-    prepare,
-    rss,
-    rss_target,
-)
+from mrilib.data.measurement import measure
+from mrilib.data.volumes.kspace_statistics import center_column, noise_estimate
 from mrilib.operators.base import fft2c, ifft2c
-from mrilib.operators.coils import estimate_coil_maps
+from mrilib.operators.coil_images import center_crop, rss
+from mrilib.operators.coils import calibration_shape, estimate_coil_maps
 
 
 def scan(size=128, coils=4, noise=0.0, seed=0):
@@ -88,21 +84,21 @@ def test_raw_units_neither_overflow_nor_vanish(columns, factor):
 @pytest.mark.parametrize("factor", [1e-9, 1.0, 1e9])
 def test_prepared_arrays_have_no_units(columns, mask, factor):
     kspace, mask = scan(noise=0.01), columns if mask == "columns" else columns.expand(128, 128)
-    expected, measured = prepare(kspace, mask), prepare(kspace * factor, mask)
-    for field in ("kspace", "coil_maps", "target"):
+    expected, measured = calibrated(measure(kspace, mask)), calibrated(measure(kspace * factor, mask))
+    for field in ("kspace", "coil_maps", "reference"):
         torch.testing.assert_close(getattr(measured, field), getattr(expected, field), rtol=1e-5, atol=1e-5)
     assert measured.scale == pytest.approx(factor * expected.scale, rel=1e-6)
-    assert (measured.acceleration, measured.calibration) == (expected.acceleration, expected.calibration)
+    assert measured.acceleration == expected.acceleration
 
 
 def test_prepared_parts_fit_together(columns):
     kspace = scan(noise=0.01)
-    measured = prepare(kspace, columns, target_shape=(100, 90))
+    measured = calibrated(measure(kspace, columns, reference_shape=(100, 90)))
     assert measured.kspace.dtype == torch.complex64
     assert torch.equal(measured.kspace, kspace * columns / measured.scale)
     assert float(rss(ifft2c(measured.kspace)).max()) == pytest.approx(1.0, rel=1e-6)
-    torch.testing.assert_close(measured.target, rss_target(kspace, (100, 90)) / measured.scale)
-    assert measured.calibration == (32, 20)
+    torch.testing.assert_close(measured.reference, rss_target(kspace, (100, 90)) / measured.scale)
+    assert calibration_shape(measured.mask.expand(128, 128)) == (32, 20)
     assert torch.equal(measured.coil_maps, estimate_coil_maps(measured.kspace))
     assert measured.acceleration == pytest.approx(4.0, abs=0.1)
     # the model explains most of what was measured
@@ -116,20 +112,22 @@ def test_prepared_parts_fit_together(columns):
 
 def test_only_the_target_sees_what_is_not_sampled(columns):
     kspace = scan(noise=0.01)
-    first, second = prepare(kspace, columns), prepare(torch.where(columns, kspace, 7.0), columns)
+    first, second = (
+        calibrated(measure(data, columns)) for data in (kspace, torch.where(columns, kspace, 7.0))
+    )
     assert torch.equal(first.kspace, second.kspace)
     assert torch.equal(first.coil_maps, second.coil_maps)
     assert first.scale == second.scale
-    assert not torch.equal(first.target, second.target)
+    assert not torch.equal(first.reference, second.reference)
 
 
 def test_a_stored_target_is_scaled_alike(columns):
     kspace, stored = scan(), torch.rand(20, 30)
-    measured = prepare(kspace, columns, target=stored, calibration_width=16)
-    torch.testing.assert_close(measured.target * measured.scale, stored)
-    assert measured.calibration == (16, 16)
-    with pytest.raises(ValueError, match="expected target or target_shape, got both"):
-        prepare(kspace, columns, target=stored, target_shape=(20, 30))
+    measured = calibrated(measure(kspace, columns, reference=stored), width=16)
+    torch.testing.assert_close(measured.reference * measured.scale, stored)
+    assert torch.equal(measured.coil_maps, estimate_coil_maps(measured.kspace, calibration_width=16))
+    with pytest.raises(ValueError, match="expected reference or reference_shape, got both"):
+        measure(kspace, columns, reference=stored, reference_shape=(20, 30))
 
 
 # The image's maximum is 1. Edges of the phantom bias the estimate upwards, by the more the lower the noise.
@@ -180,7 +178,7 @@ def test_refuses_data_that_are_none(columns):
     broken[1, 64, 64] = math.inf
     for call in (
         lambda data: intensity_scale(data, columns),
-        lambda data: prepare(data, columns),
+        lambda data: measure(data, columns),
         lambda data: rss_target(data, (8, 8)),
         noise_estimate,
         center_column,
@@ -218,9 +216,9 @@ def test_a_head_with_known_noise(data_folder):
 def test_an_undersampled_scan(data_folder):
     kspace = torch.from_numpy(np.load(data_folder / "sigpy_cartesian_ksp.npy"))
     sampled = (kspace != 0).any(dim=0)
-    measured = prepare(kspace, sampled)
-    assert measured.calibration == (24, 24)
+    measured = calibrated(measure(kspace, sampled))
+    assert calibration_shape(sampled) == (24, 24)
     assert measured.acceleration == pytest.approx(1 / 0.124, rel=0.01)
-    raw = prepare(kspace * 5e13, sampled)
+    raw = calibrated(measure(kspace * 5e13, sampled))
     torch.testing.assert_close(raw.kspace, measured.kspace, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(raw.coil_maps, measured.coil_maps, rtol=0, atol=1e-4)

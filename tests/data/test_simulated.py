@@ -4,11 +4,11 @@ import h5py
 import numpy as np
 import pytest
 
-from mrilib.data.centered_fft import centered_ifft
-from mrilib.data.ellipses import ellipse_phantoms
-from mrilib.data.fastmri import check_volume, read_slice
-from mrilib.data.images import read_image
-from mrilib.data.simulated import simulate_volume, simulated_coil_maps, smooth_phase
+from mrilib.data.images.ellipses import ellipse_phantoms
+from mrilib.data.images.files import read_image
+from mrilib.data.volumes.centered_fft import centered_ifft
+from mrilib.data.volumes.fastmri import check_volume, read_slice
+from mrilib.data.volumes.simulated import simulate_volume, simulated_coil_maps, smooth_phase
 
 SIZES = {"coils": 4, "rows": 40, "columns": 36}
 

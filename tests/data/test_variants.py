@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from mrilib.data import variants
-from mrilib.data.variants import drawn_variants
+from mrilib.data.images import variants
+from mrilib.data.images.variants import drawn_variants
 
 
 @pytest.fixture

@@ -278,7 +278,7 @@ def test_maps_equal_those_of_sigpy():
 def test_blocks_of_rows_change_nothing(monkeypatch):
     kspace, _, inside = scan()
     whole = estimate_coil_maps(kspace)
-    monkeypatch.setattr("mrilib.operators.coils.BLOCK_ENTRIES", 1)
+    monkeypatch.setattr("mrilib.operators.espirit.BLOCK_ENTRIES", 1)
     torch.testing.assert_close(estimate_coil_maps(kspace)[:, inside], whole[:, inside], rtol=0, atol=1e-5)
 
 

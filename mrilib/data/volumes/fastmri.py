@@ -27,8 +27,9 @@ import h5py
 import numpy as np
 from jaxtyping import Bool, Complex64, Float32
 
-from mrilib.data.centered_fft import rss
-from mrilib.data.foreign import (
+from mrilib.data.volumes.centered_fft import rss
+from mrilib.data.volumes.foreign import (
+    Attributes,
     VolumeError,
     find_dataset,
     find_optional,
@@ -37,8 +38,8 @@ from mrilib.data.foreign import (
     reading,
     require_stored,
 )
-from mrilib.data.isolated import Worker
-from mrilib.data.scan_header import parse_header
+from mrilib.data.volumes.isolated import Worker
+from mrilib.data.volumes.scan_header import parse_header
 from mrilib.store.atomic import atomic_path
 
 # Our choice: no scanner has longer sides or more coils, and what claims them is damaged.
@@ -116,7 +117,7 @@ def read_header(path: str | Path) -> VolumeHeader:
             name = "encodingLimits/kspace_encoding_step_1"
             raise VolumeError(path, f"ismrmrd_header: {name}", "limits", "none")
         left = header.encoded.matrix[1] // 2 - header.lines.center
-        attributes = _Attributes(file, path)
+        attributes = Attributes(file, path)
         return VolumeHeader(
             path=str(path),
             shape=kspace.shape,
@@ -148,6 +149,23 @@ def read_slice(path: str | Path, position: int) -> VolumeSlice:
     """
     with open_hdf5(path) as file:
         return _read_slice(file, path, position)
+
+
+def volume_maximum(path: str | Path) -> float:
+    """Maximum of a volume's target, in its units: the attribute `max`, or found from the images.
+
+    Raises:
+        ValueError: if the volume has neither.
+        FileNotFoundError, VolumeError: as `read_header` and `read_slice`.
+    """
+    with open_hdf5(path) as file:
+        _, target, _ = _datasets(file, path)
+        stored = Attributes(file, path).number("max")
+        if stored is not None:
+            return stored
+        if target is None:
+            raise ValueError(f"{path}: expected the attribute max or reconstruction_rss, got neither")
+        return max(float(_read_target(target, path, position).max()) for position in range(len(target)))
 
 
 def check_volume(path: str | Path, *, worker: Worker | None = None) -> VolumeHeader:
@@ -281,29 +299,6 @@ def _compact(size: int) -> h5py.h5p.PropDCID:
     return properties
 
 
-class _Attributes:
-    """Attributes of a file, none of which must be there."""
-
-    def __init__(self, file: h5py.File, path: str | Path) -> None:
-        self._path = path
-        with reading(path, "attributes", "readable ones"):
-            self._values = dict(file.attrs)
-
-    def text(self, name: str) -> str:
-        value = self._values.get(name)
-        return "" if value is None else read_text(value, f"attribute {name}", self._path)
-
-    def number(self, name: str) -> float | None:
-        value = self._values.get(name)
-        if value is None:
-            return None
-        number = np.asarray(value)
-        if number.size != 1 or number.dtype.kind not in "buif" or not 0 <= number.reshape(-1)[0] < np.inf:
-            found = f"{value!r}"[:60]
-            raise VolumeError(self._path, f"attribute {name}", "a number >= 0", found)
-        return float(number.reshape(-1)[0])
-
-
 def _datasets(
     file: h5py.File, path: str | Path
 ) -> tuple[h5py.Dataset, h5py.Dataset | None, h5py.Dataset | None]:
@@ -350,17 +345,23 @@ def _read_slice(file: h5py.File, path: str | Path, position: int) -> VolumeSlice
         raise VolumeError(path, f"kspace, {where}", "finite values, not all zero", found)
     image = columns = None
     if target is not None:
-        with reading(path, f"reconstruction_rss, {where}", "readable data"):
-            image = target[position].astype(np.float32, copy=False)
-        if not np.isfinite(image).all() or image.min() < 0 or not image.any():
-            expected, found = "finite values >= 0, not all zero", f"{image.min():g} to {image.max():g}"
-            raise VolumeError(path, f"reconstruction_rss, {where}", expected, found)
+        image = _read_target(target, path, position)
     if mask is not None:
         with reading(path, "mask", "readable data"):
             columns = np.asarray(mask).reshape(-1) != 0
         if not columns.any():
             raise VolumeError(path, "mask", "a sampled column", "none")
     return VolumeSlice(values, image, columns)
+
+
+def _read_target(target: h5py.Dataset, path: str | Path, position: int) -> Float32[np.ndarray, "y x"]:
+    name = f"reconstruction_rss, slice {position}"
+    with reading(path, name, "readable data"):
+        image = target[position].astype(np.float32, copy=False)
+    if not np.isfinite(image).all() or image.min() < 0 or not image.any():
+        found = f"{image.min():g} to {image.max():g}"
+        raise VolumeError(path, name, "finite values >= 0, not all zero", found)
+    return image
 
 
 def _check(path: str) -> dict[str, Any]:

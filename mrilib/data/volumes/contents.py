@@ -7,7 +7,7 @@ from typing import Literal
 
 import h5py
 
-from mrilib.data.progress import Progress
+from mrilib.data.downloads.progress import Progress
 
 Kind = Literal["hdf5", "archive"]
 

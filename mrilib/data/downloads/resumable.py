@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
-from mrilib.data.contents import BLOCK, HEAD, Kind, content_fault, head_fault
-from mrilib.data.progress import Progress, amount
+from mrilib.data.downloads.progress import Progress, amount
+from mrilib.data.volumes.contents import BLOCK, HEAD, Kind, content_fault, head_fault
 
 ATTEMPTS = 8
 STALL_SECONDS = 60.0

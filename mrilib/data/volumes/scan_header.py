@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mrilib.data.foreign import VolumeError, reading
+from mrilib.data.volumes.foreign import VolumeError, reading
 
 NAMESPACE = "http://www.ismrm.org/ISMRMRD"
 # Encoding counters are 16-bit numbers, so a longer side cannot be addressed.

@@ -133,3 +133,26 @@ def read_text(values: Any, name: str, path: str | Path) -> str:
         if not isinstance(values, str):
             raise TypeError(f"{type(values).__name__}")
         return str(values)
+
+
+class Attributes:
+    """Attributes of a file, none of which must be there."""
+
+    def __init__(self, file: h5py.File, path: str | Path) -> None:
+        self._path = path
+        with reading(path, "attributes", "readable ones"):
+            self._values = dict(file.attrs)
+
+    def text(self, name: str) -> str:
+        value = self._values.get(name)
+        return "" if value is None else read_text(value, f"attribute {name}", self._path)
+
+    def number(self, name: str) -> float | None:
+        value = self._values.get(name)
+        if value is None:
+            return None
+        number = np.asarray(value)
+        if number.size != 1 or number.dtype.kind not in "buif" or not 0 <= number.reshape(-1)[0] < np.inf:
+            found = f"{value!r}"[:60]
+            raise VolumeError(self._path, f"attribute {name}", "a number >= 0", found)
+        return float(number.reshape(-1)[0])

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 from jaxtyping import Complex64, Int64, Shaped
 
-from mrilib.data.foreign import VolumeError, find_dataset, reading, require_stored
+from mrilib.data.volumes.foreign import VolumeError, find_dataset, reading, require_stored
 
 # Counters of other images in the same file; the first image is taken.
 OTHERS = ("repetition", "set", "contrast", "phase")

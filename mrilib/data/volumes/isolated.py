@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mrilib.data.foreign import VolumeError
+from mrilib.data.volumes.foreign import VolumeError
 
 # Ends of the child that its file causes. SIGKILL and SIGTERM come from outside and say nothing of the file.
 FAULTS = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGXCPU")
@@ -103,7 +103,7 @@ class Worker:
         paths = [str(_ROOT), *(path for path in sys.path if path)]
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the child
         self._child = subprocess.Popen(
-            [sys.executable, "-c", "from mrilib.data.isolated import serve; serve()"],
+            [sys.executable, "-c", "from mrilib.data.volumes.isolated import serve; serve()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

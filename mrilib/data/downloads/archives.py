@@ -11,8 +11,8 @@ from io import BufferedIOBase, BufferedReader
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
-from mrilib.data.contents import BLOCK, GZIP_MARK, HEAD, TAR_MARK, XZ_MARK
-from mrilib.data.progress import Progress, amount
+from mrilib.data.downloads.progress import Progress, amount
+from mrilib.data.volumes.contents import BLOCK, GZIP_MARK, HEAD, TAR_MARK, XZ_MARK
 from mrilib.store.atomic import atomic_path
 
 # Our choice: headers of long names and of extended attributes take bytes, and are read into memory.

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Complex64, Complex128, Float, Float64
 
-from mrilib.data.centered_fft import centered_fft
-from mrilib.data.fastmri import VolumeHeader, read_header, write_volume
-from mrilib.data.scan_header import new_header
+from mrilib.data.volumes.centered_fft import centered_fft
+from mrilib.data.volumes.fastmri import VolumeHeader, read_header, write_volume
+from mrilib.data.volumes.scan_header import new_header
 
 # Our choice, all in half widths of the field of view: where coils stand, and how far they see.
 COIL_DISTANCE, COIL_REACH = 1.2, 0.9

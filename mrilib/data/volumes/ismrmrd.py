@@ -11,13 +11,13 @@ import h5py
 import numpy as np
 from jaxtyping import Complex64
 
-from mrilib.data.acquisitions import find_table, read_heads, read_samples
-from mrilib.data.centered_fft import centered_fft, centered_ifft
-from mrilib.data.fastmri import VolumeWriter
-from mrilib.data.foreign import VolumeError, find_dataset, open_hdf5, read_text
-from mrilib.data.isolated import Worker
-from mrilib.data.readouts import Plan, plan_readouts
-from mrilib.data.scan_header import ScanHeader, edit_header, parse_header
+from mrilib.data.volumes.acquisitions import find_table, read_heads, read_samples
+from mrilib.data.volumes.centered_fft import centered_fft, centered_ifft
+from mrilib.data.volumes.fastmri import VolumeWriter
+from mrilib.data.volumes.foreign import VolumeError, find_dataset, open_hdf5, read_text
+from mrilib.data.volumes.isolated import Worker
+from mrilib.data.volumes.readouts import Plan, plan_readouts
+from mrilib.data.volumes.scan_header import ScanHeader, edit_header, parse_header
 from mrilib.store.atomic import atomic_path
 
 # Our choice: block of the partition transform; a few of them are in memory at once.

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float64, Int64, Shaped
 
-from mrilib.data.acquisitions import DIRECTIONS, OTHERS, SIZES
-from mrilib.data.foreign import VolumeError
-from mrilib.data.scan_header import Limits, ScanHeader
+from mrilib.data.volumes.acquisitions import DIRECTIONS, OTHERS, SIZES
+from mrilib.data.volumes.foreign import VolumeError
+from mrilib.data.volumes.scan_header import Limits, ScanHeader
 
 # Flags are counted from 1. What is no line of an image, by kind.
 SKIPPED_FLAGS = {

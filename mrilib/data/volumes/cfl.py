@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Complex64
 
-from mrilib.data.centered_fft import centered_ifft
-from mrilib.data.fastmri import VolumeHeader, read_header, write_volume
-from mrilib.data.foreign import VolumeError
-from mrilib.data.scan_header import new_header
+from mrilib.data.volumes.centered_fft import centered_ifft
+from mrilib.data.volumes.fastmri import VolumeHeader, read_header, write_volume
+from mrilib.data.volumes.foreign import VolumeError
+from mrilib.data.volumes.scan_header import new_header
 
 # BART's dimensions: 0 readout, 1 and 2 phase encodes, 3 coils, 13 slices.
 DIMENSIONS, COILS, SLICES = 16, 3, 13

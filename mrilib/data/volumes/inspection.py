@@ -7,10 +7,11 @@ from typing import Any
 import torch
 
 from mrilib.data.catalogue import Entry
-from mrilib.data.fastmri import check_volume, read_slice
-from mrilib.data.foreign import VolumeError
-from mrilib.data.isolated import Worker
-from mrilib.data.measurement import center_column, noise_estimate, rss_target
+from mrilib.data.intensity import rss_target
+from mrilib.data.volumes.fastmri import check_volume, read_slice
+from mrilib.data.volumes.foreign import VolumeError
+from mrilib.data.volumes.isolated import Worker
+from mrilib.data.volumes.kspace_statistics import center_column, noise_estimate
 
 
 def inspect_volume(

@@ -1,0 +1,1 @@
+"""Images that are not raw data: phantoms, and pictures from files."""

@@ -1,0 +1,52 @@
+"""What every way of drawing masks offers."""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from jaxtyping import Bool
+from torch import Tensor
+
+Seed = int | tuple[int, ...]
+
+
+class Sampling(ABC):
+    """Draws masks of k-space, `True` where it is sampled; zero frequency at `size // 2`.
+
+    A config names a subclass by a short word of ours, or by `class: package.module:Name`; what else stands in
+    the entry are the arguments of its constructor.
+
+    Attributes:
+        random: whether masks depend on the seed. If not, one mask of a shape serves all its images.
+    """
+
+    random: ClassVar[bool] = True
+
+    @abstractmethod
+    def draw(self, shape: tuple[int, int], seed: Seed) -> Bool[Tensor, "*ky kx"]:
+        """A mask for k-space of `(rows, columns)`: `(ky, kx)`, or `(kx,)` for whole columns.
+
+        The same arguments give the same mask. Masks that are not random ignore the seed.
+
+        Raises:
+            ValueError: if there is no such mask for this shape.
+        """
+
+    @property
+    @abstractmethod
+    def about(self) -> dict[str, Any]:
+        """What tables and figures say of the masks: plain values, such as `lines` or `acceleration`."""
+
+
+def true_acceleration(mask: Bool[Tensor, "*shape"]) -> float:
+    """Entries of the mask divided by sampled ones. Raises `ValueError` if nothing is sampled."""
+    samples = int(mask.sum())
+    if not samples:
+        raise ValueError("true_acceleration: the mask samples nothing")
+    return mask.numel() / samples
+
+
+def name_seed(name: str) -> tuple[int, ...]:
+    """`tuple(map(ord, name))`: the seed of fastMRI's mask of a file, from its name with ending."""
+    if not name:
+        raise ValueError("name_seed: expected the name of a file, got an empty one")
+    return tuple(map(ord, name))

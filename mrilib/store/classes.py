@@ -1,0 +1,50 @@
+"""Classes that a config names by their import paths."""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+
+def load_class(path: str, kind: type) -> Any:
+    """The class that an import path like `mrilib.attacks.pgd:GradientAscent` names.
+
+    Raises:
+        ValueError: if the path is malformed, does not exist, or names no subclass of `kind`.
+    """
+    module, _, name = path.partition(":")
+    if not module or not name:
+        raise ValueError(f"import path {path!r}: expected package.module:ClassName")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"import path {path!r}: {error}; check the spelling and PYTHONPATH") from error
+    if not (isinstance(found, type) and issubclass(found, kind)):
+        raise ValueError(f"import path {path!r}: expected a subclass of {kind.__name__}, got {found!r}")
+    return found
+
+
+def built(given: Any, kind: type, name: str, where: str, *, such: str) -> Any:
+    """The object, made if a config names it: `{class: package.module:Name, arguments: {...}}`.
+
+    Args:
+        given: an instance of `kind`, or what a config has.
+        kind: class that it is to be of.
+        name: of the argument, for messages.
+        where: who asks.
+        such: what an instance is called, with its article.
+
+    Raises:
+        ValueError: if it names none, or with arguments that it does not take; says so of `name`, in `where`.
+    """
+    if isinstance(given, kind):
+        return given
+    if not isinstance(given, Mapping) or "class" not in given or given.keys() - {"class", "arguments"}:
+        raise ValueError(
+            f"{where}: expected {name} as {such} or as {{class: package.module:Name, arguments: {{...}}}}, "
+            f"got {given!r}"
+        )
+    found = load_class(given["class"], kind)
+    try:
+        return found(**given.get("arguments", {}))
+    except TypeError as error:
+        raise ValueError(f"{where}: {name} {given['class']}: {error}") from error
