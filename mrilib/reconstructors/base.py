@@ -1,14 +1,12 @@
 """What every method is: a map from k-space to an image, differentiable in k-space."""
 
-import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from mrilib.operators.base import LinearOperator
+from mrilib.operators.base import LinearOperator, MeasurementOperator
 from mrilib.solvers.solution import Solution, Status
 
 
@@ -18,11 +16,17 @@ class Reconstructor(ABC):
     Attributes:
         output: `complex`, or `magnitude` for methods that return moduli.
         search: import path of the attack's search that suits the method best; the config may name
-            another. A path and not a class, so that generic code depends on no search in particular.
+            another. A path and not a class, so that generic code depends on no search in particular. `None`
+            for methods without derivative, which no search can attack.
+        through_adjoint: whether the method sees the data through `Aᴴy` alone. Only then does `r = Aᴴe` say
+            what it was given, so with coils only then is there an amplification.
+        resumable: whether `solve` takes `keep`, a file from which a killed call goes on.
     """
 
     output: ClassVar[Literal["complex", "magnitude"]] = "complex"
-    search: ClassVar[str] = "mrilib.attacks.pgd:GradientAscent"
+    search: ClassVar[str | None] = "mrilib.attacks.pgd:GradientAscent"
+    through_adjoint: ClassVar[bool] = False
+    resumable: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(self, kspace: Tensor, operator: LinearOperator) -> Tensor:
@@ -42,50 +46,13 @@ class Reconstructor(ABC):
         with torch.no_grad():
             return Solution(self(kspace, operator), Status.CONVERGED, {})
 
-
-def load_class(path: str, kind: type) -> Any:
-    """The class that an import path like `mrilib.attacks.pgd:GradientAscent` names.
-
-    Raises:
-        ValueError: if the path is malformed, does not exist, or names no subclass of `kind`.
-    """
-    module, _, name = path.partition(":")
-    if not module or not name:
-        raise ValueError(f"import path {path!r}: expected package.module:ClassName")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"import path {path!r}: {error}; check the spelling and PYTHONPATH") from error
-    if not (isinstance(found, type) and issubclass(found, kind)):
-        raise ValueError(f"import path {path!r}: expected a subclass of {kind.__name__}, got {found!r}")
-    return found
+    def warm_up(self, operator: LinearOperator) -> None:  # noqa: B027
+        """Load what the first solve would load, such as compiled loops, so that no measured time has it."""
 
 
-def built(given: Any, kind: type, name: str, where: str, *, such: str) -> Any:
-    """The object, made if a config names it: `{class: package.module:Name, arguments: {...}}`.
-
-    Args:
-        given: an instance of `kind`, or what a config has.
-        kind: class that it is to be of.
-        name: of the argument, for messages.
-        where: who asks.
-        such: what an instance is called, with its article.
-
-    Raises:
-        ValueError: if it names none, or with arguments that it does not take; says so of `name`, in `where`.
-    """
-    if isinstance(given, kind):
-        return given
-    if not isinstance(given, Mapping) or "class" not in given or given.keys() - {"class", "arguments"}:
-        raise ValueError(
-            f"{where}: expected {name} as {such} or as {{class: package.module:Name, arguments: {{...}}}}, "
-            f"got {given!r}"
-        )
-    found = load_class(given["class"], kind)
-    try:
-        return found(**given.get("arguments", {}))
-    except TypeError as error:
-        raise ValueError(f"{where}: {name} {given['class']}: {error}") from error
+def observed(reconstructor: Reconstructor, image: Tensor, operator: MeasurementOperator) -> Tensor:
+    """What a method returned, to compare with the reference: complex images as coils see them."""
+    return operator.seen(image) if reconstructor.output == "complex" else image
 
 
 def check_kspace(kspace: Tensor, where: str) -> None:

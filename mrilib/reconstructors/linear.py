@@ -20,6 +20,8 @@ class ZeroFilled(Reconstructor):
     amplification is 1.
     """
 
+    through_adjoint = True
+
     def __call__(self, kspace: Tensor, operator: LinearOperator) -> Tensor:
         check_kspace(kspace, "ZeroFilled")
         return operator.adjoint(kspace)
@@ -42,6 +44,8 @@ class Tikhonov(Reconstructor):
         NotConvergedError: if it gives up.
     """
 
+    through_adjoint = True
+
     def __init__(self, *, weight: float, tolerance: float = 1e-5, max_steps: int = 1000) -> None:
         if not (math.isfinite(weight) and weight > 0 and 0 < tolerance < 1 and max_steps >= 1):
             raise ValueError(
@@ -58,7 +62,10 @@ class Tikhonov(Reconstructor):
     def solve(
         self, kspace: Tensor, operator: LinearOperator, *, start: Tensor | None = None, throw: bool = True
     ) -> Solution:
-        """Image; `stats` has the relative `residual` and the `steps`. `start`: an image to begin from."""
+        """Image; `stats`, one entry an item: the relative `residual`, and the `steps` until it was reached.
+
+        `start`: an image to begin from.
+        """
         check_kspace(kspace, "Tikhonov")
         return self._solve(operator.adjoint(kspace), operator, start, throw)
 
@@ -67,8 +74,9 @@ class Tikhonov(Reconstructor):
         residual = right - self._normal(image, operator)
         direction, energy = residual, _energy(residual)
         goal = self.tolerance**2 * _energy(right)
-        steps = 0
-        while bool((energy > goal).any()) and steps < self.max_steps:
+        taken = 0
+        steps = torch.zeros_like(energy[..., 0, 0], dtype=torch.long)
+        while bool((running := energy > goal).any()) and taken < self.max_steps:
             applied = self._normal(direction, operator)
             # An item that is done has nothing to step along.
             length = energy / _product(direction, applied).clamp(min=torch.finfo(energy.dtype).tiny)
@@ -76,13 +84,14 @@ class Tikhonov(Reconstructor):
             residual = residual - length * applied
             before, energy = energy, _energy(residual)
             direction = residual + energy / before.clamp(min=torch.finfo(energy.dtype).tiny) * direction
-            steps += 1
+            steps = steps + running[..., 0, 0]
+            taken += 1
         status = Status.CONVERGED if bool((energy <= goal).all()) else Status.MAX_STEPS
         relative = (energy / _energy(right).clamp(min=torch.finfo(energy.dtype).tiny)).sqrt()[..., 0, 0]
-        solution = Solution(image, status, {"residual": relative, "steps": torch.tensor(steps)}, image)
+        solution = Solution(image, status, {"residual": relative, "steps": steps}, image)
         if throw and status is not Status.CONVERGED:
             raise NotConvergedError(
-                f"Tikhonov: relative residual {float(relative.max()):.1e} after {steps} steps, expected at "
+                f"Tikhonov: relative residual {float(relative.max()):.1e} after {taken} steps, expected at "
                 f"most {self.tolerance:.1e}; raise max_steps, the weight or the tolerance",
                 solution,
             )

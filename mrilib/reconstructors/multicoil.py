@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from mrilib.operators.base import LinearOperator, check_grid
+from mrilib.operators.base import LinearOperator, MeasurementOperator, check_grid
 from mrilib.reconstructors.base import Reconstructor, check_kspace
 from mrilib.reconstructors.trained import Module, built_module, load_parameters
 from mrilib.store.checkpoints import DAMAGED, Checkpoint, read_checkpoint
@@ -16,8 +16,9 @@ class TrainedMultiCoil(Reconstructor):
     """`rec(y) = N(y, Ω)`: a network on the k-space of all coils and the operator's mask, not its coil maps.
 
     The network is called as `network(kspace, mask)`, `(batch, coil, ky, kx)` and `(1, ky, kx)`, and returns
-    magnitudes `(batch, ky, kx)`; what it normalises is part of it, and nothing is rescaled here. It is given
-    as a module, or as `{class: package.module:Name, arguments: {...}}`, which is how a config names it.
+    magnitudes `(batch, ky, kx)`; what it normalises is part of it, and nothing is rescaled here. A single
+    coil's k-space, that of a `MaskedFourier` operator, is given to it as that of one coil. The network is
+    given as a module, or as `{class: package.module:Name, arguments: {...}}`, which is how a config names it.
 
     Args:
         network: the network.
@@ -57,19 +58,24 @@ class TrainedMultiCoil(Reconstructor):
         self.model.eval().requires_grad_(False)
 
     def __call__(self, kspace: Tensor, operator: LinearOperator) -> Tensor:
-        """Magnitudes `(*batch, y, x)` of `kspace` `(*batch, coil, ky, kx)`, differentiable in it."""
+        """Magnitudes `(*batch, y, x)` of `kspace` `(*batch, coil, ky, kx)`, differentiable in it.
+
+        For a single coil `kspace` is `(*batch, ky, kx)`.
+        """
         check_kspace(kspace, "TrainedMultiCoil")
         mask = getattr(operator, "mask", None)
         if not isinstance(mask, Tensor):
             raise ValueError(
                 f"TrainedMultiCoil: expected an operator with a mask, got {type(operator).__name__}"
             )
+        check_grid(kspace, mask, "TrainedMultiCoil", "kspace")
+        if isinstance(operator, MeasurementOperator) and operator.kspace_axes == 2:
+            kspace = kspace.unsqueeze(-3)
         if kspace.ndim < 3:
             raise ValueError(
                 f"TrainedMultiCoil: expected kspace (..., coil, ky, kx), got {tuple(kspace.shape)}; a single "
-                "coil has a coil axis of length 1"
+                "coil has a coil axis of length 1, or a MaskedFourier operator"
             )
-        check_grid(kspace, mask, "TrainedMultiCoil", "kspace")
         self.model.to(kspace.device)
         image = self.model(kspace.reshape(-1, *kspace.shape[-3:]), mask[None])
         return image.reshape(*kspace.shape[:-3], *image.shape[-2:])
@@ -85,7 +91,7 @@ def load_published(network: nn.Module, path: str | Path) -> None:
     if name is None:
         raise ValueError(
             f"{type(network).__name__} takes no published weights; those of fastMRI belong to "
-            "MagnitudeUnet(chans=256) and VarNet() of mrilib.networks.multicoil"
+            "mrilib.networks.magnitude_unet:MagnitudeUnet(chans=256) and mrilib.networks.varnet:VarNet()"
         )
     load_parameters(network.get_submodule(name), read_published(path, prefix=f"{name}."), str(path))
 

@@ -8,10 +8,11 @@ import torch
 from jaxtyping import Complex
 from torch import Tensor, nn
 
-from mrilib.operators.base import LinearOperator
+from mrilib.operators.base import LinearOperator, MeasurementOperator
 from mrilib.operators.channels import to_channels, to_complex
-from mrilib.reconstructors.base import Reconstructor, built, check_kspace
+from mrilib.reconstructors.base import Reconstructor, check_kspace
 from mrilib.store.checkpoints import Checkpoint, read_checkpoint
+from mrilib.store.classes import built
 
 Module = nn.Module | Mapping[str, Any]
 
@@ -21,7 +22,7 @@ class ReconstructionNetwork(nn.Module):
 
     Args:
         network: an image network, `(batch, 2, y, x)` to the same, or one with `takes = "kspace"`.
-        inverse: from k-space `(batch, ky, kx)` to an image, in place of `A†`.
+        inverse: from k-space `(batch, ky, kx)` of a single coil to an image, in place of `Aᴴ`.
         residual: add the network's output to its input.
     """
 
@@ -30,40 +31,51 @@ class ReconstructionNetwork(nn.Module):
         self.network, self.inverse, self._residual = network, inverse, residual
 
     def forward(
-        self, kspace: Complex[Tensor, "batch ky kx"], operator: LinearOperator
-    ) -> Complex[Tensor, "batch y x"]:
+        self, kspace: Complex[Tensor, "*batch_and_coil ky kx"], operator: LinearOperator
+    ) -> Complex[Tensor, "*batch y x"]:
         if getattr(self.network, "takes", "image") == "kspace":
-            return self.network(kspace, operator)
-        image = operator.adjoint(kspace) if self.inverse is None else self.inverse(kspace)
-        channels = to_channels(image)
+            axes = 3 if of_coils(operator) else 2
+            image = self.network(kspace.reshape(-1, *kspace.shape[-axes:]), operator)
+            return image.reshape(*kspace.shape[:-axes], *image.shape[-2:])
+        if self.inverse is None:
+            image = operator.adjoint(kspace)
+        else:
+            image = self.inverse(kspace.reshape(-1, *kspace.shape[-2:])).reshape(kspace.shape)
+        channels = to_channels(image.reshape(-1, *image.shape[-2:]))
         output = self.network(channels)
         if output.shape != channels.shape:
             raise ValueError(
                 f"{type(self.network).__name__}: expected output {tuple(channels.shape)} like its input "
                 f"(real and imaginary part as channels), got {tuple(output.shape)}"
             )
-        output = to_complex(output)
+        output = to_complex(output).reshape(image.shape)
         return image + output if self._residual else output
 
 
+def of_coils(operator: LinearOperator) -> bool:
+    """Whether the operator's k-space has a coil axis."""
+    return isinstance(operator, MeasurementOperator) and operator.kspace_axes == 3
+
+
 class Trained(Reconstructor):
-    """`rec(y) = x₀ + N(x₀)` for a network `N` on real and imaginary part, `x₀ = A†y`.
+    """`rec(y) = x₀ + N(x₀)` for a network `N` on real and imaginary part, `x₀ = Aᴴy`.
 
     A network with the attribute `takes = "kspace"` is called as `network(kspace, operator)` instead and
     returns the complex image. A module is given as such, or as `{class: package.module:Name, arguments:
-    {...}}`, which is how a config names it. In a single-coil measurement `A† = Aᴴ`.
+    {...}}`, which is how a config names it. In a single-coil measurement `Aᴴ = A†`; of several coils it
+    combines the images by their maps.
 
     Args:
         network: a `torch.nn.Module`, `(batch, 2, y, x)` to the same.
-        inverse: a module from k-space `(batch, ky, kx)` to the image, in place of `A†`: the learned
-            inverse of TiraFL.
+        inverse: a module from k-space `(batch, ky, kx)` to the image, in place of `Aᴴ`: the learned
+            inverse of TiraFL. For a single coil only.
         residual: whether `x₀` is added to the output.
         checkpoint: file with the parameters; without one they are those of the module.
 
     Raises:
         ValueError: for an import path that names no module, arguments that the module does not take, a
-            checkpoint of another architecture, k-space of another shape than the checkpoint's, and k-space
-            that is real or not finite.
+            checkpoint of another architecture, k-space of another shape than the checkpoint's, k-space
+            that is real or not finite, and an `inverse` with several coils.
 
     Source: [alaifari2023], section 4. The network is in evaluation mode and in float32.
     """
@@ -89,16 +101,23 @@ class Trained(Reconstructor):
         self.model.eval().requires_grad_(False)
 
     def __call__(self, kspace: Tensor, operator: LinearOperator) -> Tensor:
-        """Image `(*batch, y, x)` of `kspace` `(*batch, ky, kx)`, differentiable in it."""
+        """Image `(*batch, y, x)` of `kspace` `(*batch, ky, kx)`, differentiable in it.
+
+        Of several coils `kspace` is `(*batch, coil, ky, kx)`.
+        """
         check_kspace(kspace, "Trained")
         if self._shape is not None and tuple(kspace.shape[-2:]) != self._shape:
             raise ValueError(
                 f"Trained: expected k-space (..., {self._shape[0]}, {self._shape[1]}), for which the network "
                 f"was trained, got {tuple(kspace.shape)}; resize the images or train for this size"
             )
+        if self.model.inverse is not None and of_coils(operator):
+            raise ValueError(
+                f"Trained: {type(self.model.inverse).__name__} inverts the k-space of a single coil, got "
+                f"{tuple(kspace.shape)} measured by {type(operator).__name__}; leave inverse out"
+            )
         self.model.to(kspace.device)
-        flat = kspace.reshape(-1, *kspace.shape[-2:])
-        return self.model(flat, operator).reshape(kspace.shape)
+        return self.model(kspace, operator)
 
     def _load(self, checkpoint: str | Path | Checkpoint) -> None:
         where = "checkpoint" if isinstance(checkpoint, Checkpoint) else str(checkpoint)

@@ -3,7 +3,8 @@
 import inspect
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -12,10 +13,14 @@ from torch import Tensor, nn
 
 from mrilib.operators.base import LinearOperator, check_grid
 from mrilib.operators.fourier import MaskedFourier
-from mrilib.reconstructors.base import Reconstructor, check_kspace, load_class
+from mrilib.reconstructors.base import Reconstructor, check_kspace
 from mrilib.solvers.decoder import DecoderProblem, Descent, Fit, Parameters, fit
+from mrilib.solvers.fit_record import FitRecord
 from mrilib.solvers.solution import Solution, Status
-from mrilib.store.units import derived_seed
+from mrilib.store.classes import load_class
+from mrilib.store.states import state_hash
+from mrilib.store.unfinished import Unfinished
+from mrilib.store.units import content_hash, derived_seed
 
 # Our choice, from counted operations: below it a GPU waits for its launches, above it one slice fills it.
 PIXELS_AT_ONCE = 1 << 16
@@ -79,6 +84,8 @@ class Untrained(Reconstructor):
     """
 
     output = "magnitude"
+    search = None
+    resumable = True
 
     def __init__(
         self,
@@ -127,8 +134,12 @@ class Untrained(Reconstructor):
         *,
         start: FittedDecoders | None = None,
         throw: bool = True,
+        keep: str | Path | None = None,
     ) -> Solution:
         """Image with the history of its fits.
+
+        A call with `keep` that was killed and is repeated goes on where the file says, and on a CPU ends as
+        an undisturbed one, to the last bit, provided that the network draws nothing when called.
 
         Args:
             kspace: `(*batch, coil, ky, kx)`; for a `MaskedFourier` operator without the coil axis.
@@ -136,6 +147,9 @@ class Untrained(Reconstructor):
             start: `Solution.state` of a fit to nearby k-space, with the same network, `fits` and batch. Its
                 scale `s` is kept.
             throw: raise if a loss is not finite; else the image of that item is NaN and the status says so.
+            keep: file of the fits under way, written every two minutes and at the end of each fit. The caller
+                removes it once the result is stored. A file of other arguments or data is told and
+                overwritten; that the code is the same is for the caller to know.
 
         Returns:
             Image; `stats`, with losses as in eq. (4), in units of k-space squared, in double precision:
@@ -150,6 +164,7 @@ class Untrained(Reconstructor):
                 f"{tuple(start.scale.shape)}; give the state of a fit to the same batch"
             )
         at_once = self._at_once(data)
+        record = FitRecord(Unfinished(keep, self._key(data, mask, start) if keep else "", "Untrained"))
         image, found = torch.zeros(len(data), *data.shape[-2:], device=data.device), []
         image = image.to(data.real.dtype)
         for number in range(self.fits):
@@ -158,7 +173,7 @@ class Untrained(Reconstructor):
             parts: list[tuple[Tensor, Fit, DecoderProblem]] = []
             with _convolutions(self.tf32):
                 for rows in torch.arange(len(data), device=data.device).split(at_once):
-                    parts += self._fitted(problem, rows, values, number, throw)
+                    parts += self._fitted(problem, rows, values, number, throw, record)
             image += torch.cat([part[0] for part in parts]) / self.fits
             found.append(parts)
         return _solution(image, found, batch)
@@ -201,6 +216,16 @@ class Untrained(Reconstructor):
             return DecoderProblem(network, data, mask, scale)
         return DecoderProblem.of(network, data, mask)
 
+    def _key(self, data: Tensor, mask: Tensor, start: FittedDecoders | None) -> str:
+        """Hash of all that a fit depends on, but for the code."""
+        settings = {
+            "network": [f"{self._class.__module__}:{self._class.__qualname__}", repr(self._arguments)],
+            "descent": asdict(self.descent),
+            "fits": [self.fits, self.seed, self.tf32, self._at_once(data)],
+            "start": state_hash(start),
+        }
+        return content_hash(settings, data.cpu().numpy(), mask.cpu().numpy())
+
     def _fitted(
         self,
         problem: DecoderProblem,
@@ -208,30 +233,57 @@ class Untrained(Reconstructor):
         start: Parameters | None,
         number: int,
         throw: bool,
+        record: FitRecord,
     ) -> list[tuple[Tensor, Fit, DecoderProblem]]:
         """Images and fits of some items, in one batch or, if memory runs out, in two."""
         part = problem.take(rows)
-        values = None if start is None else {name: value[rows] for name, value in start.items()}
         name = f"fit {number + 1} of {self.fits}, slice {int(rows[0]) + 1} to {int(rows[-1]) + 1}"
-        try:
-            found = fit(part, self.descent, start=values, throw=throw, name=name)
-            with torch.no_grad():
-                images = part.images(found.parameters)
-            # A fit that diverged has no image, although it has a best iterate.
-            diverged = ~found.curve.gather(1, found.steps[:, None])[:, 0].isfinite()
-            images[diverged.to(images.device)] = torch.nan
-            return [(images, found, part)]
-        except torch.cuda.OutOfMemoryError:
-            if len(rows) == 1:
-                raise
-        torch.cuda.empty_cache()
         half = len(rows) // 2
-        print(f"{name}: out of memory; in batches of {half} and {len(rows) - half}", flush=True)
+        if not record.divided(number, rows):
+            try:
+                found = self._fit(part, rows, start, number, throw, record, name)
+                with torch.no_grad():
+                    images = part.images(found.parameters)
+                # A fit that diverged has no image, although it has a best iterate.
+                images[found.diverged.to(images.device)] = torch.nan
+                return [(images, found, part)]
+            except torch.cuda.OutOfMemoryError:
+                if len(rows) == 1:
+                    raise
+            torch.cuda.empty_cache()
+            print(f"{name}: out of memory; in batches of {half} and {len(rows) - half}", flush=True)
         return [
             item
             for few in (rows[:half], rows[half:])
-            for item in self._fitted(problem, few, start, number, throw)
+            for item in self._fitted(problem, few, start, number, throw, record)
         ]
+
+    def _fit(
+        self,
+        part: DecoderProblem,
+        rows: Tensor,
+        start: Parameters | None,
+        number: int,
+        throw: bool,
+        record: FitRecord,
+        name: str,
+    ) -> Fit:
+        """The fit of some items, done, gone on with or begun."""
+        known = record.find(number, rows)
+        if isinstance(known, Fit):
+            device = part.scale.device
+            return replace(known, parameters={key: each.to(device) for key, each in known.parameters.items()})
+        found = fit(
+            part,
+            self.descent,
+            start=None if start is None else {key: value[rows] for key, value in start.items()},
+            throw=throw,
+            name=name,
+            course=known,
+            save=lambda course: record.save(number, rows, course),
+        )
+        record.save(number, rows, found)
+        return found
 
     def _at_once(self, data: Tensor) -> int:
         if self.at_once is not None:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from mrilib.solvers.certificate import Certificate, bound
 from mrilib.solvers.certified import joined, minimise
-from mrilib.solvers.measurement import Coils, Images, Measurement
+from mrilib.solvers.coil_data import CoilData, Coils, Images
 from mrilib.solvers.priors import Parts, Prior
 from mrilib.solvers.solution import Solution, linearised_solution
 
@@ -91,7 +91,7 @@ class Problem:
         slope: of a linear term, `−Re⟨d, x⟩`; zero but in the linearised problem.
     """
 
-    measurement: Measurement
+    measurement: CoilData
     prior: Prior
     weight: Float[Tensor, "batch"]
     rest: Float[Tensor, "items y x"]
@@ -102,7 +102,7 @@ class Problem:
         return "total variation" if self.prior.free_mean else "ℓ1"
 
     @staticmethod
-    def of(measurement: Measurement, prior: Prior, weight: Tensor) -> "Problem":
+    def of(measurement: CoilData, prior: Prior, weight: Tensor) -> "Problem":
         if measurement.maps is None:
             rest = torch.zeros((1, *measurement.shape), dtype=weight.dtype, device=weight.device)
         else:

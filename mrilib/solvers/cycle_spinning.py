@@ -17,8 +17,8 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from mrilib.operators.bases import Basis
+from mrilib.solvers.coil_data import CoilData, Images
 from mrilib.solvers.fista import shrink
-from mrilib.solvers.measurement import Images, Measurement
 
 Shifts = Int64[Tensor, "steps 2"]
 
@@ -39,7 +39,7 @@ def shifted_threshold(image: Images, basis: Basis, threshold: Tensor, shift: tup
     return torch.roll(kept, (-shift[0], -shift[1]), (-2, -1))
 
 
-def spin(measurement: Measurement, basis: Basis, weight: Tensor, shifts: Shifts) -> Images:
+def spin(measurement: CoilData, basis: Basis, weight: Tensor, shifts: Shifts) -> Images:
     """Image after one step a shift, from zero, differentiable in `measurement.data`.
 
     Args:

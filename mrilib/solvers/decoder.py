@@ -2,9 +2,9 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Complex, Float
@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from tqdm import tqdm
 
-from mrilib.data.measurement import rss
 from mrilib.operators.base import fft2c, ifft2c
+from mrilib.operators.coil_images import rss
 from mrilib.solvers.solution import Status
 
 # A fit replaces the best one only if its loss is lower by this factor: that of the reference's code.
@@ -197,14 +197,48 @@ class Fit:
         curve: `losses` after 0, 1, …, `steps` steps; NaN after an early end.
         best_step: steps after which `parameters` were found.
         steps: steps done.
-        status: the worst over the items.
     """
 
     parameters: Parameters
     curve: Float[Tensor, "item evaluations"]
     best_step: Tensor
     steps: Tensor
-    status: Status
+
+    @property
+    def diverged(self) -> Bool[Tensor, "item"]:
+        """Whether an item's last loss is not finite."""
+        return ~self.curve.gather(1, self.steps[:, None])[:, 0].isfinite()
+
+    @property
+    def status(self) -> Status:
+        """The worst over the items."""
+        return Status.NOT_FINITE if bool(self.diverged.any()) else Status.CONVERGED
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """A fit under way: all that it needs to go on.
+
+    Args:
+        fit: so far.
+        step: the next one, counted from 0.
+        rows: items that are still fitted.
+        values: their parameters.
+        memory: what the optimiser remembers, one entry a parameter.
+    """
+
+    fit: Fit
+    step: int
+    rows: Tensor
+    values: Parameters
+    memory: list[dict[str, Any]]
+
+    @classmethod
+    def start(cls, parameters: Parameters, count: int, steps: int) -> "Course":
+        """Before the first of `steps` steps of `count` items."""
+        none = torch.zeros(count, dtype=torch.int64)
+        curve = torch.full((count, steps + 1), math.nan, dtype=torch.float64)
+        return cls(Fit(parameters, curve, none, none), 0, torch.arange(count), parameters, [])
 
 
 @torch.enable_grad()
@@ -215,6 +249,8 @@ def fit(
     start: Parameters | None = None,
     throw: bool = True,
     name: str = "decoder",
+    course: Course | None = None,
+    save: Callable[[Course], None] | None = None,
 ) -> Fit:
     """Minimise `problem.losses`, every item for itself, and keep the best parameters.
 
@@ -227,6 +263,9 @@ def fit(
         start: parameters to begin from; those of the network by default.
         throw: raise if a loss is not finite; else that item ends there and the status says so.
         name: of the line of progress.
+        course: of an earlier call with the same arguments, from which this one goes on; on the same machine
+            it ends as that would have, to the last bit on a CPU. `start` then has no effect.
+        save: called after every step with the course so far, whose tensors the next step changes.
 
     Raises:
         FloatingPointError: if a loss is not finite; says at which step.
@@ -234,31 +273,40 @@ def fit(
     Source: the best-kept rule of [darestani2021]'s code. Deviates: that keeps the parameters one step after
     the loss which it compared.
     """
-    if start is None:
-        start = problem.start()
-    count = len(problem.kspace)
-    values = _leaves(start, torch.arange(count, device=problem.scale.device))
+    device = problem.scale.device
+    if course is None:
+        begin = problem.start() if start is None else start
+        course = Course.start(begin, len(problem.kspace), descent.steps)
+    else:
+        print(f"{name}: goes on after step {course.step} of {descent.steps}", flush=True)
+    best = {key: value.detach().to(device, copy=True) for key, value in course.fit.parameters.items()}
+    curve, best_step, steps = (
+        value.clone() for value in (course.fit.curve, course.fit.best_step, course.fit.steps)
+    )
+    lowest = curve.gather(1, best_step[:, None])[:, 0]
+    lowest = torch.where(lowest.isnan(), math.inf, lowest)
+    rows = course.rows
+    if len(rows) < len(problem.kspace):
+        problem = problem.take(rows.to(device))
+    values = _leaves(
+        {key: value.to(device) for key, value in course.values.items()},
+        torch.arange(len(rows), device=device),
+    )
     leaves = list(values.values())
-    optimiser = _optimiser(leaves, descent)
-    best = {key: value.detach().clone() for key, value in start.items()}
-    curve = torch.full((count, descent.steps + 1), math.nan, dtype=torch.float64)
-    lowest = torch.full((count,), math.inf, dtype=torch.float64)
-    best_step, steps = torch.zeros(count, dtype=torch.int64), torch.zeros(count, dtype=torch.int64)
-    status, rows = Status.CONVERGED, torch.arange(count)
-    with tqdm(total=descent.steps, disable=None, desc=name, unit="step", leave=False) as bar:
+    optimiser = _optimiser(leaves, descent, course.memory)
+    first, so_far = course.step, Fit(best, curve, best_step, steps)
+    with tqdm(total=descent.steps, initial=first, disable=None, desc=name, unit="step", leave=False) as bar:
         reported = time.monotonic()
-        for step in range(descent.steps + 1):
+        for step in range(first, descent.steps + 1):
             losses = problem.losses(values)
             found = losses.detach().double().cpu()
             curve[rows, step], steps[rows] = found, step
             ended = ~found.isfinite()
-            if bool(ended.any()):
-                status = Status.NOT_FINITE
-                if throw:
-                    raise FloatingPointError(
-                        f"{name}: the loss of item {int(rows[ended][0])} is not finite at step {step}; "
-                        "lower learning_rate or growth"
-                    )
+            if throw and bool(ended.any()):
+                raise FloatingPointError(
+                    f"{name}: the loss of item {int(rows[ended][0])} is not finite at step {step}; "
+                    "lower learning_rate or growth"
+                )
             better = BETTER * found < lowest[rows]
             if bool(better.any()):
                 lowest[rows[better]], best_step[rows[better]] = found[better], step
@@ -276,23 +324,35 @@ def fit(
             optimiser.step()
             if bool(ended.any()):
                 left = ~ended
-                rows, left = rows[left], left.to(problem.scale.device)
+                rows, left = rows[left], left.to(device)
                 problem, values = problem.take(left), _leaves(values, left)
                 optimiser = _shorter(optimiser, leaves, list(values.values()), left, descent)
                 leaves = list(values.values())
+            if save is not None:
+                memory = [dict(optimiser.state[leaf]) for leaf in leaves]
+                save(Course(so_far, step + 1, rows, values, memory))
             bar.update()
             if bar.disable and time.monotonic() - reported > REPORT_EVERY:
                 reported = time.monotonic()
                 print(
                     f"{name}: step {step + 1} of {descent.steps}, loss {float(found.mean()):.4g}", flush=True
                 )
-    return Fit(best, curve, best_step, steps, status)
+    return so_far
 
 
-def _optimiser(leaves: list[Tensor], descent: Descent) -> torch.optim.Optimizer:
+def _optimiser(leaves: list[Tensor], descent: Descent, memory: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    """The optimiser, with a copy of what an earlier one remembers of every parameter, if there was one."""
+    made: torch.optim.Optimizer
     if descent.optimiser == "adam":
-        return torch.optim.Adam(leaves, lr=descent.first_rate, betas=descent.betas, fused=True)
-    return torch.optim.SGD(leaves, lr=descent.first_rate, momentum=descent.momentum)
+        made = torch.optim.Adam(leaves, lr=descent.first_rate, betas=descent.betas, fused=True)
+    else:
+        made = torch.optim.SGD(leaves, lr=descent.first_rate, momentum=descent.momentum)
+    for leaf, known in zip(leaves, memory, strict=bool(memory)):
+        made.state[leaf] = {
+            key: value.to(leaf.device, copy=True) if isinstance(value, Tensor) else value
+            for key, value in known.items()
+        }
+    return made
 
 
 def _leaves(parameters: Parameters, rows: Tensor) -> Parameters:
@@ -303,10 +363,11 @@ def _shorter(
     optimiser: torch.optim.Optimizer, old: list[Tensor], new: list[Tensor], rows: Tensor, descent: Descent
 ) -> torch.optim.Optimizer:
     """An optimiser of some of the items, with all that the old one remembers of them."""
-    made = _optimiser(new, descent)
-    for before, after in zip(old, new, strict=True):
-        made.state[after] = {
-            key: value[rows] if isinstance(value, Tensor) and value.shape == before.shape else value
-            for key, value in optimiser.state[before].items()
+    memory = [
+        {
+            key: value[rows] if isinstance(value, Tensor) and value.shape == leaf.shape else value
+            for key, value in optimiser.state[leaf].items()
         }
-    return made
+        for leaf in old
+    ]
+    return _optimiser(new, descent, memory)

@@ -20,7 +20,7 @@ from torch import Tensor
 from mrilib.operators.bases import Basis
 from mrilib.solvers.certificate import Certificate, bound
 from mrilib.solvers.certified import joined, minimise
-from mrilib.solvers.measurement import Coils, Images, Measurement
+from mrilib.solvers.coil_data import CoilData, Coils, Images
 from mrilib.solvers.solution import Solution, linearised_solution
 
 Coefficients = Complex[Tensor, "batch cy cx"]
@@ -72,13 +72,13 @@ class Problem:
         projected: `Aᴴy`.
     """
 
-    measurement: Measurement
+    measurement: CoilData
     basis: Basis
     weight: Float[Tensor, "batch"]
     projected: Images
 
     @staticmethod
-    def of(measurement: Measurement, basis: Basis, weight: Tensor) -> "Problem":
+    def of(measurement: CoilData, basis: Basis, weight: Tensor) -> "Problem":
         return Problem(measurement, basis, weight, measurement.adjoint(measurement.data))
 
     @property

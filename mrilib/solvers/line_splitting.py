@@ -25,8 +25,8 @@ from mrilib.operators.bases import Basis
 from mrilib.solvers import fista
 from mrilib.solvers.certificate import Certificate
 from mrilib.solvers.certified import joined, minimise
+from mrilib.solvers.coil_data import CoilData, Coils, Images
 from mrilib.solvers.fista import Coefficients, shrink
-from mrilib.solvers.measurement import Coils, Images, Measurement
 from mrilib.solvers.solution import Solution
 
 # Our choice. A simulated head of 6 coils, at four times, images of maximum 1, λ = 4e-3, is certified to 1e-2
@@ -41,7 +41,7 @@ LARGEST_INVERSE = 1 << 27
 LINES_AT_ONCE = 32  # bounds the memory of the factorisation
 
 
-def applies(measurement: Measurement, basis: Basis) -> bool:
+def applies(measurement: CoilData, basis: Basis) -> bool:
     """Whether this solver takes a problem: lines, coil maps, a basis of the image's grid, enough memory."""
     if len(measurement.axes) != 1 or measurement.maps is None:
         return False
@@ -95,11 +95,11 @@ class Problem:
     plain: fista.Problem
 
     @staticmethod
-    def of(measurement: Measurement, basis: Basis, weight: Tensor) -> "Problem":
+    def of(measurement: CoilData, basis: Basis, weight: Tensor) -> "Problem":
         return Problem(fista.Problem.of(measurement, basis, weight))
 
     @property
-    def measurement(self) -> Measurement:
+    def measurement(self) -> CoilData:
         return self.plain.measurement
 
     @property

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from mrilib.operators.bases import Basis
 from mrilib.operators.gradient import divergence, gradient, laplacian_spectrum
+from mrilib.solvers.coil_data import Images
 from mrilib.solvers.couplings import COUPLINGS
 from mrilib.solvers.fista import shrink
-from mrilib.solvers.measurement import Images
 
 Parts = Complex[Tensor, "batch groups ky kx"]
 Threshold = Float[Tensor, "batch 1 1 1"]

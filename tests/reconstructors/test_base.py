@@ -3,9 +3,10 @@ import torch
 
 from mrilib.attacks.base import Search
 from mrilib.attacks.coupled import CoupledAscent
-from mrilib.reconstructors.base import Reconstructor, check_kspace, load_class
+from mrilib.reconstructors.base import Reconstructor, check_kspace
 from mrilib.reconstructors.linear import ZeroFilled
 from mrilib.solvers.solution import Status
+from mrilib.store.classes import load_class
 
 
 def test_load_class():
@@ -22,7 +23,7 @@ def test_load_class():
         ("mrilib.reconstructors.lienar:ZeroFilled", "No module named 'mrilib.reconstructors.lienar'"),
         ("mrilib.reconstructors.linear:ZeroFiled", "has no attribute 'ZeroFiled'; check the spelling"),
         ("mrilib.attacks.coupled:CoupledAscent", "expected a subclass of Reconstructor, got <class"),
-        ("mrilib.reconstructors.base:load_class", "expected a subclass of Reconstructor, got <function"),
+        ("mrilib.reconstructors.base:observed", "expected a subclass of Reconstructor, got <function"),
     ],
 )
 def test_load_class_says_what_is_wrong(path, message):

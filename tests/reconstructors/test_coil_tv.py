@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mrilib.operators.coils import CoilFourier
-from mrilib.reconstructors.sparse import TotalVariation
+from mrilib.reconstructors.total_variation import TotalVariation
 from mrilib.solvers.differentiation import Implicit, Unrolled
 from mrilib.solvers.solution import NotConvergedError, Status
 from tests.reconstructors.scenes import multicoil

@@ -5,14 +5,14 @@ import pytest
 import torch
 
 from mrilib.data.masks import column_mask
-from mrilib.data.simulated import simulated_coil_maps
+from mrilib.data.volumes.simulated import simulated_coil_maps
 from mrilib.operators.bases import Cosine, Wavelet
 from mrilib.operators.coils import CoilFourier
-from mrilib.reconstructors.sparse import L1
+from mrilib.reconstructors.l1 import L1
+from mrilib.solvers.coil_data import scaled_data
 from mrilib.solvers.cycle_spinning import random_shifts, shifted_threshold, spin
 from mrilib.solvers.differentiation import Implicit, Unrolled
 from mrilib.solvers.fista import shrink
-from mrilib.solvers.measurement import measure
 from mrilib.solvers.solution import Status
 
 BASIS = Wavelet("db2", 2)
@@ -36,7 +36,7 @@ def head(shape, *, noise, coils=4, dtype=torch.complex128):
 
 def test_shifts_zero_give_accelerated_gradients():
     _, kspace, operator = head((16, 16), noise=0.02)
-    scaled = measure(kspace, operator, "test")
+    scaled = scaled_data(kspace, operator, "test")
     measurement, weight = scaled.measurement, scaled.weight(0.02)
     found = spin(measurement, BASIS, weight, torch.zeros(30, 2, dtype=torch.int64))
     current = ahead = torch.zeros_like(found)

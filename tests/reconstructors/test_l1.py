@@ -11,14 +11,15 @@ from sigpy import linop, prox
 from sigpy.app import LinearLeastSquares
 
 from mrilib.data.masks import column_mask
+from mrilib.data.measurement import measure_image
 from mrilib.operators.base import fft2c, ifft2c
 from mrilib.operators.bases import Cosine, FourierBasis, Wavelet
 from mrilib.operators.coils import CoilFourier, estimate_coil_maps
-from mrilib.reconstructors.sparse import L1
+from mrilib.reconstructors.l1 import L1
 from mrilib.solvers.differentiation import Implicit, Unrolled
 from mrilib.solvers.fista import shrink
 from mrilib.solvers.solution import NotConvergedError, Status
-from mrilib.training.tuning import tune_weight
+from mrilib.training.tuning import tune
 from tests.reconstructors.scenes import multicoil
 
 WEIGHT = 0.05
@@ -153,13 +154,13 @@ def test_warm_start_saves_steps(basis):
 @pytest.mark.usefixtures("unchecked")
 def test_its_weight_can_be_tuned(measured):
     image, _, operator = measured(16, 6)
-    tuning = tune_weight(
+    tuning = tune(
         lambda weight: L1(basis=Cosine(), weight=weight, tolerance=1e-3),
-        image.real[None].float(),
-        operator,
+        [measure_image(image.real.float(), operator.mask)],
         level=0.05,
         weights=[1e-1, 1e-2, 1e-3],
         seed=0,
+        name="cosines",
     )
     assert tuning.unconverged == [0] * len(tuning.weights)
 

@@ -56,7 +56,11 @@ def test_tikhonov_solves_the_normal_equations(problem):
     # Items do not depend on their company, and a start at the solution has nothing to do.
     torch.testing.assert_close(method(kspace[1], operator), expected[1], rtol=1e-9, atol=1e-10)
     again = Tikhonov(weight=0.05, tolerance=1e-10).solve(kspace, operator, start=found.state)
-    assert int(again.stats["steps"]) == 0
+    assert again.stats["steps"].tolist() == [0, 0, 0]
+    assert (found.stats["steps"] > 0).all()
+    assert found.stats["residual"].shape == (3,)
+    # without batch axes there are none in the numbers
+    assert method.solve(kspace[1], operator).stats["steps"].shape == ()
 
 
 def test_tikhonov_differentiates(problem):

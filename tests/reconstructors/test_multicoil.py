@@ -4,17 +4,18 @@ from fastmri import models
 from torch import nn
 
 from mrilib.data.masks import column_mask, radial_mask
-from mrilib.operators.coils import CoilFourier
+from mrilib.operators.coil_fourier import CoilFourier
+from mrilib.operators.fourier import MaskedFourier
 from mrilib.reconstructors.multicoil import TrainedMultiCoil, read_published
 from mrilib.store.checkpoints import Checkpoint, write_checkpoint
 
 # Reduced sizes; those of the papers are in tests/networks.
 UNET = {
-    "class": "mrilib.networks.multicoil:MagnitudeUnet",
+    "class": "mrilib.networks.magnitude_unet:MagnitudeUnet",
     "arguments": {"chans": 2, "num_pool_layers": 2},
 }
 SIZES = {"num_cascades": 2, "chans": 2, "pools": 2, "sens_chans": 2, "sens_pools": 2}
-VARNET = {"class": "mrilib.networks.multicoil:VarNet", "arguments": SIZES}
+VARNET = {"class": "mrilib.networks.varnet:VarNet", "arguments": SIZES}
 
 
 @pytest.fixture
@@ -50,6 +51,21 @@ def test_networks_named_in_a_config_return_magnitudes_and_can_be_differentiated(
     ahead, behind = ((weights * method(point + sign * 1e-7 * direction, operator)).sum() for sign in (1, -1))
     slope = float((gradient.conj() * direction).real.sum())
     assert slope == pytest.approx(float((ahead - behind) / 2e-7), rel=1e-5)
+
+
+@pytest.mark.parametrize("network", [UNET, VARNET])
+def test_a_single_coil_is_given_as_one_coil_and_comes_back_without(operator, draw, network):
+    single = MaskedFourier(mask=operator.mask)
+    kspace = single.forward(draw(2, 2, 32, 36).to(torch.complex64)).requires_grad_(True)
+    method = TrainedMultiCoil(network=network)
+    image = method(kspace, single)
+    expected = method.model(kspace.reshape(4, 1, 32, 36), single.mask[None]).reshape(2, 2, 32, 36)
+    torch.testing.assert_close(image, expected)
+    image.sum().backward()
+    assert kspace.grad.shape == kspace.shape
+    alone = method(kspace.detach()[1, 0], single)
+    assert alone.shape == (32, 36)
+    torch.testing.assert_close(alone, image.detach()[1, 0], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("network", [UNET, VARNET])
@@ -137,7 +153,7 @@ def test_a_network_without_published_weights_says_so(tmp_path):
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        ({"class": "mrilib.networks.multicoil:Missing"}, "has no attribute"),
+        ({"class": "mrilib.networks.varnet:Missing"}, "has no attribute"),
         ({**UNET, "arguments": {"width": 3}}, "TrainedMultiCoil: network .* unexpected keyword argument"),
     ],
 )

@@ -20,8 +20,9 @@ from benchmarks.peers_multicoil import (
 )
 from mrilib.operators.base import fft2c
 from mrilib.operators.bases import Wavelet
+from mrilib.reconstructors.l1 import L1
 from mrilib.reconstructors.linear import Tikhonov
-from mrilib.reconstructors.sparse import L1, TotalVariation
+from mrilib.reconstructors.total_variation import TotalVariation
 from tests.reconstructors.scenes import multicoil
 
 WEIGHT = 0.02

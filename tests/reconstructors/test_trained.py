@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from mrilib.data.masks import radial_mask
+from mrilib.operators.coil_fourier import CoilFourier
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.reconstructors.trained import Trained, start_from
 from mrilib.store.checkpoints import Checkpoint, write_checkpoint
@@ -75,6 +76,47 @@ def test_networks_named_in_a_config_reconstruct_and_can_be_differentiated(operat
         )
         slope = (gradient.conj() * direction).real.sum()
         assert float(slope) == pytest.approx(float((ahead - behind) / (2 * step)), rel=1e-4)
+
+
+@pytest.fixture
+def coils(draw):
+    """Three coils, with maps of their own for each of two items."""
+    maps = draw(2, 3, 16, 16, seed=2).to(torch.complex64)
+    return CoilFourier(mask=radial_mask(16, 6), coil_maps=maps)
+
+
+@pytest.mark.parametrize("residual", [True, False])
+def test_with_coils_a_module_acts_on_the_image_that_the_maps_combine(coils, draw, residual):
+    kspace = coils.forward(draw(4, 2, 16, 16).to(torch.complex64))
+    assert kspace.shape == (4, 2, 3, 16, 16)
+    found = Trained(network=Doubled(), residual=residual)(kspace, coils)
+    torch.testing.assert_close(found, (3 if residual else 2) * coils.adjoint(kspace))
+
+
+def test_with_coils_networks_are_batched_and_can_be_differentiated(coils, draw):
+    method = Trained(network=TIRAMISU)
+    one = CoilFourier(mask=coils.mask, coil_maps=coils.coil_maps[0])
+    kspace = one.forward(draw(2, 3, 16, 16).to(torch.complex64))
+    image = method(kspace, one)
+    assert image.shape == (2, 3, 16, 16)
+    torch.testing.assert_close(method(kspace[1, 2], one), image[1, 2], rtol=0, atol=1e-5)
+    method.model.double()
+    one = CoilFourier(mask=coils.mask, coil_maps=coils.coil_maps[0].to(torch.complex128))
+    double, weights = kspace[0, 0].to(torch.complex128), draw(16, 16)
+    direction, moving = one.forward(draw(16, 16, seed=1)), double.clone().requires_grad_(True)
+    value = (weights.conj() * method(moving, one)).real.sum()
+    (gradient,) = torch.autograd.grad(value, moving)
+    ahead, behind = (
+        (weights.conj() * method(double + sign * 1e-6 * direction, one)).real.sum() for sign in (1, -1)
+    )
+    slope = float((gradient.conj() * direction).real.sum())
+    assert slope == pytest.approx(float((ahead - behind) / 2e-6), rel=1e-4)
+
+
+def test_a_learned_inverse_is_for_a_single_coil(coils, draw):
+    kspace = coils.forward(draw(2, 16, 16).to(torch.complex64))
+    with pytest.raises(ValueError, match=r"LearnedInverse inverts the k-space of a single coil, got \(2, 3,"):
+        Trained(network=TIRAMISU, inverse=INVERSE)(kspace, coils)
 
 
 def test_a_checkpoint_gives_the_parameters_back(tmp_path, operator, kspace):

@@ -1,18 +1,23 @@
+import re
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from mrilib.data.ellipses import ellipse_phantoms
+from mrilib.data.calibration import calibrated
+from mrilib.data.images.ellipses import ellipse_phantoms
 from mrilib.data.masks import column_mask, radial_mask
-from mrilib.data.measurement import prepare, rss
+from mrilib.data.measurement import measure
 from mrilib.metrics.quality import psnr
 from mrilib.operators.base import fft2c, ifft2c
+from mrilib.operators.coil_images import rss
 from mrilib.operators.coils import CoilFourier
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.reconstructors.untrained import Untrained
-from mrilib.solvers.decoder import BETTER, Descent, consistent, fit
+from mrilib.solvers.decoder import BETTER, DecoderProblem, Descent, consistent, fit
 from mrilib.solvers.solution import Status
+from mrilib.store import unfinished
 
 CONV = {
     "class": "mrilib.networks.decoders:ConvDecoder",
@@ -306,11 +311,11 @@ def test_decoders_beat_zero_filling(kind, arguments, gain):
 def test_decoders_beat_zero_filling_on_a_head(data_folder, kind, arguments, gain):
     kspace = np.fromfile(data_folder / "brain_noise.cfl", np.complex64).reshape(8, 180, 230)
     mask = column_mask(230, acceleration=4, center_fraction=0.08, kind="random", seed=0, redraw_within=0.05)
-    measurement = prepare(torch.from_numpy(kspace), mask)
+    measurement = calibrated(measure(torch.from_numpy(kspace), mask))
     network = {"class": f"mrilib.networks.decoders:{kind}", "arguments": arguments}
     found = Untrained(network=network, steps=200)(measurement.kspace, measurement.operator)
     zero_filled = rss(ifft2c(measurement.kspace))
-    assert float(psnr(found, measurement.target)) > float(psnr(zero_filled, measurement.target)) + gain
+    assert float(psnr(found, measurement.reference)) > float(psnr(zero_filled, measurement.reference)) + gain
 
 
 def test_single_coil_k_space_has_no_coil_axis(draw):
@@ -376,6 +381,191 @@ def test_memory_that_runs_out_halves_the_batch(monkeypatch, capsys):
     assert tried == [3, 1, 2, 1, 1]
     assert "slice 1 to 3: out of memory; in batches of 1 and 2" in capsys.readouterr().out
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+
+
+def interrupted(call, monkeypatch, step):
+    """Whether `call`, killed at the given evaluation of the loss, came to it."""
+    original, left = DecoderProblem.losses, [step]
+
+    def losses(problem, parameters):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return original(problem, parameters)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DecoderProblem, "losses", losses)
+        try:
+            call()
+        except KeyboardInterrupt:
+            return True
+    return False
+
+
+def evaluations(call, monkeypatch):
+    """How many times `call` evaluates the loss."""
+    original, count = DecoderProblem.losses, [0]
+
+    def losses(problem, parameters):
+        count[0] += 1
+        return original(problem, parameters)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DecoderProblem, "losses", losses)
+        call()
+    return count[0]
+
+
+def everything(solution):
+    """Bytes of all that a solution holds, NaN among them, and its status."""
+    state = solution.state
+    found = [solution.value, *(solution.stats[name] for name in sorted(solution.stats)), state.scale]
+    found += [each[name] for each in state.parameters for name in sorted(each)]
+    return [(each.dtype, each.shape, each.numpy().tobytes()) for each in found], solution.status
+
+
+TWO_COILS = {**CONV, "arguments": {"channels": 8, "layers": 4, "in_size": [4, 4]}}
+ADAM = {"network": TWO_COILS, "steps": 7, "fits": 2}
+DESCENT = {**ADAM, "optimiser": "gradient-descent", "learning_rate": 0.05, "momentum": 0.9}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {**ADAM, "at_once": 2},
+        ADAM,
+        {**ADAM, "network": {**TWO_COILS, "class": DEEP["class"]}, "betas": (0.98, 0.999)},
+        {**DESCENT, "at_once": 2},
+        {**DESCENT, "momentum": 0.0},
+        # items leave the batch one after the other
+        {**ADAM, "steps": 40, "learning_rate": 0.2, "plateau": 3, "at_once": 2},
+        {**DESCENT, "steps": 60, "learning_rate": 1.0, "plateau": 4, "at_once": 2},
+        # both diverge after some steps
+        {**DESCENT, "learning_rate": 3.0, "steps": 30, "at_once": 2},
+    ],
+    ids=["adam", "alone", "deep", "descent", "plain", "plateau", "descent-plateau", "diverges"],
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_a_fit_that_is_killed_goes_on_and_ends_as_an_undisturbed_one(options, seed, tmp_path, monkeypatch):
+    _, kspace, operator = scan(16, 2, torch.complex64)
+    kspace, keep = kspace[:, :2], tmp_path / "fit.pt"
+    method = Untrained(**options)
+
+    def solve(**given):
+        return method.solve(kspace, operator, throw=False, **given)
+
+    expected = everything(solve())
+    monkeypatch.setattr(unfinished, "SAVE_EVERY", 0.0)
+    total, generator = evaluations(solve, monkeypatch), np.random.default_rng(seed)
+    steps = sorted(generator.choice(total, size=min(3, total), replace=False).tolist())
+    for step, before in zip(steps, [0, *steps], strict=False):
+        assert interrupted(lambda: solve(keep=keep), monkeypatch, step - before)
+    left = evaluations(lambda: solve(keep=keep), monkeypatch)
+    # a kill costs the step that it hits, and no other
+    assert left <= total - steps[-1] + 1
+    assert everything(solve(keep=keep)) == expected
+    assert evaluations(lambda: solve(keep=keep), monkeypatch) == 0
+
+
+def test_a_fit_is_kept_at_its_end_even_if_no_time_has_passed(tmp_path, monkeypatch):
+    _, kspace, operator = scan(16, 2, torch.complex64)
+    method, keep = Untrained(**ADAM), tmp_path / "fit.pt"
+    expected = everything(method.solve(kspace, operator))
+
+    def solve():
+        return method.solve(kspace, operator, keep=keep)
+
+    # two fits of two slices, each alone, have 8 evaluations each
+    assert interrupted(solve, monkeypatch, 8 * 3 - 1)
+    assert evaluations(solve, monkeypatch) == 8 * 2
+    assert everything(solve()) == expected
+
+
+def test_a_fit_from_a_state_goes_on_too(tmp_path, monkeypatch):
+    _, kspace, operator = scan(16, 2, torch.complex64)
+    method, keep = Untrained(**ADAM), tmp_path / "fit.pt"
+    start = method.solve(kspace, operator).state
+    expected = everything(method.solve(1.01 * kspace, operator, start=start))
+    monkeypatch.setattr(unfinished, "SAVE_EVERY", 0.0)
+    assert interrupted(lambda: method.solve(1.01 * kspace, operator, start=start, keep=keep), monkeypatch, 13)
+    assert everything(method.solve(1.01 * kspace, operator, start=start, keep=keep)) == expected
+
+
+def test_a_single_coil_is_kept_too(draw, tmp_path, monkeypatch):
+    operator = MaskedFourier(mask=radial_mask(16, 6))
+    kspace = operator.forward(draw(16, 16))
+    method, keep = Untrained(**ADAM), tmp_path / "fit.pt"
+    expected = everything(method.solve(kspace, operator))
+    monkeypatch.setattr(unfinished, "SAVE_EVERY", 0.0)
+    assert interrupted(lambda: method.solve(kspace, operator, keep=keep), monkeypatch, 11)
+    assert everything(method.solve(kspace, operator, keep=keep)) == expected
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "data",
+        "mask",
+        "start",
+        {"steps": 8},
+        {"seed": 1},
+        {"fits": 1},
+        {"plateau": 5},
+        {"at_once": 2},
+        {"network": CONV},
+    ],
+    ids=str,
+)
+def test_a_file_of_another_fit_is_told_and_overwritten(change, tmp_path, monkeypatch, capsys):
+    _, kspace, operator = scan(16, 2, torch.complex64)
+    keep, options, start = tmp_path / "fit.pt", dict(ADAM), None
+    monkeypatch.setattr(unfinished, "SAVE_EVERY", 0.0)
+    assert interrupted(lambda: Untrained(**options).solve(kspace, operator, keep=keep), monkeypatch, 11)
+    capsys.readouterr()
+    if change == "data":
+        kspace = kspace.clone()
+        kspace[0, 0, 8, 8] += 1e-6
+    elif change == "mask":
+        operator = CoilFourier(mask=torch.ones(16, dtype=torch.bool), coil_maps=operator.coil_maps)
+    elif change == "start":
+        start = Untrained(**options).solve(kspace, operator).state
+    else:
+        options |= change
+    method = Untrained(**options)
+    expected = everything(method.solve(kspace, operator, start=start))
+    assert everything(method.solve(kspace, operator, start=start, keep=keep)) == expected
+    assert f"Untrained begins anew: {keep} holds the state of other work" in capsys.readouterr().out
+    # and it is this fit's now
+    assert evaluations(lambda: method.solve(kspace, operator, start=start, keep=keep), monkeypatch) == 0
+
+
+def test_a_batch_that_was_halved_goes_on_halved(tmp_path, monkeypatch):
+    _, kspace, operator = scan(16, 3, torch.complex64)
+    method, keep, tried = Untrained(**ADAM, at_once=3), tmp_path / "fit.pt", []
+
+    def small(problem, descent, **given):
+        tried.append((len(problem.kspace), given["course"] is not None))
+        if len(problem.kspace) > 2:
+            raise torch.cuda.OutOfMemoryError("too little")
+        return fit(problem, descent, **given)
+
+    monkeypatch.setattr("mrilib.reconstructors.untrained.fit", small)
+    expected = everything(method.solve(kspace, operator))
+    assert tried == 2 * [(3, False), (1, False), (2, False)]
+    monkeypatch.setattr(unfinished, "SAVE_EVERY", 0.0)
+    # within the second half of the first fit
+    assert interrupted(lambda: method.solve(kspace, operator, keep=keep), monkeypatch, 8 + 4)
+    tried.clear()
+    assert everything(method.solve(kspace, operator, keep=keep)) == expected
+    assert tried == [(2, True), (3, False), (1, False), (2, False)]
+
+
+def test_progress_is_printed_in_a_log(monkeypatch, capsys):
+    _, kspace, operator = scan(16, 1, torch.complex64)
+    monkeypatch.setattr("mrilib.solvers.decoder.REPORT_EVERY", 0.0)
+    Untrained(network=CONV, steps=2).solve(kspace, operator)
+    found = re.findall(r"fit 1 of 1, slice 1 to 1: step (\d) of 2, loss [0-9.e-]+\n", capsys.readouterr().out)
+    assert found == ["1", "2"]
 
 
 @pytest.mark.gpu

@@ -9,9 +9,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mrilib.attacks import coupled
-from mrilib.attacks.localized import localized_attack
+from mrilib.attacks.kinds.localized import localized_attack
 from mrilib.operators.gradient import divergence, gradient
-from mrilib.reconstructors.sparse import TotalVariation
+from mrilib.reconstructors.total_variation import TotalVariation
 from mrilib.solvers import admm, batched, passes
 from mrilib.solvers.batched import BatchLoop
 from mrilib.solvers.problem import OVER_RELAXATION, reflect, step

@@ -9,8 +9,8 @@ import torch
 
 from benchmarks import __main__ as entry
 from benchmarks import gpu
-from mrilib.attacks.localized import localized_attack
-from mrilib.reconstructors.sparse import TotalVariation
+from mrilib.attacks.kinds.localized import localized_attack
+from mrilib.reconstructors.total_variation import TotalVariation
 from mrilib.solvers import admm, batched
 from mrilib.solvers.batched import BatchLoop
 

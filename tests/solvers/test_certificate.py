@@ -3,11 +3,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mrilib.data.ellipses import ellipse_phantoms
+from mrilib.data.images.ellipses import ellipse_phantoms
 from mrilib.data.masks import radial_mask
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.operators.gradient import divergence, gradient, laplacian_spectrum
-from mrilib.reconstructors.sparse import TotalVariation
+from mrilib.reconstructors.total_variation import TotalVariation
 from mrilib.solvers import admm
 from mrilib.solvers.certificate import DUAL_RELAXATION, DUAL_STEPS, bound, certify, certify_batch
 from mrilib.solvers.loops import STIFFEST, Iteration

@@ -8,7 +8,7 @@ from mrilib.operators.bases import Cosine, FourierBasis, Wavelet
 from mrilib.operators.coils import CoilFourier
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.solvers import fista, line_splitting
-from mrilib.solvers.measurement import measure
+from mrilib.solvers.coil_data import scaled_data
 from mrilib.solvers.solution import NotConvergedError, Status
 
 BASES = {"wavelet": Wavelet("db2", 2), "cosine": Cosine(), "fourier": FourierBasis()}
@@ -31,7 +31,7 @@ def measurement_of(axis, shape=(12, 16), *, items=1, sets=False, dtype=torch.com
     mask = line.expand(shape) if axis == "columns" else line[:, None].expand(shape)
     operator = CoilFourier(mask=mask, coil_maps=maps.to(dtype))
     image = torch.randn(items, *shape, generator=generator, dtype=torch.complex128).to(dtype)
-    return measure(operator.forward(image), operator, "test").measurement
+    return scaled_data(operator.forward(image), operator, "test").measurement
 
 
 def problems(measurement, basis, weight=0.05):
@@ -117,7 +117,7 @@ def test_applies_to_coils_on_lines_and_a_basis_of_the_grid(axis, monkeypatch):
         CoilFourier(mask=mask, coil_maps=torch.ones(2, 12, 16, dtype=torch.complex128)),
     ):
         kspace = operator.forward(torch.ones(12, 16, dtype=torch.complex128))
-        assert not line_splitting.applies(measure(kspace, operator, "test").measurement, Cosine())
+        assert not line_splitting.applies(scaled_data(kspace, operator, "test").measurement, Cosine())
     length = 16 if axis == "columns" else 12
     monkeypatch.setattr(line_splitting, "LARGEST_INVERSE", math.prod((12, 16, length)))
     assert line_splitting.applies(measurement, Cosine())

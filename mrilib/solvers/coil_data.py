@@ -8,7 +8,7 @@ from jaxtyping import Bool, Complex, Float
 from torch import Tensor
 
 from mrilib.operators.base import LinearOperator, ifft2c
-from mrilib.operators.coils import CoilFourier
+from mrilib.operators.coil_fourier import CoilFourier
 from mrilib.operators.fourier import MaskedFourier
 
 Images = Complex[Tensor, "batch y x"]
@@ -16,7 +16,7 @@ Coils = Complex[Tensor, "batch coil y x"]
 
 
 @dataclass(frozen=True)
-class Measurement:
+class CoilData:
     """`A = P F S` with `‖A‖ ≤ 1` on a flat batch of centred images, and its data `y`.
 
     A mask of whole columns needs the transform along one axis alone: the other one is unitary, commutes
@@ -67,12 +67,12 @@ class Measurement:
         """`AᴴA x`."""
         return self.gather(self.forward(image))
 
-    def to(self, dtype: torch.dtype) -> "Measurement":
+    def to(self, dtype: torch.dtype) -> "CoilData":
         """The same in the precision of the complex type `dtype`."""
         maps = None if self.maps is None else self.maps.to(dtype)
         return replace(self, maps=maps, data=self.data.to(dtype))
 
-    def __getitem__(self, items: Tensor) -> "Measurement":
+    def __getitem__(self, items: Tensor) -> "CoilData":
         shared = self.maps is None or self.maps.shape[0] == 1
         return replace(
             self,
@@ -96,7 +96,7 @@ class Scaled:
         batch: shape of the batch that `measurement` has flat.
     """
 
-    measurement: Measurement
+    measurement: CoilData
     scale: Float[Tensor, "batch"]
     bound: float
     batch: torch.Size
@@ -116,7 +116,7 @@ class Scaled:
         return image.reshape(*self.batch, *image.shape[-2:])
 
 
-def measure(kspace: Tensor, operator: LinearOperator, where: str) -> Scaled:
+def scaled_data(kspace: Tensor, operator: LinearOperator, where: str) -> Scaled:
     """Scaled measurement of `kspace` by a `MaskedFourier` or `CoilFourier` operator.
 
     The scale is the largest modulus of the zero-filled image; it conditions the numbers and changes no
@@ -154,7 +154,7 @@ def measure(kspace: Tensor, operator: LinearOperator, where: str) -> Scaled:
     mask = torch.fft.ifftshift(operator.mask)
     data = _scaled_data(kspace, operator, axes, mask, scale)
     energy = torch.view_as_real(data.to(torch.complex128)).square().sum(dim=(-4, -3, -2, -1))
-    return Scaled(Measurement(maps, mask, axes, data, energy), scale, bound, batch)
+    return Scaled(CoilData(maps, mask, axes, data, energy), scale, bound, batch)
 
 
 def _scaled_data(

@@ -9,7 +9,7 @@ import scipy.sparse
 import torch
 
 from mrilib.operators.fourier import MaskedFourier
-from mrilib.reconstructors.sparse import TotalVariation
+from mrilib.reconstructors.total_variation import TotalVariation
 from mrilib.solvers.differentiation import Implicit, Unrolled
 from mrilib.solvers.solution import NotConvergedError, Status
 

@@ -1,0 +1,136 @@
+"""ℓ1 in a basis: wavelets, cosines, Fourier."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mrilib.operators.base import LinearOperator
+from mrilib.operators.bases import Basis
+from mrilib.reconstructors.base import Reconstructor, check_kspace
+from mrilib.reconstructors.convex import Problem, check_arguments, differentiable, solved
+from mrilib.solvers import coil_splitting, fista, line_splitting
+from mrilib.solvers.coil_data import Scaled, scaled_data
+from mrilib.solvers.cycle_spinning import random_shifts, spin
+from mrilib.solvers.differentiation import Implicit, Unrolled
+from mrilib.solvers.priors import Analysis
+from mrilib.solvers.solution import Solution, Status
+from mrilib.store.classes import built
+
+
+class L1(Reconstructor):
+    """Minimise `½‖Az − y‖² + λ‖Ψz‖₁` over complex images `z` to a certified relative accuracy.
+
+    `‖·‖₁` sums the moduli of all coefficients, those of a wavelet's approximation included. Where all coil
+    maps are zero nothing is measured, and `z` is what makes the norm smallest, given the rest.
+    `line_splitting` solves it where coils are measured on whole lines, `coil_splitting` where the basis
+    zero-pads the image, `fista` otherwise.
+
+    With `cycle_spinning` every step shifts the image at random before the threshold and back after it, for
+    `steps` steps: see `cycle_spinning.spin`. It is off by default because it minimises nothing: there is no
+    gap or objective, the status is `fixed_steps`, and `tolerance`, `max_steps` and `start` have no effect.
+
+    Args:
+        basis: `Ψ`, or `{class: package.module:Name, arguments: {...}}`, which is how a config names it.
+        weight: `λ > 0`, used as given, in the units of the image.
+        tolerance: relative duality gap `(P − D)/P` at which it stops; the true error of the objective is
+            smaller. Below about 1e-5 the last steps run in float64.
+        max_steps: steps after which it gives up.
+        differentiation: `Implicit` (the derivative of the minimiser) or `Unrolled`. The latter's image with
+            gradient is the one after its fixed steps; `solve`, and a call without gradient, still minimise.
+            With `cycle_spinning` it can only be `Unrolled`, by default through all `steps`.
+        cycle_spinning: shift the image at random in every step; for wavelets.
+        steps: number of steps with `cycle_spinning`. Our choice.
+        seed: of the shifts.
+
+    Raises:
+        ValueError: for arguments out of range, a basis that is none or, with `cycle_spinning`, no wavelet, an
+            operator that is neither `MaskedFourier` nor `CoilFourier`, coil maps that are zero, and k-space
+            that is real or not finite.
+        NotConvergedError: if it gives up.
+
+    Source: [darestani2021], section 4. Deviates: a convex problem solved to accuracy, where the authors'
+    public code takes steps of gradient descent at a weight that has no effect.
+    """
+
+    through_adjoint = True
+
+    def __init__(
+        self,
+        *,
+        basis: Basis | Mapping[str, Any],
+        weight: float,
+        tolerance: float = 1e-5,
+        max_steps: int = 20_000,
+        differentiation: Implicit | Unrolled | None = None,
+        cycle_spinning: bool = False,
+        steps: int = 100,
+        seed: int = 0,
+    ) -> None:
+        check_arguments("L1", weight, tolerance, max_steps)
+        self.basis = built(basis, Basis, "basis", "L1", such="an object")
+        if steps < 1:
+            raise ValueError(f"L1: expected steps >= 1, got {steps}")
+        if cycle_spinning and not hasattr(self.basis, "levels"):
+            found = type(self.basis).__name__
+            raise ValueError(f"L1: expected a wavelet for cycle_spinning, got {found}; leave it out")
+        if cycle_spinning and isinstance(differentiation, Implicit):
+            raise ValueError("L1: expected differentiation Unrolled with cycle_spinning, got Implicit")
+        self.weight = float(weight)
+        self.tolerance = float(tolerance)
+        self.max_steps = int(max_steps)
+        self.cycle_spinning, self.steps, self.seed = bool(cycle_spinning), int(steps), int(seed)
+        if differentiation is None:
+            differentiation = Unrolled(steps=self.steps) if cycle_spinning else Implicit()
+        self.differentiation = differentiation
+
+    def __call__(self, kspace: Tensor, operator: LinearOperator) -> Tensor:
+        """Image `(*batch, y, x)` of `kspace` `(*batch, ky, kx)`, multi-coil `(*batch, coil, ky, kx)`."""
+        if not (torch.is_grad_enabled() and kspace.requires_grad):
+            return self.solve(kspace, operator).value
+        if isinstance(self.differentiation, Unrolled) and self.cycle_spinning:
+            return self._spun(kspace, operator, self.differentiation.steps)[0]
+        return differentiable(self, *self._problem(kspace, operator), kspace, operator)
+
+    @torch.no_grad()
+    def solve(
+        self, kspace: Tensor, operator: LinearOperator, *, start: Any = None, throw: bool = True
+    ) -> Solution:
+        """Image with its certificate.
+
+        Args:
+            kspace: `(*batch, ky, kx)`, multi-coil `(*batch, coil, ky, kx)`.
+            operator: the `MaskedFourier` or `CoilFourier` that measured it.
+            start: `Solution.state` of an earlier solve of a nearby weight and nearby k-space.
+            throw: raise if an item does not reach the tolerance; else its status says so.
+
+        Returns:
+            Image; `stats`, one entry an item: `objective` (in the units of k-space squared), `gap`, `steps`.
+        """
+        if not self.cycle_spinning:
+            return solved(self, *self._problem(kspace, operator), start, throw)
+        image, scaled = self._spun(kspace, operator, self.steps)
+        finite = bool(torch.isfinite(torch.view_as_real(image)).all())
+        status = Status.FIXED_STEPS if finite else Status.NOT_FINITE
+        return Solution(image, status, {"steps": torch.full(scaled.batch, self.steps)})
+
+    def _spun(self, kspace: Tensor, operator: LinearOperator, steps: int) -> tuple[Tensor, Scaled]:
+        check_kspace(kspace, "L1")
+        scaled = scaled_data(kspace, operator, "L1")
+        measurement = replace(scaled.measurement, data=scaled.data(kspace, operator))  # type: ignore[arg-type]
+        shifts = random_shifts(steps, 2**self.basis.levels, self.seed)
+        image = spin(measurement, self.basis, scaled.weight(self.weight), shifts)
+        return scaled.image(image), scaled
+
+    def _problem(self, kspace: Tensor, operator: LinearOperator) -> tuple[Scaled, Problem]:
+        check_kspace(kspace, "L1")
+        scaled = scaled_data(kspace, operator, "L1")
+        measurement, weight = scaled.measurement, scaled.weight(self.weight)
+        if line_splitting.applies(measurement, self.basis):
+            return scaled, line_splitting.Problem.of(measurement, self.basis, weight)
+        if self.basis.coefficient_shape(*measurement.shape) == measurement.shape:
+            return scaled, fista.Problem.of(measurement, self.basis, weight)
+        prior = Analysis(self.basis, *measurement.shape)
+        return scaled, coil_splitting.Problem.of(measurement, prior, weight)
