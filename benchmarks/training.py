@@ -14,8 +14,8 @@ import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.problems import LINES, SEED, SIZE, save
-from mrilib.data.ellipses import ellipse_phantoms
-from mrilib.data.masks import radial_mask
+from mrilib.data.images.ellipses import ellipse_phantoms
+from mrilib.data.sampling.radial import Radial, radial_mask
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.reconstructors.trained import Trained
 from mrilib.training.fit import fit, seeded
@@ -42,10 +42,11 @@ def operations(method: dict[str, Any], operator: MaskedFourier) -> tuple[int, fl
     return sum(value.numel() for value in reconstructor.model.parameters()), counter.get_total_flops()
 
 
-def samples_per_second(method: dict[str, Any], operator: MaskedFourier) -> float:
+def samples_per_second(method: dict[str, Any]) -> float:
     """Training samples per second, batches of the method's first phase."""
     phase = method["training"]["phases"][0]
-    task = PhantomTask(operator, count=SAMPLES, validation=1, seeds=(SEED, SEED + 1), jitter=10.0)
+    seeds = (SEED, SEED + 1)
+    task = PhantomTask(Radial(lines=LINES), size=SIZE, count=SAMPLES, validation=1, seeds=seeds, jitter=10.0)
     model = seeded(lambda: Trained(**method["parameters"]).model.train().requires_grad_(True), SEED)
     with TemporaryDirectory() as folder:
         phases = [Phase(epochs=2, batch=phase["batch"], learning_rate=phase["learning_rate"])]
@@ -72,7 +73,7 @@ def main(arguments: list[str]) -> None:
                 "PFLOP of the training": GRADIENT * passes * count / 1e15,
             }
             if path == "config.yaml":
-                row["samples/s"] = samples_per_second(method, operator)
+                row["samples/s"] = samples_per_second(method)
             rows.append(row)
     columns = list(dict.fromkeys(name for row in rows for name in row))
     save("training", [{name: row.get(name, "") for name in columns} for row in rows])

@@ -11,7 +11,7 @@ from mrilib.operators.channels import to_channels, to_complex
 
 
 @runtime_checkable
-class Measurement(Protocol):
+class Forward(Protocol):
     """An operator with a pseudo-inverse."""
 
     def forward(self, image: Tensor) -> Tensor: ...
@@ -59,7 +59,7 @@ class ItNet(nn.Module):
         self.weights = nn.Parameter(torch.ones(steps))
 
     def forward(
-        self, kspace: Complex[Tensor, "batch ky kx"], operator: Measurement
+        self, kspace: Complex[Tensor, "batch ky kx"], operator: Forward
     ) -> Complex[Tensor, "batch y x"]:
         if not kspace.is_complex() or kspace.ndim != 3:
             raise ValueError(

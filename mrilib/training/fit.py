@@ -51,7 +51,7 @@ class Fitted:
 
     @property
     def best_epoch(self) -> int:
-        return min(self.history, key=lambda row: row["validation_error"])["epoch"]
+        return next(row["epoch"] for row in best_marked(self.history) if row["best"])
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,8 @@ def fit(
 
     Raises:
         ValueError: for phases out of range.
-        FloatingPointError: if the loss or its gradient is not finite; says at which step.
+        FloatingPointError: if the loss or its gradient is not finite, and says at which step; or if the
+            validation error is not, and says for which sample.
 
     Source: schedules of [alaifari2023] are phases in `config.paper.yaml`. Our choice: best parameters by
     validation error; the paper does not say which it kept.
@@ -343,16 +344,28 @@ def _loader(training: _Training, batches: Iterable[np.ndarray], turn: int | None
 def _validation_error(training: _Training) -> float:
     """Mean error of all validation samples, in evaluation mode."""
     phase, fabric = training.plan.phases[training.phase], training.fabric
-    indices = np.arange(training.task.validation)
-    batches = list(np.array_split(indices, -(-len(indices) // phase.batch)))
+    count = training.task.validation
+    batches = list(np.array_split(np.arange(count), -(-count // phase.batch)))
     training.model.eval()
     total = torch.zeros((), dtype=torch.float64, device=fabric.device)
-    for batch in _loader(training, batches, None):
+    wrong = torch.zeros(count, device=fabric.device)
+    own = (batch[fabric.global_rank :: fabric.world_size] for batch in batches)
+    for indices, batch in zip(filter(len, own), _loader(training, batches, None), strict=True):
         moved = tuple(fabric.to_device(part) for part in batch)
         # The bare model: processes may have unlike numbers of batches, and must not wait for each other.
         with fabric.autocast():
-            total += training.task.errors(training.plain, moved).double().sum()
-    return _reduced(fabric, total, "sum") / len(indices)
+            errors = training.task.errors(training.plain, moved)
+        total += errors.double().sum()
+        wrong[indices] = 1.0 - errors.isfinite().to(wrong.dtype)
+    error = _reduced(fabric, total, "sum") / count
+    if not np.isfinite(error):
+        found = [index for index in range(count) if _reduced(fabric, wrong[index], "sum")]
+        raise FloatingPointError(
+            f"training: the validation error after epoch {training.turn + 1} is {error}, because of "
+            f"{len(found)} of {count} samples, first {training.task.validation_name(found[0])}; leave that "
+            "one out, or lower the learning rate if it is so for all of them"
+        )
+    return error
 
 
 def seeded(make: Callable[[], Made], seed: int) -> Made:
@@ -363,7 +376,6 @@ def seeded(make: Callable[[], Made], seed: int) -> Made:
 
 
 def best_marked(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The history with `best` at the epoch with the lowest validation error."""
-    lowest = min(row["validation_error"] for row in history)
-    first = next(index for index, row in enumerate(history) if row["validation_error"] == lowest)
-    return [dict(row) | {"best": index == first} for index, row in enumerate(history)]
+    """The history with `best` at the epoch with the lowest validation error, the first of them."""
+    lowest = min(range(len(history)), key=lambda index: history[index]["validation_error"])
+    return [dict(row) | {"best": index == lowest} for index, row in enumerate(history)]

@@ -7,9 +7,10 @@ from fastmri.data import transforms
 from fastmri.data.subsample import RandomMaskFunc
 
 from mrilib.data.masks import column_mask, name_seed
-from mrilib.data.measurement import center_crop, rss
-from mrilib.networks.multicoil import MagnitudeUnet, VarNet
+from mrilib.networks.magnitude_unet import MagnitudeUnet
+from mrilib.networks.varnet import VarNet
 from mrilib.operators.base import fft2c, ifft2c
+from mrilib.operators.coil_images import center_crop, rss
 
 TINY_VARNET = {"num_cascades": 2, "chans": 2, "pools": 2, "sens_chans": 2, "sens_pools": 2}
 
@@ -32,6 +33,15 @@ def seeded(make, **arguments):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return make(**arguments).eval()
+
+
+def moved(network):
+    """The network with other parameters than at the start, none of them 0."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter += 0.05 * torch.randn(parameter.shape, generator=generator)
+    return network
 
 
 @pytest.mark.parametrize(
@@ -144,6 +154,7 @@ def test_the_centre_is_found_as_fastmri_finds_it(width):
         seeded(VarNet, **TINY_VARNET),
         seeded(VarNet, **TINY_VARNET, center_fraction=0.1),
         seeded(VarNet, **TINY_VARNET | {"sens_chans": None}),
+        moved(seeded(VarNet, **TINY_VARNET, zero_output=True)),
         seeded(MagnitudeUnet, chans=2, num_pool_layers=2),
     ],
 )
@@ -163,6 +174,7 @@ def test_items_of_a_batch_with_masks_of_their_own_are_as_alone(network, kspace):
     [
         seeded(VarNet, **TINY_VARNET),
         seeded(VarNet, **TINY_VARNET | {"sens_chans": None}),
+        moved(seeded(VarNet, **TINY_VARNET, zero_output=True)),
         seeded(MagnitudeUnet, chans=2, num_pool_layers=2, limit=6.0),
     ],
 )
@@ -177,13 +189,14 @@ def test_scaled_data_give_the_scaled_image_and_unsampled_entries_nothing(network
     [
         (VarNet, TINY_VARNET),
         (VarNet, TINY_VARNET | {"sens_chans": None}),
+        (VarNet, TINY_VARNET | {"zero_output": True}),
         (MagnitudeUnet, {"chans": 2, "num_pool_layers": 2}),
         (MagnitudeUnet, {"chans": 2, "num_pool_layers": 2, "crop": (20, 24), "limit": 6.0}),
     ],
 )
 def test_derivatives_in_kspace_are_those_of_differences(make, arguments, kspace, mask, draw):
     # The steps below are small enough to cross no kink of the ReLUs.
-    network = seeded(make, **arguments).double()
+    network = moved(seeded(make, **arguments)).double()
     point, weights = kspace.to(torch.complex128), draw(2, 32, 36).real
     direction = draw(2, 3, 32, 36, seed=1)
     moving = point.clone().requires_grad_(True)
@@ -236,6 +249,29 @@ def test_maps_without_a_unet_are_zero_where_all_coils_are():
     maps.sum().backward()
     assert not maps.any()
     assert nothing.grad.isfinite().all()
+
+
+def test_a_varnet_with_zero_output_starts_at_the_zero_filled_image(kspace, mask):
+    network = seeded(VarNet, **TINY_VARNET, zero_output=True)
+    torch.testing.assert_close(network(kspace, mask), rss(ifft2c(kspace * mask)))
+    # So it does with maps that are none of the coils', and not without the option.
+    usual = seeded(VarNet, **TINY_VARNET)
+    assert not torch.allclose(usual(kspace, mask), network(kspace, mask), atol=0.1)
+    assert {name: value.shape for name, value in network.state_dict().items()} == {
+        name: value.shape for name, value in usual.state_dict().items()
+    }
+
+
+def test_the_refinement_with_zero_output_adds_no_mean(kspace):
+    network = seeded(VarNet, **TINY_VARNET, zero_output=True)
+    refinement = network.varnet.cascades[0].model
+    image = ifft2c(kspace)[:, :1]
+    with torch.no_grad():
+        refinement.unet.up_conv[-1][-1].bias.copy_(torch.tensor([0.5, -2.0]))
+        found = torch.view_as_complex(refinement(torch.view_as_real(image)))
+    flat = image.flatten(1)
+    expected = torch.complex(0.5 * flat.real.std(dim=1), -2.0 * flat.imag.std(dim=1))
+    torch.testing.assert_close(found, expected[:, None, None, None].expand_as(found))
 
 
 def test_the_wrapped_modules_are_fastmris():

@@ -5,8 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from mrilib.data.masks import radial_mask
-from mrilib.operators.fourier import MaskedFourier
+from mrilib.data.sampling.radial import Radial
 from mrilib.reconstructors.trained import Trained
 from mrilib.store.checkpoints import read_state
 from mrilib.training import fit as module
@@ -35,8 +34,7 @@ class Small(nn.Module):
 
 
 def task(jitter=10.0, count=8):
-    operator = MaskedFourier(mask=radial_mask(16, 6))
-    return PhantomTask(operator, count=count, validation=3, seeds=(1, 2), jitter=jitter)
+    return PhantomTask(Radial(lines=6), size=16, count=count, validation=3, seeds=(1, 2), jitter=jitter)
 
 
 def model(**arguments):
@@ -177,6 +175,21 @@ def test_a_loss_that_is_not_finite_stops_with_its_step(tmp_path):
         next(network.parameters())[0] = math.nan
     with pytest.raises(FloatingPointError, match=r"step 1 of epoch 1; lower the learning rate of phase 1"):
         fit(network, task(), phases=PHASES, seed=5, state=tmp_path / "state.pt")
+
+
+class Broken(PhantomTask):
+    """Its validation phantom 1 has NaN in its k-space."""
+
+    def validation_sample(self, index):
+        kspace, image = super().validation_sample(index)
+        return kspace * (math.nan if index == 1 else 1.0), image
+
+
+def test_a_validation_error_that_is_not_finite_stops_with_its_sample(tmp_path):
+    lesson = Broken(Radial(lines=6), size=16, count=8, validation=3, seeds=(1, 2))
+    message = r"validation error after epoch 1 is nan, because of 1 of 3 samples, first phantom 1; leave"
+    with pytest.raises(FloatingPointError, match=message):
+        fit(model(), lesson, phases=PHASES, seed=5, state=tmp_path / "state.pt")
 
 
 @pytest.mark.parametrize(

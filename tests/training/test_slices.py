@@ -1,31 +1,37 @@
 """Training on slices of volumes: samples, losses, exact resumption, and that it helps."""
 
+import shutil
+
 import fastmri
+import h5py
 import pandas as pd
 import pytest
 import torch
 from torch import nn
 
 from mrilib.data.catalogue import to_frame
-from mrilib.data.ellipses import ellipse_phantoms
-from mrilib.data.fastmri import read_header, read_slice
-from mrilib.data.inspection import inspect_volume
-from mrilib.data.isolated import Worker
+from mrilib.data.images.ellipses import ellipse_phantoms
 from mrilib.data.masks import column_mask, name_seed, true_acceleration
-from mrilib.data.measurement import center_crop, prepare, rss
+from mrilib.data.measurement import measure
+from mrilib.data.sampling.base import Sampling
+from mrilib.data.sampling.columns import Columns
 from mrilib.data.selection import select_slices
-from mrilib.data.simulated import simulate_volume
-from mrilib.networks.multicoil import MagnitudeUnet, VarNet
+from mrilib.data.volumes.fastmri import read_header, read_slice
+from mrilib.data.volumes.inspection import inspect_volume
+from mrilib.data.volumes.isolated import Worker
+from mrilib.data.volumes.simulated import simulate_volume
+from mrilib.networks.magnitude_unet import MagnitudeUnet
+from mrilib.networks.varnet import VarNet
 from mrilib.operators.base import ifft2c
+from mrilib.operators.coil_images import center_crop, rss
 from mrilib.reconstructors.multicoil import TrainedMultiCoil
 from mrilib.store.checkpoints import read_state
 from mrilib.training import fit as module
-from mrilib.training import slices as sliced
 from mrilib.training.fit import fit, seeded
 from mrilib.training.schedule import Phase, check_phases
-from mrilib.training.slices import ColumnSampling, SliceTask, volume_maximum
+from mrilib.training.slices import SliceTask
 
-SAMPLING = ColumnSampling(kind="random", acceleration=3, center_fraction=0.12)
+SAMPLING = Columns(kind="random", acceleration=3, center_fraction=0.12)
 REDUCED = {"chans": 4, "pools": 2, "sens_chans": 2, "sens_pools": 2}
 TINY = {"num_cascades": 1, "chans": 2, "pools": 2, "sens_chans": 2, "sens_pools": 2}
 SIZES = {"train": (40, 36, 3), "validation": (40, 36, 2), "wide": (44, 48, 1), "large": (64, 64, 24)}
@@ -89,19 +95,47 @@ class KilledError(Exception):
     pass
 
 
-def test_samples_are_prepared_as_everything_else_is(catalogue):
+class Diagonal(Sampling):
+    """A user's own masks: not of whole columns, and not random."""
+
+    random = False
+
+    def draw(self, shape, seed):
+        rows, columns = torch.arange(shape[0])[:, None], torch.arange(shape[1])[None]
+        return (rows + columns) % 2 == 0
+
+    @property
+    def about(self):
+        return {"kind": "diagonal"}
+
+
+@pytest.mark.parametrize("loss", ["ssim", "l1"])
+def test_samples_are_what_every_later_stage_measures(catalogue, loss):
     rows = of(catalogue, "validation")
-    sampling = ColumnSampling(kind="random", acceleration=3, center_fraction=0.25)  # enough for coil maps
-    lesson = SliceTask(rows, rows, sampling=sampling, seed=1)
+    lesson = SliceTask(rows, rows, sampling=SAMPLING, seed=1, loss=loss)
     kspace, mask, target, unit = lesson.validation_sample(1)
     path, seed = rows.iloc[1]["path"], name_seed("validation.h5")
-    expected = column_mask(36, acceleration=3, center_fraction=0.25, kind="random", seed=seed)
-    found = prepare(torch.from_numpy(read_slice(path, 1).kspace), expected)
+    expected = column_mask(36, acceleration=3, center_fraction=0.12, kind="random", seed=seed)
+    maximum = read_header(path).maximum
+    found = measure(torch.from_numpy(read_slice(path, 1).kspace), expected, volume_maximum=maximum)
     assert torch.equal(mask, expected)
     assert torch.equal(kspace, found.kspace)
-    assert torch.equal(target, found.target)
-    assert float(unit) == pytest.approx(read_header(path).maximum / found.scale)
-    assert float(rss(ifft2c(kspace)).max()) == pytest.approx(1.0, rel=1e-5)
+    assert torch.equal(target, found.reference)
+    zero_filled = rss(ifft2c(kspace))
+    assert float(zero_filled.max()) == pytest.approx(1.0, rel=1e-5)
+    assert float(unit) == pytest.approx(found.maximum if loss == "ssim" else float(zero_filled.std()))
+    assert found.maximum == pytest.approx(maximum / found.scale)
+    assert lesson.validation_name(1) == f"slice 1 of {path}"
+
+
+def test_masks_of_any_sampling_reach_the_network(catalogue):
+    rows = of(catalogue, "train")
+    lesson = SliceTask(rows, rows, sampling=Diagonal(), seed=1, loss="l1")
+    kspace, mask, _, _ = lesson.sample(0, 0)
+    assert torch.equal(mask, Diagonal().draw((40, 36), 0))
+    assert not (kspace * ~mask).any()
+    found = lesson.errors(ZeroFilled(), batch([lesson.sample(0, 0), lesson.sample(0, 1)]))
+    assert found.shape == (2,)
 
 
 def test_masks_are_drawn_anew_and_depend_on_seed_epoch_and_index_alone(task):
@@ -116,7 +150,7 @@ def test_masks_are_drawn_anew_and_depend_on_seed_epoch_and_index_alone(task):
 
 
 def test_masks_are_redrawn_until_the_acceleration_is_right(catalogue):
-    sampling = ColumnSampling(kind="random", acceleration=3, center_fraction=0.12, redraw=0.01)
+    sampling = Columns(kind="random", acceleration=3, center_fraction=0.12, redraw=0.01)
     lesson = SliceTask(of(catalogue, "train"), of(catalogue, "validation"), sampling=sampling, seed=1)
     assert {true_acceleration(lesson.sample(epoch, 0)[1]) for epoch in range(4)} == {3.0}
 
@@ -162,15 +196,19 @@ def test_the_error_of_the_zero_filled_images_is_that_of_a_model_that_returns_the
     assert lesson.zero_filled_error() == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_maximum_of_a_volume_is_found_where_it_is_not_stored(task, catalogue, monkeypatch):
-    path = of(catalogue, "train").iloc[0]["path"]
-    stored = volume_maximum(path)
-    header = read_header(path)
-    bare = type(header)(**(header.__dict__ | {"maximum": None}))
-    monkeypatch.setattr(sliced, "read_header", lambda _: bare)
-    assert volume_maximum(path) == pytest.approx(stored)
-    image = max(float(read_slice(path, position).target.max()) for position in range(3))
-    assert stored == pytest.approx(image)
+def test_the_range_of_a_volume_without_maximum_is_that_of_all_its_slices(tmp_path, catalogue):
+    rows = of(catalogue, "train").copy()
+    path = tmp_path / "bare.h5"
+    shutil.copy(rows.iloc[0]["path"], path)
+    with h5py.File(path, "r+") as file:
+        del file.attrs["max"]
+    images = [float(read_slice(path, position).target.max()) for position in range(3)]
+    assert len(set(images)) == 3
+    lesson = SliceTask(rows.assign(path=str(path)), rows, sampling=SAMPLING, seed=1)
+    usual = SliceTask(rows, rows, sampling=SAMPLING, seed=1)
+    for index in range(3):
+        torch.testing.assert_close(lesson.sample(0, index)[3], usual.sample(0, index)[3])
+        torch.testing.assert_close(lesson.sample(0, index)[2], usual.sample(0, index)[2])
 
 
 PHASES = (Phase(2, 1, 1e-3), Phase(1, 1, 1e-4, accumulate=2, restart=False))
@@ -306,16 +344,19 @@ def test_bad_arguments_are_refused(task, catalogue):
         SliceTask(rows.drop(columns="path"), rows, sampling=SAMPLING, seed=1)
 
 
+# Least validation errors of 8 seeds (parameters, masks, order), as shares of the zero-filled image's: VarNet
+# 0.86 to 0.91, mean 0.89, sd 0.016; U-net 0.75 to 0.84, mean 0.78, sd 0.027. Rounding leads a training about
+# as far astray as another seed does, so that the limits are more than four sd above the means.
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "loss", "phase", "share"),
     [
-        (lambda: VarNet(num_cascades=2, **REDUCED), "ssim", Phase(14, 1, 5e-3), 0.95),
+        (lambda: VarNet(num_cascades=2, zero_output=True, **REDUCED), "ssim", Phase(6, 1, 5e-3), 0.96),
         (
             lambda: MagnitudeUnet(chans=8, num_pool_layers=2),
             "l1",
-            Phase(20, 1, 1e-3, optimizer="rmsprop"),
-            0.8,
+            Phase(6, 1, 1e-3, optimizer="rmsprop"),
+            0.9,
         ),
     ],
 )
@@ -323,11 +364,9 @@ def test_a_reduced_network_soon_beats_zero_filling(tmp_path, catalogue, make, lo
     lesson = SliceTask(
         of(catalogue, "large", last=21),
         of(catalogue, "large", first=21),
-        sampling=ColumnSampling(kind="random", acceleration=4, center_fraction=0.08),
+        sampling=Columns(kind="random", acceleration=4, center_fraction=0.08),
         seed=1,
         loss=loss,
     )
-    model = seeded(make, 0).train()
-    fitted = fit(model, lesson, phases=[phase], seed=5, state=tmp_path / "state.pt")
-    assert fitted.history[-1]["loss"] < 0.8 * fitted.history[0]["loss"]
+    fitted = fit(seeded(make, 0).train(), lesson, phases=[phase], seed=5, state=tmp_path / "state.pt")
     assert min(row["validation_error"] for row in fitted.history) < share * lesson.zero_filled_error()
