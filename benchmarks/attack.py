@@ -20,12 +20,13 @@ from typing import Any
 
 from benchmarks.clock import processor_seconds
 from benchmarks.problems import LINES, RESULTS, SEED, SIZE, TUNED, measured_phantom, save
-from mrilib.attacks.base import AttackResult, Round
+from mrilib.attacks.base import Round
 from mrilib.attacks.coupled import CoupledAscent
-from mrilib.attacks.localized import localized_attack
+from mrilib.attacks.judge import AttackResult
+from mrilib.attacks.kinds.localized import localized_attack
 from mrilib.attacks.unrolled import UnrolledAdam
 from mrilib.data.masks import radial_mask
-from mrilib.reconstructors.sparse import TotalVariation
+from mrilib.reconstructors.total_variation import TotalVariation
 from mrilib.solvers.problem import RHO_OVER_ROOT_WEIGHT
 from mrilib.store.atomic import write_text
 
@@ -40,7 +41,7 @@ SINGLE = (12, 20, 40, 80, 160, 340)
 SOURCES = (
     "mrilib/attacks/unrolled.py",
     "mrilib/attacks/objectives.py",
-    "mrilib/data/ellipses.py",
+    "mrilib/data/images/ellipses.py",
     "mrilib/operators/gradient.py",
     "mrilib/solvers/couplings.py",
 )
@@ -68,7 +69,7 @@ class Cell:
         )
 
     def settings(self) -> dict[str, Any]:
-        """What the reference's result depends on beside the source."""
+        """What the reference's result depends on beside the code."""
         return asdict(self) | {
             "seed": SEED,
             "size": SIZE,
@@ -79,7 +80,7 @@ class Cell:
         }
 
 
-def source_hash() -> str:
+def code_hash() -> str:
     """Of the syntax trees of `SOURCES` without docstrings: comments and formatting do not count."""
     digest = hashlib.sha256()
     for name in SOURCES:
@@ -94,8 +95,8 @@ def source_hash() -> str:
 def reference(cell: Cell, kept: Path, *, fresh: bool, run: bool) -> dict[str, Any] | None:
     """The reference's result on `cell`: kept, or run anew; `None` where neither is possible."""
     rows: list[dict[str, Any]] = json.loads(kept.read_text()) if kept.exists() else []
-    settings, source = cell.settings(), source_hash()
-    same = [row for row in rows if row["settings"] == settings and row["source"] == source]
+    settings, code = cell.settings(), code_hash()
+    same = [row for row in rows if row["settings"] == settings and row["code"] == code]
     if same and not fresh:
         return dict(same[0])
     if not (fresh or run):
@@ -104,7 +105,7 @@ def reference(cell: Cell, kept: Path, *, fresh: bool, run: bool) -> dict[str, An
     result = cell.attacked(cell.grid, UnrolledAdam(), "disk")
     found = {
         "settings": settings,
-        "source": source,
+        "code": code,
         "rho over root weight": RHO_OVER_ROOT_WEIGHT,
         "severity": float(result.severity),
         "alpha": float(result.amplification),

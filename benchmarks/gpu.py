@@ -24,10 +24,11 @@ import torch
 from benchmarks.clock import RUNS
 from benchmarks.problems import LINES, SEED, SIZE, TUNED, save
 from mrilib.attacks.perturb import Subject, perturbed_unit
-from mrilib.data.ellipses import ellipse_phantoms
+from mrilib.data.images.ellipses import ellipse_phantoms
 from mrilib.data.masks import radial_mask
+from mrilib.data.measurement import measure_image
 from mrilib.operators.fourier import MaskedFourier
-from mrilib.reconstructors.sparse import TotalVariation
+from mrilib.reconstructors.total_variation import TotalVariation
 from mrilib.solvers.batched import CAPTURE_AFTER, BatchLoop
 from mrilib.solvers.couplings import COUPLINGS
 from mrilib.solvers.loops import AVERAGE_EVERY, AVERAGE_SHARE
@@ -191,20 +192,22 @@ def attack_row(options: argparse.Namespace, device: torch.device) -> dict[str, A
 def _attack(
     lines: int, level: float, index: int, attack: dict[str, Any], size: int, device: torch.device
 ) -> float:
-    """Seconds on the wall of one cell, from the phantom on the device to the unit that the job stores."""
-    operator = MaskedFourier(mask=radial_mask(size, lines)).to(device)
-    image = ellipse_phantoms(1, size=size, seed=SEED, first=index)[0].to(device)
+    """Seconds on the wall of one cell, from the measurement on the device to the unit that the job stores."""
+    image = ellipse_phantoms(1, size=size, seed=SEED, first=index)[0]
+    measurement = measure_image(image, radial_mask(size, lines)).to(device)
+    method = TotalVariation(weight=TUNED[level], tolerance=1e-4)
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     start = time.perf_counter()
     subject = Subject(
-        image=image,
-        operator=operator,
-        reconstructor=TotalVariation(weight=TUNED[level], tolerance=1e-4),
+        measurement=measurement,
+        reconstructor=method,
         level=level,
+        tuned=f"{level:g}",
         weight=TUNED[level],
         factor=1.0,
         seed=[SEED, index],
+        clean=method.solve(measurement.kspace, measurement.operator),
     )
     unit = perturbed_unit(subject, attack)
     if reason := unit.attributes.get("failed"):

@@ -7,8 +7,8 @@ from benchmarks.clock import memory
 from benchmarks.problems import TUNED, measured_phantom, save
 from mrilib.attacks.base import Round
 from mrilib.attacks.coupled import CoupledAscent
-from mrilib.attacks.localized import localized_attack
-from mrilib.reconstructors.sparse import TotalVariation
+from mrilib.attacks.kinds.localized import localized_attack
+from mrilib.reconstructors.total_variation import TotalVariation
 
 
 def peak_megabytes(steps: int) -> float:

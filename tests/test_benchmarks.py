@@ -129,13 +129,13 @@ def test_the_reference_attack_is_kept(tmp_path, monkeypatch):
     attack.reference(cell, kept, fresh=True, run=False)
     assert len(runs) == 3
     assert len(json.loads(kept.read_text())) == 2
-    monkeypatch.setattr(attack, "source_hash", lambda: "other")
+    monkeypatch.setattr(attack, "code_hash", lambda: "other")
     assert attack.reference(cell, kept, fresh=False, run=False) is None
 
 
 def test_jobs_and_sizes(tmp_path):
-    assert {"attack", "mask", "train"} <= set(startup.job_scripts())
-    assert "from mrilib.data.masks import radial_mask" in startup.import_lines("mask")
+    assert {"attack", "measure_image", "train"} <= set(startup.job_scripts())
+    assert "from mrilib.data.measurement import measure_image" in startup.import_lines("measure_image")
     (tmp_path / "a.h5").write_bytes(bytes(2000))
     (tmp_path / "b.json").write_bytes(bytes(10))
     assert startup.sizes(tmp_path) == [

@@ -7,22 +7,29 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from mrilib.attacks.base import Task
+from mrilib.attacks.target import Task
 from mrilib.operators.base import norm2
 from mrilib.solvers import admm
+from mrilib.solvers.couplings import Field
 
 # Data count as those of a real image when their Hermitian mismatch is rounding.
 REAL_TOLERANCE = 1e-4
 
 
 class Ground:
-    """What all candidates of a task share, without FFT shift and in the solver's scale."""
+    """What all candidates of a task share, without FFT shift and in the solver's scale.
 
-    def __init__(self, task: Task, problem: admm.Problem, scale: float, real: bool) -> None:
+    Args:
+        task: what is searched, of a single coil.
+        state: of the solver at the clean data.
+        problem, scale: of the solver at the clean data.
+        real: whether the image and the perturbations are real.
+    """
+
+    def __init__(self, task: Task, state: Field, problem: admm.Problem, scale: float, real: bool) -> None:
         self.real, self.scale, self.radius = real, scale, task.radius / scale
         self.shape = tuple(task.kspace.shape)
         self.mask = torch.fft.ifftshift(task.operator.mask)
-        state = task.clean.state.field
         clean = torch.fft.ifftshift(task.clean.value) / scale
         if real:
             spectrum = 0.5 * (problem.spectrum + reversed_spectrum(problem.spectrum))

@@ -8,16 +8,21 @@ solved to convergence in between. Memory does not grow with the number of steps.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar, cast
 
 import numpy as np
 import torch
 from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
-from mrilib.attacks.base import Round, Search, Task, rounds_of
+from mrilib.attacks.base import GENERAL, Round, Search, rounds_of
 from mrilib.attacks.coordinates import Ground, Moves, imaginary_part, is_real
+from mrilib.attacks.target import Artifact, Task
+from mrilib.operators.base import MeasurementOperator
+from mrilib.operators.fourier import MaskedFourier
 from mrilib.operators.gradient import divergence, gradient
-from mrilib.reconstructors.sparse import TotalVariation
+from mrilib.reconstructors.base import Reconstructor
+from mrilib.reconstructors.total_variation import TotalVariation
 from mrilib.solvers import kernels
 from mrilib.solvers.batched import BatchLoop
 from mrilib.solvers.couplings import Field
@@ -26,7 +31,7 @@ from mrilib.solvers.problem import OVER_RELAXATION
 
 
 class CoupledAscent(Search):
-    """Coupled search of the localized and global attacks on `TotalVariation`.
+    """Coupled search of the localized and global attacks on `TotalVariation` with a single coil.
 
     Every `every` steps, with `g` the current derivative of the objective on the mask,
 
@@ -45,6 +50,8 @@ class CoupledAscent(Search):
     Source: our choice; the objective is eq. (6) of [alaifari2023].
     """
 
+    from_state: ClassVar[bool] = True
+
     def __init__(
         self,
         *,
@@ -56,16 +63,30 @@ class CoupledAscent(Search):
         self.rounds = rounds_of(rounds)
         self._every, self._rate, self._decay = every, rate, decay
 
+    @classmethod
+    def refusal(
+        cls, reconstructor: Reconstructor, operator: MeasurementOperator, artifact: Artifact
+    ) -> str | None:
+        if not isinstance(reconstructor, TotalVariation):
+            wrong = f"expected TotalVariation, got {type(reconstructor).__name__}"
+        elif not isinstance(operator, MaskedFourier):
+            wrong = f"expected a MaskedFourier operator, got {type(operator).__name__}"
+        elif artifact != "complex":
+            wrong = f"expected artifact 'complex', got {artifact!r}"
+        else:
+            return None
+        return f"{cls.__name__}: {wrong}; search with {GENERAL}"
+
     def begin(self, task: Task) -> None:
-        method = task.reconstructor
-        if not isinstance(method, TotalVariation):
-            raise ValueError(
-                f"CoupledAscent: expected TotalVariation, got {type(method).__name__}; "
-                "search with mrilib.attacks.pgd:GradientAscent"
-            )
+        method = cast(TotalVariation, task.reconstructor)
+        state = task.clean.state
+        if state is None:
+            state = method.solve(task.kspace, task.operator).state
         self._steps, self._moves = 0.0, 0
         problem, scale = method.problem(task.kspace, task.operator)
-        ground = Ground(task, problem, float(scale), is_real(task) and method.coupling == "split")
+        ground = Ground(
+            task, state.field, problem, float(scale), is_real(task) and method.coupling == "split"
+        )
         moves = Moves(self._rate, self._decay)
         if ground.real and task.kspace.device.type == "cpu":
             inverse = ground.problem.inverse().numpy()

@@ -12,17 +12,10 @@ import torch
 from jaxtyping import Complex
 from torch import Tensor
 
-from mrilib.attacks.base import (
-    AttackResult,
-    Clock,
-    Judged,
-    Start,
-    Target,
-    admitted,
-    gaussian_starts,
-    judge,
-)
-from mrilib.attacks.spike import spike
+from mrilib.attacks.base import Clock, gaussian_starts
+from mrilib.attacks.judge import AttackResult, Judged, judge
+from mrilib.attacks.kinds.spike import spike
+from mrilib.attacks.target import Start, Target, admitted
 
 # Restarts of a search that was found too weak, unless it had more.
 MORE_RESTARTS = 4
@@ -39,7 +32,7 @@ class Rival:
     """A perturbation that an attack must not be weaker than; it is taken to the mask and into the budget."""
 
     name: str
-    perturbation: Complex[Tensor, "ky kx"]
+    perturbation: Complex[Tensor, "*coil ky kx"]
 
 
 def baselines(target: Target, spikes: dict[str, tuple[int, int]], seed: list[int]) -> list[Rival]:
@@ -79,8 +72,10 @@ def strengthened(
         (the measure of the first search and of the strongest rival), and `restarts` of the last search.
     """
     clock = Clock()
-    perturbations = [admitted(rival.perturbation, target.operator, target.radius) for rival in rivals]
-    judged = judge(target, torch.stack(perturbations).to(target.kspace))
+    perturbations = [
+        admitted(rival.perturbation, target.operator, target.radius).to(target.kspace) for rival in rivals
+    ]
+    judged = judge(target, torch.stack(perturbations))
     values = [float(measure(artifact)) for artifact in judged.artifacts]
     first, strongest = float(measure(result.artifact)), max(range(len(values)), key=values.__getitem__)
     beating = [item for item, value in enumerate(values) if value > first * (1.0 + MARGIN)]

@@ -8,22 +8,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mrilib.attacks.base import (
-    AttackResult,
-    Clock,
-    Judged,
-    Round,
-    Search,
-    Start,
-    Target,
-    Task,
-    admitted,
-    clean_solution,
-    judge,
-    result_of,
-    stacked,
-)
-from mrilib.operators.fourier import MaskedFourier
+from mrilib.attacks.base import Clock, Round, Search
+from mrilib.attacks.judge import AttackResult, Judged, judge, result_of, stacked
+from mrilib.attacks.target import Artifact, Observed, Start, Target, Task, admitted, clean_of
+from mrilib.operators.base import MeasurementOperator
 from mrilib.reconstructors.base import Reconstructor
 from mrilib.solvers.solution import Solution
 
@@ -51,6 +39,23 @@ class Found:
     stats: dict[str, float]
 
 
+@dataclass(frozen=True)
+class Plan:
+    """An item's candidates, and what is chosen of them.
+
+    Args:
+        windows: of all candidates; those of the caller's own starts come last.
+        groups: of all candidates (see `searched`).
+        starts: of all candidates but the caller's own.
+        chosen: for what was found, the index among the judged, and what `result_of` is told.
+    """
+
+    windows: Float[Tensor, "candidates y x"]
+    groups: Int[Tensor, "candidates"]
+    starts: Tensor
+    chosen: Callable[[Found], tuple[int, dict[str, Any]]]
+
+
 def searched(
     search: Search,
     target: Target,
@@ -66,7 +71,16 @@ def searched(
     `GIVEN` all stays, and its starts are judged beside what the search made of them, so that the result is
     no weaker than they are.
     """
-    task = Task(**vars(target), windows=windows, starts=starts.to(target.kspace))
+    task = Task(
+        target.reconstructor,
+        target.operator,
+        target.kspace,
+        target.radius,
+        target.clean,
+        target.artifact,
+        windows=windows,
+        starts=starts.to(target.kspace),
+    )
     search.begin(task)
     candidates = torch.arange(windows.shape[0])
     seen = torch.zeros(windows.shape[0], dtype=windows.dtype)
@@ -94,46 +108,48 @@ def searched(
 def attacked(
     reconstructor: Reconstructor,
     kspace: Tensor,
-    operator: MaskedFourier,
+    operator: MeasurementOperator,
     radii: Float[Tensor, "items"],
     *,
     search: Search,
-    windows: Float[Tensor, "candidates y x"],
-    groups: Int[Tensor, "candidates"],
     rounds: Sequence[Round],
-    own: Callable[[int, float], Tensor],
+    planned: Callable[[int, MeasurementOperator, float], Plan],
     given: Sequence[Start],
-    clean: Solution | None,
-    chosen: Callable[[int, Found], tuple[int, dict[str, Any]]],
+    clean: Solution | Observed | None,
+    artifact: Artifact,
 ) -> AttackResult:
     """Search every item of a batch and report what was chosen of it.
 
     Args:
         reconstructor: the method under attack.
-        kspace: clean data, `(*batch, ky, kx)`.
-        operator: the measurement.
+        kspace: clean data, `(*batch, ky, kx)`, or `(*batch, coil, ky, kx)`.
+        operator: the measurement; the coil maps may be those of every item.
         radii: budget of every item of the flattened batch.
         search: how to search.
-        windows, groups, rounds: see `searched`.
-        own: starts of the search for an item and its radius.
+        rounds: see `searched`.
+        planned: the candidates of an item, from its index, what measures it, and its radius.
         given: further starts, of the last candidates.
         clean: solution at the clean data of a single item, if there is one.
-        chosen: for an item and what was found, the index among the judged, and what `result_of` is told.
+        artifact: see `Target`.
     """
+    axes = operator.kspace_axes
+    batch = kspace.shape[:-axes]
     results = []
     for item, (data, radius) in enumerate(
-        zip(kspace.reshape(-1, *kspace.shape[-2:]), radii.tolist(), strict=True)
+        zip(kspace.reshape(-1, *kspace.shape[-axes:]), radii.tolist(), strict=True)
     ):
         clock = Clock()
-        clean_item = clean_solution(reconstructor, data, operator, clean)
-        target = Target(reconstructor, operator, data, radius, clean_item)
-        extra = [admitted(start.perturbation, operator, radius).to(kspace)[None] for start in given]
-        starts = torch.cat([own(item, radius).to(kspace), *extra])
-        found = searched(search, target, windows=windows, starts=starts, groups=groups, rounds=rounds)
-        best, told = chosen(item, found)
+        own = operator.of_item(item, tuple(batch))
+        plan = planned(item, own, radius)
+        target = Target(reconstructor, own, data, radius, clean_of(reconstructor, data, own, clean), artifact)
+        extra = [admitted(start.perturbation, own, radius).to(kspace)[None] for start in given]
+        starts = torch.cat([plan.starts.to(kspace), *extra])
+        windows = plan.windows.to(kspace.real)
+        found = searched(search, target, windows=windows, starts=starts, groups=plan.groups, rounds=rounds)
+        best, told = plan.chosen(found)
         stats = {**found.stats, "seconds": clock.seconds}
         results.append(result_of(target, found.judged, best, stats=stats, **told))
-    return stacked(results, kspace.shape[:-2])
+    return stacked(results, batch)
 
 
 def _best(seen: Tensor, groups: Tensor, keep: int | None) -> Tensor:

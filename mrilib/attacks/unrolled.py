@@ -1,14 +1,17 @@
 """The reference attack on total variation: Adam through unrolled iterations."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 import torch
 from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
-from mrilib.attacks.base import BACKWARD_COST, Round, Search, Task
-from mrilib.operators.base import norm2
-from mrilib.reconstructors.sparse import TotalVariation
+from mrilib.attacks.base import BACKWARD_COST, GENERAL, Round, Search
+from mrilib.attacks.target import Artifact, Task
+from mrilib.operators.base import MeasurementOperator, norm2
+from mrilib.operators.fourier import MaskedFourier
+from mrilib.reconstructors.base import Reconstructor
+from mrilib.reconstructors.total_variation import TotalVariation
 from mrilib.solvers import admm, unrolling
 
 
@@ -45,10 +48,21 @@ class UnrolledAdam(Search):
         self._unrolled, self._warm = unrolled, warm
         self._learning_rate, self._epsilon = learning_rate, epsilon
 
+    @classmethod
+    def refusal(
+        cls, reconstructor: Reconstructor, operator: MeasurementOperator, artifact: Artifact
+    ) -> str | None:
+        # It climbs moduli whatever the artifact that judges.
+        if not isinstance(reconstructor, TotalVariation):
+            wrong = f"expected TotalVariation, got {type(reconstructor).__name__}"
+        elif not isinstance(operator, MaskedFourier):
+            wrong = f"expected a MaskedFourier operator, got {type(operator).__name__}"
+        else:
+            return None
+        return f"{cls.__name__}: {wrong}; search with {GENERAL}"
+
     def begin(self, task: Task) -> None:
-        method = task.reconstructor
-        if not isinstance(method, TotalVariation):
-            raise ValueError(f"UnrolledAdam: expected TotalVariation, got {type(method).__name__}")
+        method = cast(TotalVariation, task.reconstructor)
         self._task, self._method = task, method
         problem, self._scale = method.problem(task.kspace, task.operator)
         self._state = unrolling.state_after(problem, admm.initial_state(problem), self._warm)

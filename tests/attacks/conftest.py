@@ -14,7 +14,7 @@ def scene(measured: Callable[..., Any]) -> Callable[..., Any]:
     """`scene(coupling, phase=False)`: total variation, k-space of 24² pixels, operator, radius of 4 %."""
     # Not at the top: jaxtyping's hook must come before mrilib.
     from mrilib.operators.base import norm2
-    from mrilib.reconstructors.sparse import TotalVariation
+    from mrilib.reconstructors.total_variation import TotalVariation
 
     def set_up(coupling="split", *, size=24, lines=8, phase=False, dtype=torch.complex64):
         _, kspace, operator = measured(size, lines, phase=phase, dtype=dtype)
@@ -27,8 +27,9 @@ def scene(measured: Callable[..., Any]) -> Callable[..., Any]:
 @pytest.fixture
 def task_of() -> Callable[..., Any]:
     """`task_of(search, method, kspace, operator, radius)`: the task of a localized attack."""
-    from mrilib.attacks.base import Task, starts_of
+    from mrilib.attacks.base import starts_of
     from mrilib.attacks.objectives import grid_locations, localized_windows
+    from mrilib.attacks.target import Task, clean_of
 
     def set_up(search, method, kspace, operator, radius, *, grid=2, objective="peak", disk_radius=3.0):
         height, width = kspace.shape
@@ -38,7 +39,7 @@ def task_of() -> Callable[..., Any]:
             operator=operator,
             kspace=kspace,
             radius=radius,
-            clean=method.solve(kspace, operator),
+            clean=clean_of(method, kspace, operator, None),
             windows=localized_windows(locations, height, width, objective=objective, disk_radius=disk_radius),
             starts=starts_of(search, operator, locations, radius, [0]),
         )

@@ -4,25 +4,17 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mrilib.attacks.base import (
-    Round,
-    Search,
-    Start,
-    Target,
-    admitted,
-    check_attack,
-    gaussian_starts,
-    judge,
-    rounds_of,
-    starts_of,
-)
+from mrilib.attacks.base import Round, Search, gaussian_starts, rounds_of, starts_of
 from mrilib.attacks.coupled import CoupledAscent
+from mrilib.attacks.judge import judge
+from mrilib.attacks.kinds.spike import spike
 from mrilib.attacks.pgd import GradientAscent
-from mrilib.attacks.spike import spike
+from mrilib.attacks.target import Start, Target, admitted, check_attack, clean_of
 from mrilib.attacks.unrolled import UnrolledAdam
 from mrilib.operators.base import norm2
-from mrilib.reconstructors.base import load_class
 from mrilib.reconstructors.linear import ZeroFilled
+from mrilib.solvers.solution import Solution, Status
+from mrilib.store.classes import load_class
 
 
 def test_gaussian_noise_has_the_norm_and_stays_on_the_mask(measured):
@@ -125,19 +117,43 @@ def test_judge_does_not_depend_on_the_chunk(task, scene, capsys):
     assert capsys.readouterr().out == "no memory for 4 candidates at once: from here 2\n"
 
     method, kspace, operator, radius = scene()
-    clean = method.solve(kspace, operator)
+    clean = clean_of(method, kspace, operator, None)
     target = Target(method, operator, kspace, radius, clean)
     noise = gaussian_starts(operator, 3, radius, [0])
     parts, whole = judge(target, noise, chunk=2), judge(target, noise, chunk=3)
     torch.testing.assert_close(parts.artifacts, whole.artifacts)
-    assert parts.solution.stats.keys() == whole.solution.stats.keys()
-    for name, values in whole.solution.stats.items():
-        torch.testing.assert_close(parts.solution.stats[name], values)
+    assert parts.stats.keys() == whole.stats.keys()
+    for name, values in whole.stats.items():
+        torch.testing.assert_close(parts.stats[name], values)
     assert parts.steps == whole.steps > 0
 
 
+class Talkative(ZeroFilled):
+    """Numbers of all kinds."""
+
+    def solve(self, kspace, operator, *, start=None, throw=True):
+        count = kspace.shape[0]
+        stats = {
+            "steps": torch.arange(count),
+            "total": torch.tensor(7),
+            "history": torch.zeros(count, 3),
+            "note": "none",
+        }
+        return Solution(self(kspace, operator), Status.CONVERGED, stats)
+
+
+def test_numbers_that_are_not_those_of_an_item_are_left_out(task):
+    talkative = replace(task, reconstructor=Talkative())
+    assert {name: value.tolist() for name, value in judge(talkative, task.starts, chunk=3).stats.items()} == {
+        "steps": [0, 1, 2, 0]
+    }
+    assert judge(talkative, task.starts, chunk=3).steps == 3.0
+    assert judge(task, task.starts).stats == {}
+    assert math.isnan(judge(task, task.starts).steps)
+
+
 def test_judge_refuses_what_breaks_the_rules(task):
-    with pytest.raises(ValueError, match=r"norm 0.50005 above the radius 0.5"):
+    with pytest.raises(ValueError, match=r"norm 0.50005\d* above the radius 0.5"):
         judge(task, task.starts * 1.0001)
     outside = task.starts + 1e-6 * ~task.operator.mask
     with pytest.raises(ValueError, match="a perturbation outside the mask"):

@@ -5,14 +5,14 @@ import pytest
 import torch
 
 from mrilib.attacks import coupled
-from mrilib.attacks.base import judge
 from mrilib.attacks.coupled import CoupledAscent
-from mrilib.attacks.localized import localized_attack
+from mrilib.attacks.judge import judge
+from mrilib.attacks.kinds.localized import localized_attack
 from mrilib.attacks.pgd import global_attack
 from mrilib.operators.base import norm2
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.reconstructors.linear import ZeroFilled
-from mrilib.reconstructors.sparse import TotalVariation
+from mrilib.reconstructors.total_variation import TotalVariation
 
 COUPLINGS = ("split", "complex", "isotropic")
 

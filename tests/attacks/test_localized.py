@@ -3,12 +3,13 @@ import math
 import pytest
 import torch
 
-from mrilib.attacks.base import Round, Start, gaussian_starts
+from mrilib.attacks.base import Round, gaussian_starts
 from mrilib.attacks.coupled import CoupledAscent
-from mrilib.attacks.localized import localized_attack
+from mrilib.attacks.kinds.localized import localized_attack
+from mrilib.attacks.kinds.spike import spike
 from mrilib.attacks.objectives import grid_locations, localized_windows
 from mrilib.attacks.pgd import GradientAscent
-from mrilib.attacks.spike import spike
+from mrilib.attacks.target import Start
 from mrilib.metrics.artifacts import severity
 from mrilib.operators.base import norm2
 from mrilib.reconstructors.base import Reconstructor
@@ -37,7 +38,7 @@ def test_result_says_what_the_perturbation_does(scene):
     clean, attacked = method(kspace, operator), method(kspace + result.perturbation, operator)
     assert torch.equal(result.reconstruction, attacked)
     assert torch.equal(result.artifact, attacked - clean)
-    assert torch.equal(result.image_perturbation, operator.pinv(result.perturbation))
+    assert torch.equal(result.image_perturbation, operator.to_image(result.perturbation))
     assert float(result.severity) == float(result.artifact.abs().max())
     assert float(result.amplification) == pytest.approx(
         float(result.severity) / float(result.image_perturbation.abs().max())

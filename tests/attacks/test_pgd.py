@@ -3,14 +3,16 @@ import math
 import pytest
 import torch
 
-from mrilib.attacks.base import Round, Start, gaussian_starts, judge
+from mrilib.attacks.base import Round, gaussian_starts
 from mrilib.attacks.coupled import CoupledAscent
-from mrilib.attacks.localized import localized_attack
+from mrilib.attacks.judge import judge
+from mrilib.attacks.kinds.localized import localized_attack
 from mrilib.attacks.pgd import GradientAscent, global_attack
+from mrilib.attacks.target import Start
 from mrilib.operators.base import ifft2c, norm2
 from mrilib.reconstructors.base import Reconstructor
 from mrilib.reconstructors.linear import ZeroFilled
-from mrilib.reconstructors.sparse import TotalVariation
+from mrilib.reconstructors.total_variation import TotalVariation
 from mrilib.solvers.differentiation import Implicit
 
 

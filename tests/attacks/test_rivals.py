@@ -4,11 +4,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mrilib.attacks.base import Target, gaussian_starts
-from mrilib.attacks.localized import localized_attack
+from mrilib.attacks.base import gaussian_starts
+from mrilib.attacks.kinds.localized import localized_attack
+from mrilib.attacks.kinds.spike import spike
 from mrilib.attacks.pgd import GradientAscent, global_attack
 from mrilib.attacks.rivals import Rival, baselines, strengthened
-from mrilib.attacks.spike import spike
+from mrilib.attacks.target import Target, clean_of
 from mrilib.metrics.artifacts import severity
 from mrilib.operators.base import norm2
 from mrilib.reconstructors.base import Reconstructor
@@ -35,7 +36,7 @@ class FromNoise(GradientAscent):
 def target_of(measured, method):
     _, kspace, operator = measured(24, 8, dtype=torch.complex64)
     kspace = torch.zeros_like(kspace)
-    return Target(method, operator, kspace, RADIUS, method.solve(kspace, operator))
+    return Target(method, operator, kspace, RADIUS, clean_of(method, kspace, operator, None))
 
 
 def attack_of(target, attack, **settings):

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from mrilib.attacks.spike import spike
+from mrilib.attacks.kinds.spike import spike
 from mrilib.data.masks import radial_mask
 from mrilib.operators.base import norm2
 from mrilib.operators.fourier import MaskedFourier

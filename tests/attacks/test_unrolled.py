@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mrilib.attacks.localized import localized_attack
+from mrilib.attacks.kinds.localized import localized_attack
 from mrilib.attacks.unrolled import UnrolledAdam
 from mrilib.operators.base import norm2
 from mrilib.reconstructors.linear import ZeroFilled

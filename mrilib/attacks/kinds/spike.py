@@ -6,25 +6,25 @@ import torch
 from jaxtyping import Complex
 from torch import Tensor
 
-from mrilib.operators.base import norm2
-from mrilib.operators.fourier import MaskedFourier
+from mrilib.operators.base import MeasurementOperator
 
 
 def spike(
-    operator: MaskedFourier, location: tuple[int, int] | Tensor, radius: float
-) -> Complex[Tensor, "ky kx"]:
+    operator: MeasurementOperator, location: tuple[int, int] | Tensor, radius: float
+) -> Complex[Tensor, "*coil ky kx"]:
     """`e = η·Aδ/‖Aδ‖₂`: the measurements of a single pixel at `location`, scaled to norm `radius`.
 
-    A method that recovers both the image and the image with the pixel has amplification `n²/m` on it
-    (9.376, 5.990 and 3.134 on 256² pixels for 25, 40 and 80 radial lines).
+    With a single coil, a method that recovers both the image and the image with the pixel has amplification
+    `n²/m` on it (9.376, 5.990 and 3.134 on 256² pixels for 25, 40 and 80 radial lines).
 
     Args:
         operator: the measurement.
         location: row and column of the pixel.
-        radius: `η ≥ 0`, in the units of k-space.
+        radius: `η ≥ 0`, in the units of k-space, over all coils.
 
     Raises:
-        ValueError: if the location is outside the image or the radius negative or not finite.
+        ValueError: if the location is outside the image or seen by no coil (`Aδ = 0`), or the radius negative
+            or not finite.
 
     Source: [alaifari2023], section 5.
     """
@@ -37,4 +37,9 @@ def spike(
     pixel = torch.zeros(height, width, dtype=torch.complex64, device=operator.mask.device)
     pixel[row, column] = 1.0
     measured = operator.forward(pixel)
-    return measured * (radius / norm2(measured))
+    norm = operator.kspace_norm(measured)
+    if not bool(norm > 0):
+        raise ValueError(
+            f"spike: no coil sees the pixel ({row}, {column}), so it has no measurements; choose another"
+        )
+    return measured * (radius / norm)

@@ -1,0 +1,112 @@
+"""The global attack, eq. (4): the worst artifact over the whole image."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from mrilib.attacks.base import Round, Search, chosen_search, gaussian_starts
+from mrilib.attacks.judge import AttackResult
+from mrilib.attacks.kinds.spike import spike
+from mrilib.attacks.rounds import GIVEN, Found, Plan, attacked
+from mrilib.attacks.target import Artifact, NoPlaceError, Observed, Start, check_attack, visible_pixels
+from mrilib.operators.base import MeasurementOperator, norm2
+from mrilib.reconstructors.base import Reconstructor
+from mrilib.solvers.solution import Solution
+
+
+def global_attack(
+    reconstructor: Reconstructor,
+    kspace: Complex[Tensor, "*batch_and_coil ky kx"],
+    operator: MeasurementOperator,
+    *,
+    radius: float | Float[Tensor, "*batch"],
+    steps: int = 100,
+    restarts: int = 2,
+    artifact: Artifact = "complex",
+    seed: int,
+    starts: Sequence[Start] = (),
+    search: Search | None = None,
+    clean: Solution | Observed | None = None,
+) -> AttackResult:
+    """Maximise `‖ρ‖₂`, `ρ = rec(y + e) − rec(y)`, over `‖e‖₂ ≤ η`, from `restarts` random starts.
+
+    Starts are in turn a spike at a random pixel and Gaussian noise: on total variation neither kind leads to
+    what the other finds, and either can be the worse. With coils the budget is that of all coils together,
+    and `ρ` is what they see of it (`Target.artifacts`).
+
+    Args:
+        reconstructor: the method under attack.
+        kspace: clean data `y`, `(*batch, ky, kx)`, or `(*batch, coil, ky, kx)` under a multi-coil operator;
+            leading axes are independent items.
+        operator: the measurement.
+        radius: budget `η > 0`, absolute, one number or one an item.
+        steps: steps of the search from every start.
+        restarts: number of starts, of norm `η`; from two on both kinds are among them.
+        artifact: of methods that return complex images, `ρ` (`complex`) or `|rec(y + e)| − |rec(y)|`
+            (`magnitude`), in the search as in the judgement; others return magnitudes in any case.
+        seed: their seed.
+        starts: further ones, whose locations do not matter; the result is no weaker than any of them. Only
+            for a single item.
+        search: how to search; by default a new one of the class that the reconstructor names, or
+            `GradientAscent` where that one does not serve (see `chosen_search`). Its rounds are not used.
+        clean: `reconstructor.solve(kspace, operator)` of a single item, or what was `Observed` of it, if the
+            caller has it.
+
+    Returns:
+        `AttackResult`, batched as `kspace`, of the start with the largest `‖ρ‖₂`; `severities` is `None`.
+
+    Raises:
+        ValueError: for arguments out of range, a search that does not serve, and a method without derivative.
+        NoPlaceError: if no coil sees any pixel.
+
+    Source: [alaifari2023], eq. (4).
+    """
+    radii = check_attack(kspace, operator, radius, "global_attack", starts, artifact)
+    if steps < 1 or restarts < 1:
+        raise ValueError(f"global_attack: expected steps >= 1 and restarts >= 1, got {steps} and {restarts}")
+    running = chosen_search(search, reconstructor, operator, artifact, "global_attack")
+    height, width = kspace.shape[-2:]
+
+    def chosen(found: Found) -> tuple[int, dict[str, Any]]:
+        return int(norm2(found.judged.artifacts).argmax()), {"location": torch.tensor([-1, -1])}
+
+    def planned(item: int, own: MeasurementOperator, radius: float) -> Plan:
+        return Plan(
+            windows=torch.ones((restarts + len(starts), height, width), device=kspace.device),
+            groups=torch.tensor([0] * restarts + [GIVEN] * len(starts)),
+            starts=_starts(own, restarts, radius, [seed, item]),
+            chosen=chosen,
+        )
+
+    return attacked(
+        reconstructor,
+        kspace,
+        operator,
+        radii,
+        search=running,
+        rounds=(Round(steps, None),),
+        planned=planned,
+        given=starts,
+        clean=clean,
+        artifact=artifact,
+    )
+
+
+def _starts(
+    operator: MeasurementOperator, count: int, radius: float, seed: list[int]
+) -> Complex[Tensor, "count *coil ky kx"]:
+    starts = gaussian_starts(operator, count, radius, seed)
+    height, width = operator.mask.shape
+    pixels = torch.nonzero(visible_pixels(operator).cpu())
+    if not len(pixels):
+        raise NoPlaceError("global_attack: no coil sees any pixel; estimate the coil maps again")
+    drawn = np.random.default_rng(seed).integers((height, width), size=(count, 2))
+    for item in range(0, count, 2):
+        # the pixel itself where all are seen
+        flat = int(drawn[item, 0]) * width + int(drawn[item, 1])
+        starts[item] = spike(operator, pixels[flat * len(pixels) // (height * width)], radius)
+    return starts
