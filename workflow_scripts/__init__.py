@@ -1,1 +1,1 @@
-"""What the rules of the workflow run: the config's models, source hashes, one thin script a rule."""
+"""What the rules of the workflow run: the config's models, code hashes, one thin script a rule."""

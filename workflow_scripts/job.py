@@ -1,4 +1,4 @@
-"""How every script runs as a job: log first, source checked, threads set."""
+"""How every script runs as a job: log first, code checked, threads set, receipts of its outputs last."""
 
 import gc
 import os
@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.kept import as_accepted, keep_source, run_folder, unit_index
+from workflow_scripts.kept import as_accepted, keep_code, run_folder, unit_index
 from workflow_scripts.provenance import stage_hash
+from workflow_scripts.receipts import write_receipts
 
 # The summary looks for this in the logs.
 GPU_MEMORY = "peak GPU memory:"
@@ -31,7 +32,7 @@ def run(snakemake: Any, main: Main) -> None:
     Heavy imports belong inside `main`: the log is open before them, and threads are limited.
 
     Raises:
-        RuntimeError: if the source was edited after the job was planned, or if SLURM gave the job a GPU that
+        RuntimeError: if the code was edited after the job was planned, or if SLURM gave the job a GPU that
             torch does not see.
     """
     log = Path(str(snakemake.log[0]))
@@ -43,10 +44,10 @@ def run(snakemake: Any, main: Main) -> None:
             print(f"host {socket.gethostname()}, SLURM job {job}, CUDA_VISIBLE_DEVICES {gpus}")
             params = dict(snakemake.params.items())
             folder = run_folder(log)
-            # A download has no source: what it fetches depends on none of ours.
-            if "source" in params:
-                _check_source(params)
-                keep_source(folder, params)
+            # A download has no code hash: what it fetches depends on no code of ours.
+            if "code" in params:
+                _check_code(params)
+                keep_code(folder, params)
             if "units" in params:
                 params |= as_accepted(params) | {"index": str(unit_index(folder, log))}
             for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
@@ -54,6 +55,8 @@ def run(snakemake: Any, main: Main) -> None:
             _check_gpu(snakemake.resources.get("gpu", 0))
             main(dict(snakemake.input.items()), dict(snakemake.output.items()), params)
             _report_gpu_memory()
+            if "code" in params:
+                write_receipts(folder, snakemake)
             # Or the interpreter searches what torch brought for cycles at its end: half a second.
             gc.freeze()
         except BaseException:
@@ -63,12 +66,12 @@ def run(snakemake: Any, main: Main) -> None:
             sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
 
 
-def _check_source(params: dict[str, Any]) -> None:
+def _check_code(params: dict[str, Any]) -> None:
     stage = params["stage"]
     present = stage_hash(stage["script"], stage["rule"], tuple(stage["roots"]))
-    if present != params["source"]:
+    if present != params["code"]:
         raise RuntimeError(
-            f"the source of {stage['rule']} changed after this job was planned (planned {params['source']}, "
+            f"the code of {stage['rule']} changed after this job was planned (planned {params['code']}, "
             f"found {present}); run snakemake again"
         )
 

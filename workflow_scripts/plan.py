@@ -19,8 +19,9 @@ from snakemake.persistence import NO_PARAMS_CHANGE
 from snakemake.settings.enums import RerunTrigger
 from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
 
-from workflow_scripts.kept import source_record
+from workflow_scripts.kept import code_record
 from workflow_scripts.provenance import ROOT, stage_modules
+from workflow_scripts.restore import UNKNOWN
 
 PROFILE = ROOT / "profiles/default/config.v9+.yaml"
 
@@ -30,16 +31,18 @@ class Change:
     """How the params of a job differ from those of its last run.
 
     Args:
-        sources: hashes of source, the last run's to the present ones.
+        codes: code hashes, the last run's to the present ones.
         others: names of the other params that differ.
+        unknown: whether nothing is left that says how the last run was.
     """
 
-    sources: dict[str, str]
+    codes: dict[str, str]
     others: list[str]
+    unknown: bool = False
 
     @property
-    def only_sources(self) -> bool:
-        return bool(self.sources) and not self.others
+    def only_codes(self) -> bool:
+        return bool(self.codes) and not self.others and not self.unknown
 
 
 class Plan:
@@ -53,15 +56,15 @@ class Plan:
         self._workflow = workflow
         self.run = Path(workflow.globals["RUN"])
 
-    def build(self, *, ignore_sources: bool = False) -> None:
-        """Find the jobs and which of them would run; as if the source had not changed if `ignore_sources`."""
+    def build(self, *, ignore_codes: bool = False) -> None:
+        """Find the jobs and which of them would run; as if no code had changed if `ignore_codes`."""
         # The same steps as in Snakemake's own --summary.
         self._workflow._prepare_dag(forceall=False, ignore_incomplete=False, lock_warn_only=True)
         self.persistence = self._workflow.persistence
         self._params_changed = self.persistence.params_changed
-        if ignore_sources:
+        if ignore_codes:
             self.persistence.params_changed = lambda job: (
-                NO_PARAMS_CHANGE if self.change(job).only_sources else self._params_changed(job)
+                NO_PARAMS_CHANGE if self.change(job).only_codes else self._params_changed(job)
             )
         self._workflow._build_dag()
         self.dag = self._workflow.dag
@@ -79,28 +82,30 @@ class Plan:
     def change(self, job: Any) -> Change:
         """Snakemake remembers the values of params without their names: hashes are known by their looks."""
         found = self._params_changed(job)
+        if UNKNOWN in found.only_old:
+            return Change({}, [], unknown=True)
         present = dict(job.params.items())
-        sources: dict[str, str] = {}
+        codes: dict[str, str] = {}
         gone = []
         for text in found.only_old:
             if re.fullmatch("'[0-9a-f]{16}'", text):
-                sources[ast.literal_eval(text)] = present["source"]
+                codes[ast.literal_eval(text)] = present["code"]
             elif re.fullmatch(r"\{('[^']*': '[0-9a-f]{16}'(, )?)+\}", text):
-                former, now = ast.literal_eval(text), present.get("sources", {})
+                former, now = ast.literal_eval(text), present.get("codes", {})
                 if former.keys() == now.keys():
-                    sources |= {former[name]: now[name] for name in now if former[name] != now[name]}
+                    codes |= {former[name]: now[name] for name in now if former[name] != now[name]}
             else:
                 gone.append(text)
         others = [
             name
             for name, value in present.items()
-            if repr(value) in found.only_new and name not in ("source", "sources")
+            if repr(value) in found.only_new and name not in ("code", "codes")
         ]
-        return Change(sources, others or (["(one is gone)"] if gone else []))
+        return Change(codes, others or (["(one is gone)"] if gone else []))
 
     def modules_changed(self, job: Any, former: str) -> list[str] | None:
-        """What of a job's source is not as in the hash of an earlier run; `None` if that was not recorded."""
-        record = source_record(self.run, former)
+        """What of a job's code is not as in the hash of an earlier run; `None` if that was not recorded."""
+        record = code_record(self.run, former)
         if not record.exists():
             return None
         stage = job.params.stage
@@ -130,15 +135,17 @@ class Plan:
         if any(self.persistence.software_stack_changed(job)):
             found.append("software environment changed")
         change = self.change(job)
+        if change.unknown:
+            found.append("made by unknown code")
         if change.others:
             found.append(f"params changed: {_listed(change.others)}")
-        source = job.params.get("source")
-        for former in [old for old, new in change.sources.items() if new == source]:
+        code = job.params.get("code")
+        for former in [old for old, new in change.codes.items() if new == code]:
             modules = self.modules_changed(job, former)
             # None at all: other modules are reached, because the params name others.
             if modules != []:
                 words = "which modules, is not recorded" if modules is None else _listed(modules)
-                found.append(f"source changed: {words}")
+                found.append(f"code changed: {words}")
         above = {other.rule.name for other in self.dag.dependencies[job] if self.would_run(other)}
         return found or [f"input comes anew from: {', '.join(sorted(above))}"]
 

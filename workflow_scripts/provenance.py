@@ -1,6 +1,10 @@
-"""Hashes of the source that a stage runs: they change with the code's meaning, not with its formatting."""
+"""What code says, read without importing it: hashes of stages, and where the config's import paths lead.
+
+A hash changes with the code's meaning, not with its formatting.
+"""
 
 import ast
+import enum
 import functools
 import hashlib
 import importlib.metadata
@@ -8,10 +12,39 @@ import importlib.util
 import re
 import sys
 from pathlib import Path
+from typing import Any, Final
 
 ROOT = Path(__file__).resolve().parent.parent
-# Versions that can change a number.
-NUMERICAL = ("torch", "numpy", "scipy", "h5py", "numba", "scikit-image", "pandas")
+# Versions that can change a number: what computes, and what reads images and volumes.
+NUMERICAL = (
+    "torch",
+    "numpy",
+    "scipy",
+    "h5py",
+    "numba",
+    "llvmlite",
+    "scikit-image",
+    "pandas",
+    "fastmri",
+    "PyWavelets",
+    "lightning-fabric",
+    "nibabel",
+    "pydicom",
+    "imageio",
+    "pillow",
+)
+
+
+class Missing(enum.Enum):
+    """Of an attribute that cannot be read from the text of a class; false, and not `None`, which can be."""
+
+    MISSING = "missing"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+MISSING: Final = Missing.MISSING
 
 
 @functools.cache
@@ -90,6 +123,87 @@ def check_import_path(path: str) -> None:
         raise ValueError(
             f"import path {path!r}: {module} does not define {name}; it has {', '.join(sorted(defined))}"
         )
+
+
+@functools.cache
+def class_attribute(path: str, name: str) -> Any:
+    """The value of a class attribute, read from the text of the class and of its bases.
+
+    Base classes are followed through imports and in Python's order, in this repository and in the packages
+    that hashes follow; those of third parties count as having no such attribute.
+
+    Args:
+        path: import path `package.module:Class`.
+        name: of the attribute.
+
+    Returns:
+        The value, if the first class that has the attribute sets it to a literal; else `MISSING`.
+    """
+    module, _, class_name = path.partition(":")
+    file = _module_file(module)
+    for _, node in _class_order(file, class_name) if file else ():
+        for statement in reversed(node.body):
+            if isinstance(statement, ast.Assign):
+                targets, value = statement.targets, statement.value
+            elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+                targets, value = [statement.target], statement.value
+            elif isinstance(statement, ast.FunctionDef | ast.ClassDef) and statement.name == name:
+                return MISSING
+            else:
+                continue
+            if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+                try:
+                    return ast.literal_eval(value)
+                except ValueError:
+                    return MISSING
+    return MISSING
+
+
+def _class_order(file: Path, name: str) -> list[tuple[Path, ast.ClassDef]]:
+    """A class and its bases, each after all that derive from it; nothing for what is no class of ours."""
+    found = _definition(file, name)
+    if found is None:
+        return []
+    home, node = found
+    order = [found]
+    for base in node.bases:
+        base = base.value if isinstance(base, ast.Subscript) else base  # of generic classes
+        for each in _class_order(home, ast.unparse(base)):
+            if each in order:
+                order.remove(each)
+            order.append(each)
+    return order
+
+
+def _definition(file: Path, name: str) -> tuple[Path, ast.ClassDef] | None:
+    """The class that a dotted name means in a file, with the file that defines it."""
+    first, _, rest = name.partition(".")
+    for node in reversed(_tree(file).body):
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            return file, node
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        for alias in node.names:
+            if isinstance(node, ast.Import):
+                # `import package.module` binds `package`: the name goes on from there.
+                module, _, inner = (f"{alias.name}.{rest}" if alias.asname else name).rpartition(".")
+                bound = alias.asname or alias.name.partition(".")[0]
+            else:
+                base = _from_module(file, node)
+                module, inner = f"{base}.{alias.name}" if rest else base, rest or alias.name
+                bound = alias.asname or alias.name
+            target = _module_file(module) if bound == first else None
+            if target is not None and target != file and (found := _definition(target, inner)):
+                return found
+    return None
+
+
+def _from_module(file: Path, node: ast.ImportFrom) -> str:
+    """Full name of the module that `from ... import` names."""
+    if not node.level:
+        return node.module or ""
+    base = file.parents[node.level - 1] / (node.module or "").replace(".", "/")
+    return _dotted(base) or ""
 
 
 def _identity(file: Path) -> str:

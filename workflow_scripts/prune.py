@@ -1,4 +1,7 @@
-"""`python -m workflow_scripts.prune [--configfile FILE] [--dry-run]`: remove units that no job uses."""
+"""`python -m workflow_scripts.prune [--configfile FILE] [--dry-run]`: remove what no job uses.
+
+That is units which no job lists, and receipts of results that are gone.
+"""
 
 import itertools
 import sys
@@ -8,9 +11,12 @@ from pathlib import Path
 from mrilib.store.units import read_index
 from workflow_scripts.kept import unit_index
 from workflow_scripts.plan import Plan, arguments, counted, opened
+from workflow_scripts.receipts import folder as receipts_of
+from workflow_scripts.receipts import path_of
+from workflow_scripts.restore import entries
 from workflow_scripts.runlock import RunInUse, held
 
-UNITS = ("[!.]*.h5", "training-*.pt")
+UNITS = ("[!.]*.h5", "training-*.pt", "tuning-*.pt", "fit-*.pt")
 # Left by killed jobs; a younger one may be of a job that outlived its scheduler.
 PARTIAL, PARTIAL_AGE = ".*.partial.*", 24 * 3600.0
 
@@ -30,7 +36,7 @@ def main() -> int:
 
 
 def prune(plan: Plan, *, dry_run: bool = False) -> int:
-    """Remove the units that no job of the plan lists, and the lists of jobs that are no more.
+    """Remove units that no job of the plan lists, lists of jobs that are no more, receipts without a result.
 
     A job lists its units before it writes them, and a killed one keeps what it had listed before.
     """
@@ -55,12 +61,17 @@ def prune(plan: Plan, *, dry_run: bool = False) -> int:
     partial = [path for path in folder.glob(PARTIAL) if path.stat().st_mtime < old]
     size = sum(path.stat().st_size for path in stale + partial)
     lists = [path for path in (folder / "index").rglob("*.txt") if path not in indices]
+    receipts = [
+        Path(entry.path) for name, entry in entries(receipts_of(plan.run)) if not Path(path_of(name)).exists()
+    ]
     if not dry_run:
-        for path in stale + partial + lists:
+        for path in stale + partial + lists + receipts:
             path.unlink()
+    also = f", and {counted(len(receipts), 'receipt')} of results that are gone" if receipts else ""
+    done = "would be removed" if dry_run else "removed"
     print(
-        f"{folder}: {counted(len(stale) + len(partial), 'file')}, {size / 1e6:.1f} MB "
-        f"{'would be removed' if dry_run else 'removed'}; {counted(len(units) - len(stale), 'unit')} kept"
+        f"{folder}: {counted(len(stale) + len(partial), 'file')}, {size / 1e6:.1f} MB {done}{also}; "
+        f"{counted(len(units) - len(stale), 'unit')} kept"
     )
     return 0
 

@@ -26,7 +26,8 @@ def take(run: str | Path) -> None:
     Raises:
         RunInUse: if another process has it.
     """
-    lock = Path(run) / NAME
+    # In full: Snakemake has left its working folder when this process ends.
+    lock = Path(run).absolute() / NAME
     lock.parent.mkdir(parents=True, exist_ok=True)
     mine = {
         "host": socket.gethostname(),
@@ -50,11 +51,12 @@ def take(run: str | Path) -> None:
 @contextlib.contextmanager
 def held(run: str | Path) -> Iterator[None]:
     """Hold the lock of a run for a block."""
+    lock = Path(run).absolute() / NAME
     take(run)
     try:
         yield
     finally:
-        (Path(run) / NAME).unlink(missing_ok=True)
+        lock.unlink(missing_ok=True)
 
 
 def user() -> str:

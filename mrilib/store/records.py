@@ -30,7 +30,7 @@ class Record:
         unit: `1` for ratios.
         paper: the paper's mean, NaN where it gives none.
         paper_sd: the paper's standard deviation.
-        source_hash: hash of the code that measured.
+        code_hash: hash of the code that measured.
         seed: seed of the run.
     """
 
@@ -48,7 +48,7 @@ class Record:
     unit: str
     paper: float
     paper_sd: float
-    source_hash: str
+    code_hash: str
     seed: int
 
 

@@ -5,15 +5,18 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from snakemake.iocontainers import Namedlist
 
 from mrilib.store.units import UnitStore
 from workflow_scripts import job, provenance
-from workflow_scripts.kept import accepted_sources, source_record
+from workflow_scripts.kept import accepted_codes, code_record
 from workflow_scripts.provenance import stage_hash, stage_modules
+from workflow_scripts.receipts import name_of, read_receipt
 
-STAGE = {"script": "workflow_scripts/attack.py", "rule": "rules/attacks.smk:attack", "roots": []}
-SOURCE = stage_hash(STAGE["script"], STAGE["rule"])
+STAGE = {"script": "workflow_scripts/attack.py", "rule": "Snakefile:all", "roots": []}
+CODE = stage_hash(STAGE["script"], STAGE["rule"])
 LOG = "results/demo/logs/attacks/tv/radial-40/ellipses/0.log"
+OUTPUT = "results/demo/attacks/tv/radial-40/ellipses/0.h5"
 
 
 @pytest.fixture
@@ -24,28 +27,38 @@ def run(tmp_path, monkeypatch):
         monkeypatch.setenv(name, "1")
 
     def call(main, **params):
-        params = {"stage": STAGE, "source": SOURCE} | params
-        parts = {"log": [LOG], "threads": 1, "resources": {}, "params": params, "input": {}, "output": {}}
-        job.run(SimpleNamespace(**parts), main)
+        files = {
+            "log": Namedlist([LOG]),
+            "input": Namedlist(),
+            "output": Namedlist(fromdict={"output": OUTPUT}),
+        }
+        params = Namedlist(fromdict={"stage": STAGE, "code": CODE} | params)
+        job.run(SimpleNamespace(rule="attack", threads=1, resources={}, params=params, **files), main)
         return (tmp_path / LOG).read_text()
 
     return call
 
 
-def test_a_job_records_what_its_source_is_made_of(run, tmp_path):
+def test_a_job_records_what_its_code_is_made_of(run, tmp_path):
     run(lambda inputs, outputs, params: None)
-    record = tmp_path / source_record(tmp_path / "results/demo", SOURCE)
+    record = tmp_path / code_record(tmp_path / "results/demo", CODE)
     modules = json.loads(record.read_text())
     assert modules == stage_modules(STAGE["script"], STAGE["rule"])
-    assert {"workflow_scripts/attack.py", "mrilib/attacks/perturb.py", STAGE["rule"], "torch"} <= set(modules)
+    assert {
+        "workflow_scripts/attack.py",
+        "mrilib/attacks/perturb.py",
+        STAGE["rule"],
+        "torch",
+        "fastmri",
+    } <= set(modules)
     before = record.stat().st_mtime_ns
     run(lambda inputs, outputs, params: None)
     assert record.stat().st_mtime_ns == before
 
 
-def test_a_job_lists_its_units_and_knows_accepted_sources(run, tmp_path):
+def test_a_job_lists_its_units_and_knows_accepted_codes(run, tmp_path):
     units = tmp_path / "results/demo/units"
-    accepted = accepted_sources(units)
+    accepted = accepted_codes(units)
     accepted.parent.mkdir(parents=True)
     accepted.write_text(json.dumps({"new": "old"}))
     seen = []
@@ -56,10 +69,46 @@ def test_a_job_lists_its_units_and_knows_accepted_sources(run, tmp_path):
         store.claim("one.h5")
         store.finish()
 
-    run(main, units="results/demo/units", sources={"peak": "new", "disk": "other"})
-    assert seen[0]["sources"] == {"peak": "old", "disk": "other"}
-    assert seen[0]["source"] == SOURCE
+    run(main, units="results/demo/units", codes={"peak": "new", "disk": "other"})
+    assert seen[0]["codes"] == {"peak": "old", "disk": "other"}
+    assert seen[0]["code"] == CODE
     assert (units / "index/attacks/tv/radial-40/ellipses/0.txt").read_text() == "one.h5\n"
+
+
+def test_a_job_leaves_a_receipt_when_all_is_well(run, tmp_path):
+    (tmp_path / OUTPUT).parent.mkdir(parents=True)
+
+    def broken(inputs, outputs, params):
+        (tmp_path / OUTPUT).write_text("half")
+        raise RuntimeError("broken")
+
+    def receipt():
+        return read_receipt(tmp_path / "results/demo", name_of(OUTPUT))
+
+    with pytest.raises(RuntimeError, match="broken"):
+        run(broken)
+    assert receipt() is None
+    run(lambda inputs, outputs, params: (tmp_path / OUTPUT).write_text("whole"), spec={"b": 1.5}, none=None)
+    found = receipt()
+    assert (found.rule, found.code, found.log) == ("attack", CODE, [LOG])
+    assert found.params == sorted(map(repr, [STAGE, CODE, {"b": 1.5}, None]))
+    assert found.size == 5
+
+
+def test_a_job_refuses_code_that_was_edited_after_planning(run):
+    with pytest.raises(
+        RuntimeError, match=rf"the code of Snakefile:all changed .*planned 0{{16}}, found {CODE}"
+    ):
+        run(lambda inputs, outputs, params: None, code=16 * "0")
+
+
+def test_a_download_has_no_code_and_leaves_nothing(run, tmp_path):
+    files = {"log": Namedlist([LOG]), "input": Namedlist(), "output": Namedlist(fromdict={"output": OUTPUT})}
+    parts = {"rule": "download", "threads": 1, "resources": {}, "params": Namedlist(fromdict={"url": "x"})}
+    (tmp_path / OUTPUT).parent.mkdir(parents=True)
+    job.run(SimpleNamespace(**parts, **files), lambda *_: (tmp_path / OUTPUT).write_text("x"))
+    assert not (tmp_path / "results/demo/receipts").exists()
+    assert not (tmp_path / "results/demo/code").exists()
 
 
 def test_a_job_tells_the_gpu_memory_it_used(run, monkeypatch):

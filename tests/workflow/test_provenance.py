@@ -1,12 +1,16 @@
+import importlib
+import importlib.metadata
+import inspect
 import shutil
 from pathlib import Path
 
 import pytest
 
+from mrilib.reconstructors.base import Reconstructor
 from workflow_scripts import provenance
 
 ROOT = Path(__file__).parents[2]
-TV = "mrilib.reconstructors.sparse:TotalVariation"
+TV = "mrilib.reconstructors.total_variation:TotalVariation"
 ZERO = "mrilib.reconstructors.linear:ZeroFilled"
 
 
@@ -92,3 +96,119 @@ def test_a_users_own_package_is_followed(checkout, tmp_path, monkeypatch):
 def test_a_rule_that_does_not_exist_is_told(checkout):
     with pytest.raises(ValueError, match="no rule 'attak'"):
         provenance.stage_hash("workflow_scripts/attack.py", "rules/attacks.smk:attak")
+
+
+TWO_BASES = """
+import mrilib.reconstructors.base as base
+from mrilib.reconstructors import linear
+from mrilib.reconstructors.base import Reconstructor as Ours
+from mrilib.reconstructors.untrained import Untrained
+
+SEARCH = "named:Search"
+
+
+class Own(Ours):
+    search = "own:Search"
+
+
+class Inherited(Own):
+    output = "magnitude"
+
+
+class Generic(Own[int]): ...
+
+
+class ByModule(base.Reconstructor):
+    levels: "int" = 3
+
+
+class FromPackage(linear.ZeroFilled):
+    search = None
+
+
+# `Own` comes before the base of both.
+class Diamond(ByModule, Own): ...
+
+
+class Named(Ours):
+    search = SEARCH
+
+
+class Method(Ours):
+    def search(self): ...
+
+
+class Foreign(Unknown):
+    output = "complex"
+"""
+
+
+@pytest.fixture
+def attribute(tmp_path, monkeypatch):
+    """`attribute(path, name)`, where `mymethods.classes` is a module of the user's."""
+    folder = tmp_path / "own/mymethods"
+    folder.mkdir(parents=True)
+    (folder / "classes.py").write_text(TWO_BASES)
+    (folder / "__init__.py").write_text("from .classes import Inherited\n")
+    (folder / "relative.py").write_text("from . import classes\n\n\nclass Deep(classes.Own): ...\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "own"))
+    cached = [value for value in vars(provenance).values() if hasattr(value, "cache_clear")]
+    for function in cached:
+        function.cache_clear()
+    yield provenance.class_attribute
+    for function in cached:
+        function.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "expected"),
+    [
+        (TV, "search", "mrilib.attacks.coupled:CoupledAscent"),
+        (ZERO, "search", "mrilib.attacks.pgd:GradientAscent"),
+        ("mrilib.reconstructors.untrained:Untrained", "search", None),
+        ("mymethods.classes:Own", "search", "own:Search"),
+        ("mymethods.classes:Inherited", "search", "own:Search"),
+        ("mymethods.classes:Inherited", "output", "magnitude"),
+        ("mymethods:Inherited", "search", "own:Search"),
+        ("mymethods.classes:Generic", "search", "own:Search"),
+        ("mymethods.classes:ByModule", "search", "mrilib.attacks.pgd:GradientAscent"),
+        ("mymethods.classes:ByModule", "levels", 3),
+        ("mymethods.classes:FromPackage", "search", None),
+        ("mymethods.classes:FromPackage", "output", "complex"),
+        ("mymethods.classes:Diamond", "search", "own:Search"),
+        ("mymethods.classes:Diamond", "output", "complex"),
+        ("mymethods.relative:Deep", "search", "own:Search"),
+        ("mymethods.classes:Named", "search", provenance.MISSING),
+        ("mymethods.classes:Method", "search", provenance.MISSING),
+        ("mymethods.classes:Foreign", "search", provenance.MISSING),
+        ("mymethods.classes:Foreign", "output", "complex"),
+        ("mymethods.nothing:Own", "search", provenance.MISSING),
+        ("mymethods.classes:Nothing", "search", provenance.MISSING),
+        ("torch.nn:Module", "training", provenance.MISSING),
+    ],
+)
+def test_class_attributes_are_read_from_the_text(attribute, path, name, expected):
+    assert attribute(path, name) == expected
+
+
+def test_every_reconstructors_attributes_are_read_as_python_has_them(attribute):
+    modules = sorted((ROOT / "mrilib/reconstructors").glob("*.py"))
+    for module in [f"mrilib.reconstructors.{file.stem}" for file in modules if file.stem != "__init__"]:
+        for name, found in vars(importlib.import_module(module)).items():
+            if inspect.isclass(found) and found.__module__ == module and issubclass(found, Reconstructor):
+                for key in ("search", "output", "through_adjoint"):
+                    assert attribute(f"{module}:{name}", key) == getattr(found, key), (module, name, key)
+
+
+@pytest.mark.parametrize("library", ["fastmri", "PyWavelets", "lightning-fabric", "nibabel"])
+def test_a_version_of_a_numerical_library_changes_hashes(checkout, monkeypatch, library):
+    def digest():
+        # Not those of syntax trees, which stay.
+        provenance.stage_hash.cache_clear()
+        provenance._versions.cache_clear()
+        return provenance.stage_hash("workflow_scripts/provenance.py")
+
+    before = digest()
+    real = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.0" if name == library else real(name))
+    assert digest() != before

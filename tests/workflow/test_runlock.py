@@ -8,10 +8,10 @@ import sys
 
 import pytest
 
-from tests.workflow.runs import copied, environment, tiny, written
+from tests.workflow.runs import ROOT, copied, environment, snakemake, tiny, written
 from workflow_scripts import runlock
 
-MASK = "results/tiny/masks/radial-40.h5"
+MEASUREMENT = "results/tiny/measurements/ellipses/radial-40/test/0.h5"
 
 
 @pytest.fixture
@@ -81,6 +81,24 @@ def rest(process, text):
     return text + process.communicate()[0]
 
 
+def test_a_lock_goes_when_its_process_ends_elsewhere(tmp_path):
+    # Snakemake leaves the folder of --directory before the process ends.
+    program = (
+        "import os; from workflow_scripts.runlock import take; "
+        f"take('results/demo'); print(os.listdir('results/demo')); os.chdir('{tmp_path.parent}')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=environment(ROOT),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == str([runlock.NAME])
+    assert os.listdir(tmp_path / "results/demo") == []
+
+
 @pytest.fixture
 def checkouts(tmp_path):
     """Two checkouts that share their results."""
@@ -96,20 +114,20 @@ def checkouts(tmp_path):
 def test_a_second_scheduler_is_refused(checkouts):
     first, second = checkouts
     lock = first / "results/tiny" / runlock.NAME
-    process, text = start(first, MASK)
+    process, text = start(first, MEASUREMENT)
     process.send_signal(signal.SIGSTOP)  # or it may be done before the second one looks
     assert lock.exists()
-    refused = rest(*start(second, MASK, "--forcerun", "mask"))
+    refused = rest(*start(second, MEASUREMENT, "--forcerun", "measure_image"))
     assert "results/tiny is in use by another scheduler" in refused
     assert f"on {socket.gethostname()}, process {process.pid}, since" in refused
     assert "Finished jobid" not in refused
     assert "Traceback" not in refused
-    planned = rest(*start(second, MASK, "-n"))
+    planned = rest(*start(second, MEASUREMENT, "-n"))
     assert "This was a dry-run" in planned or "Nothing to be done" in planned
     process.send_signal(signal.SIGCONT)
     done = rest(process, text)
     assert process.returncode == 0, done
-    assert (first / MASK).exists()
+    assert (first / MEASUREMENT).exists()
     assert not lock.exists()
 
 
@@ -118,11 +136,11 @@ def test_a_second_scheduler_is_refused(checkouts):
 def test_a_scheduler_that_is_stopped_leaves_the_run_free(checkouts, how):
     first, second = checkouts
     lock = first / "results/tiny" / runlock.NAME
-    process, text = start(first, MASK)
+    process, text = start(first, MEASUREMENT)
     process.send_signal(how)
     done = rest(process, text)
     assert lock.exists() == (how == signal.SIGKILL), done
-    following, text = start(second, MASK, "--forcerun", "mask")
+    following, text = start(second, MEASUREMENT, "--forcerun", "measure_image")
     done = rest(following, text)
     assert following.returncode == 0, done
     assert ("taken over from" in done) == (how == signal.SIGKILL)
@@ -130,11 +148,20 @@ def test_a_scheduler_that_is_stopped_leaves_the_run_free(checkouts, how):
 
 
 @pytest.mark.slow
+def test_a_run_in_another_folder_leaves_no_lock(tmp_path):
+    config = written(tmp_path, tiny(methods=["tv"], attacks=["peak"]))
+    done = snakemake(tmp_path, MEASUREMENT, "--cores", "1", "--configfile", config)  # with --directory
+    assert done.returncode == 0, done.stdout
+    assert (tmp_path / MEASUREMENT).exists()
+    assert not (tmp_path / "results/tiny" / runlock.NAME).exists()
+
+
+@pytest.mark.slow
 def test_a_failed_run_is_free_again(checkouts):
     first, _ = checkouts
-    script = first / "workflow_scripts/mask.py"
-    script.write_text(script.read_text().replace("radial_mask(params", "radial_mask(0 * params"))
-    process, text = start(first, MASK)
+    script = first / "workflow_scripts/measure_image.py"
+    script.write_text(script.read_text().replace("    import torch\n", "    1 / 0\n"))
+    process, text = start(first, MEASUREMENT)
     done = rest(process, text)
     assert process.returncode != 0, done
     assert not (first / "results/tiny" / runlock.NAME).exists()
