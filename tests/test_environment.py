@@ -1,5 +1,6 @@
 """The pins, their copy for conda, and the settings under which the tests run."""
 
+import ast
 import tomllib
 from pathlib import Path
 
@@ -9,7 +10,13 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from workflow_scripts.provenance import NUMERICAL
+
 ROOT = Path(__file__).parents[1]
+# Under these names they are imported; all others under their own.
+IMPORTED = {"pywavelets": "pywt", "scikit-image": "skimage", "lightning-fabric": "lightning_fabric"}
+# A program, what it loads, and what pandas loads for tables in Markdown.
+UNIMPORTED = {"snakemake", "snakemake-executor-plugin-slurm", "tabulate"}
 
 
 def read_pins(lines: list[str]) -> dict[str, str]:
@@ -46,6 +53,25 @@ def with_extras(project: dict) -> list[str]:
 
 def test_every_dependency_is_pinned(constraints, project):
     assert names(with_extras(project)) - constraints.keys() == set()
+
+
+def test_every_dependency_is_imported(project):
+    imported = set()
+    for file in [*(ROOT / "mrilib").rglob("*.py"), *(ROOT / "workflow_scripts").rglob("*.py")]:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported.add(node.module.partition(".")[0])
+    wanted = names(project["dependencies"]) - UNIMPORTED
+    assert {name for name in wanted if IMPORTED.get(name, name) not in imported} == set()
+    for extra in ("demo", "test"):
+        theirs = {IMPORTED.get(name, name) for name in names(project["optional-dependencies"][extra])}
+        assert theirs & imported <= {"yaml", "packaging"}
+
+
+def test_every_version_in_a_code_hash_is_pinned(constraints):
+    assert {canonicalize_name(name) for name in NUMERICAL} - constraints.keys() == set()
 
 
 def test_dependencies_are_names_only(project):
