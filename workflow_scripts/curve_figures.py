@@ -1,4 +1,25 @@
-"""Figures of the whole run: error against noise, amplification against level, choice of the weight."""
+"""Figures of the whole run: error against noise, amplification against level, choice of the weight.
+
+Inputs:
+    scores: score files of the run.
+    records: those of `tables/amplification`.
+    tunings: of the method whose choice of the weight is drawn, one file a mask; may be empty.
+
+Outputs:
+    error, amplification: the PDF of each; the PNG is written beside it.
+    weight: so, where there are tunings.
+
+Params:
+    methods: all methods of the run, in order.
+    attacks: attack to what it is.
+    masks: mask to what it is (`about` of its sampling).
+    usual: source to mask to the domain that the config gives them.
+    labels: method to the name to print.
+    attack: whose amplification is drawn.
+    tuned_masks: masks of the tunings, in their order.
+    tuning_title: method and source of the tunings.
+    seed: of the resampling.
+"""
 
 from workflow_scripts.job import run
 
@@ -8,32 +29,30 @@ def main(inputs, outputs, params):
     from pathlib import Path
 
     from mrilib.experiments import curves
-    from mrilib.experiments.localized import read_scores
+    from mrilib.experiments.scores import read_scores, with_usual_domains
     from mrilib.report import figures_curves, style
-    from mrilib.store.arrays import read_group
+    from mrilib.report.names import mask_labels
     from mrilib.store.records import read_records
 
     def save(name, figure):
         style.save(figure, Path(outputs[name]).with_suffix(""))
 
-    scores = read_scores(inputs["scores"])
-    names, seed = {"methods": params["methods"], "labels": params["labels"]}, params["seed"]
-    save("error", figures_curves.error_against_noise(curves.error_curves(scores, seed=seed), **names))
-    spikes = {
-        mask: read_group(path).attributes["acceleration"]
-        for mask, path in zip(params["masks"], inputs["masks"], strict=True)
-    }
-    frame = curves.amplification_curves(
-        read_records(inputs["records"]), attack=params["attack"], spikes=spikes
-    )
+    scores = with_usual_domains(read_scores(inputs["scores"]), params["usual"])
+    masks, seed = mask_labels(params["masks"]), params["seed"]
+    names = {"methods": params["methods"], "labels": params["labels"], "mask_labels": masks}
+    frame = curves.error_curves(scores, seed=seed)
+    save("error", figures_curves.error_against_noise(frame, attacks=params["attacks"], **names))
+    records, spikes = read_records(inputs["records"]), curves.spikes_of(scores)
+    frame = curves.amplification_curves(records, attack=params["attack"], spikes=spikes)
     save("amplification", figures_curves.amplification_by_level(frame, **names))
-    tunings = {
-        mask: json.loads(Path(path).read_text())
-        for mask, path in zip(params["tuned_masks"], inputs["tunings"], strict=True)
-    }
-    frame = curves.weight_choice(tunings, seed=seed)
     if "weight" in outputs:
-        save("weight", figures_curves.weight_choice(frame, title=params["tuning_title"]))
+        tunings = {
+            mask: json.loads(Path(path).read_text(encoding="utf-8"))
+            for mask, path in zip(params["tuned_masks"], inputs["tunings"], strict=True)
+        }
+        frame = curves.weight_choice(tunings, seed=seed)
+        title = params["tuning_title"]
+        save("weight", figures_curves.weight_choice(frame, mask_labels=masks, title=title))
 
 
 if "snakemake" in globals():

@@ -1,4 +1,17 @@
-"""What every method makes of one slice, with errors and close-ups."""
+"""What every method makes of one image, with errors and close-ups.
+
+Inputs:
+    measurement: of the image.
+    reconstructions: a file for each method.
+
+Outputs:
+    pdf; the PNG is written beside it.
+
+Params:
+    labels: method to the name to print.
+    mask: its name.
+    about: what the mask is (`about` of its sampling).
+"""
 
 from workflow_scripts.job import run
 
@@ -9,30 +22,28 @@ ERROR_SCALE = 5.0
 def main(inputs, outputs, params):
     from pathlib import Path
 
-    from mrilib.experiments.assessment import assess
+    from mrilib.data.measurement_files import read_measurement
+    from mrilib.experiments.pictures import clean_pictures, is_scan, picture_title
     from mrilib.report import figures_reconstructions, style
-    from mrilib.store.arrays import read_group
+    from mrilib.report.names import mask_label
 
-    measured = read_group(inputs["measurement"], arrays=["target"])
-    target, about = measured.arrays["target"], measured.attributes
-    images, scores = {}, {}
-    for path in inputs["reconstructions"]:
-        found = read_group(path)
-        name = params["labels"][found.attributes["method"]]
-        failed = found.attributes.get("failed")
-        images[name], scores[name] = None, failed
-        if failed is None:
-            images[name] = found.arrays["reconstruction"]
-            quality = assess(images[name], target, maximum=about["maximum"])
-            scores[name] = figures_reconstructions.score_text(quality["ssim"], quality["psnr"])
-    made = ", simulated" if about["simulated"] else ""
+    measurement = read_measurement(inputs["measurement"])
+    if measurement is None:
+        raise ValueError("the set has no image at this position; choose another")
+    found = clean_pictures(inputs["measurement"], inputs["reconstructions"])
+    labels = params["labels"]
     figure = figures_reconstructions.reconstruction_panel(
-        target,
-        images,
-        scores=scores,
-        close_up=tuple(side // 2 for side in target.shape),
+        measurement.reference.numpy(),
+        {labels.get(name, name): each.image for name, each in found.items()},
+        scores={
+            labels.get(name, name): each.failed or figures_reconstructions.score_text(each.ssim, each.psnr)
+            for name, each in found.items()
+        },
+        close_up=tuple(side // 2 for side in measurement.reference.shape),
         error_scale=ERROR_SCALE,
-        title=f"{about['volume']}, slice {about['slice']}{made}: acceleration {about['acceleration']:.2f}",
+        title=f"{picture_title(measurement)}: {mask_label(params['mask'], params['about'])}, "
+        f"{measurement.acceleration:.2f}-fold acceleration",
+        upright=is_scan(measurement),
     )
     style.save(figure, Path(outputs["pdf"]).with_suffix(""))
 

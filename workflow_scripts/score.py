@@ -1,20 +1,34 @@
-"""Scores of the attacks on all images of a method and mask, as one CSV."""
+"""Scores of all that one method made of the images of a source under one mask, as one CSV.
+
+Inputs, all lists in order of position:
+    measurements: of the test images.
+    reconstructions: of the clean measurements.
+    attacks: on the method; none where nothing attacks it.
+    transfers: what the method makes of perturbations made for others; none where there are none.
+
+Outputs:
+    scores: the CSV, a row for every reconstruction, clean or of perturbed data.
+"""
 
 from workflow_scripts.job import run
 
 
 def main(inputs, outputs, params):
-    import pandas as pd
-
-    from mrilib.experiments.scoring import score_attacks
+    from mrilib.experiments.scores import scores_csv
+    from mrilib.experiments.scoring import score_image
     from mrilib.store.atomic import write_text
 
-    transfers = inputs["transfers"] or [None] * len(inputs["attacks"])
-    pairs = zip(inputs["attacks"], transfers, strict=True)
-    rows = [row for attacks, transfer in pairs for row in score_attacks(attacks, transfer)]
+    nothing = [None] * len(inputs["measurements"])
+    lists = (
+        inputs["measurements"],
+        inputs["reconstructions"],
+        inputs.get("attacks") or nothing,
+        inputs.get("transfers") or nothing,
+    )
+    rows = [row for files in zip(*lists, strict=True) for row in score_image(*files)]
     failed = sum(bool(row["failed"]) for row in rows)
-    print(f"{len(rows)} perturbations of {len(inputs['attacks'])} files scored, {failed} failed")
-    write_text(outputs["scores"], pd.DataFrame(rows).to_csv(index=False))
+    print(f"{len(rows)} reconstructions of {len(nothing)} images scored, {failed} failed")
+    write_text(outputs["scores"], scores_csv(rows))
 
 
 if "snakemake" in globals():

@@ -1,4 +1,17 @@
-"""Loss and validation error of every training under one mask."""
+"""Loss and validation error of every training on one domain.
+
+Inputs:
+    histories: one file a method.
+
+Outputs:
+    pdf; the PNG is written beside it.
+
+Params:
+    methods: all methods of the run, in order.
+    labels: method to the name to print.
+    title: of the domain.
+    relative: whether validation errors are relative errors (phantoms); else each method's own loss (scans).
+"""
 
 from workflow_scripts.job import run
 
@@ -11,13 +24,17 @@ def main(inputs, outputs, params):
     from mrilib.report import style
     from mrilib.report.figures_training import loss_curves
 
-    frame = pd.concat([pd.read_csv(path) for path in inputs["histories"]], ignore_index=True)
+    # A method may be called `nan`, or 12.
+    read = {"dtype": {"method": str}, "keep_default_na": False, "na_values": [""]}
+    frame = pd.concat([pd.read_csv(path, **read) for path in inputs["histories"]], ignore_index=True)
+    zero_filled = frame.groupby("method", sort=False)["zero_filled"].first()
     figure = loss_curves(
         frame,
-        zero_filled=float(frame["zero_filled"].iloc[0]),
+        zero_filled=float(zero_filled.iloc[0]) if params["relative"] else zero_filled.to_dict(),
+        relative=params["relative"],
         methods=params["methods"],
         labels=params["labels"],
-        title=params["mask"],
+        title=params["title"],
     )
     style.save(figure, Path(outputs["pdf"]).with_suffix(""))
 

@@ -1,4 +1,16 @@
-"""Heat maps of one quantity: every method under the perturbations made for every other."""
+"""Heat maps of one quantity: every method under the perturbations made for every other.
+
+Inputs:
+    records: those of `tables/transfer-QUANTITY`.
+
+Outputs:
+    pdf; the PNG is written beside it.
+
+Params:
+    quantity, source_name, mask, attack: which.
+    methods: all methods of the run, in order.
+    labels: method to the name to print.
+"""
 
 from workflow_scripts.job import run
 

@@ -1,4 +1,18 @@
-"""P1's figures 6 and 7: one image's perturbations, each made for a method and given to all."""
+"""P1's figures 6 and 7: one image's perturbations, each made for a method and given to all.
+
+Inputs:
+    measurement: of the image.
+    reconstructions, attacks, transfers: a file for each method, in the order of `methods`.
+
+Outputs:
+    pdf; the PNG is written beside it.
+
+Params:
+    attack, level: which.
+    methods: those shown; the first three are those that perturbations were made for.
+    labels: method to the name to print.
+    title: source, position and mask.
+"""
 
 from workflow_scripts.job import run
 
@@ -7,20 +21,23 @@ def main(inputs, outputs, params):
     from pathlib import Path
 
     from mrilib.experiments.pictures import attack_picture
+    from mrilib.experiments.stored import read_results
     from mrilib.report import style
     from mrilib.report.figures_transfer import MOST_ROWS, transfer_panel
 
     attack, level, methods = params["attack"], params["level"], params["methods"]
-    files = dict(zip(methods, zip(inputs["attacks"], inputs["transfers"], strict=True), strict=True))
-
-    def picture(made_for, method):
-        path, transfer = files[method]
-        rival = {} if made_for == method else {"transfer": transfer, "made_for": made_for}
-        return attack_picture(path, attack, level, **rival)
-
+    files = zip(inputs["reconstructions"], inputs["attacks"], inputs["transfers"], strict=True)
+    results = {
+        method: read_results(inputs["measurement"], *each)
+        for method, each in zip(methods, files, strict=True)
+    }
+    if None in results.values():
+        raise ValueError("the set has no image at this position; choose another under figures.examples")
     rows = []
     for made_for in methods[:MOST_ROWS]:
-        found = {method: picture(made_for, method) for method in methods}
+        found = {
+            method: attack_picture(each, attack, level, made_for=made_for) for method, each in results.items()
+        }
         own = found[made_for]
         rows.append(
             {
@@ -39,7 +56,8 @@ def main(inputs, outputs, params):
                 ],
             }
         )
-    figure = transfer_panel(rows, labels=params["labels"], title=params["title"])
+    picture = next((each.picture for each in found.values() if each is not None), "A†e")
+    figure = transfer_panel(rows, labels=params["labels"], title=params["title"], picture=picture)
     style.save(figure, Path(outputs["pdf"]).with_suffix(""))
 
 

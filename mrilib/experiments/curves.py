@@ -4,28 +4,50 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from mrilib.experiments.localized import clean_scores, own_scores, summarise_scores
+from mrilib.experiments.scores import clean_scores, own_scores, summarise_scores
+from mrilib.experiments.stored import CLEAN
+from mrilib.metrics.quantities import QUANTITIES
 from mrilib.metrics.statistics import summarise
 from mrilib.store.records import Record
 
+Spikes = Mapping[tuple[str, str], float]
+
 
 def error_curves(scores: pd.DataFrame, *, seed: int) -> pd.DataFrame:
-    """Relative error against level for every source, method, mask and kind of perturbation."""
-    own = own_scores(scores)
-    both = pd.concat([clean_scores(own), own], ignore_index=True)
-    by = ["source", "method", "mask", "attack", "level"]
-    frame = summarise_scores(both, "relative_error", by=by, seed=seed).rename(columns={"attack": "kind"})
+    """Relative error against level for every source, method, mask and attack; clean ones have no attack.
+
+    Scores of methods that were tuned elsewhere than usual are left out: see `with_usual_domains`.
+    """
+    usual = scores[scores["domain"] == ""]
+    both = pd.concat([clean_scores(usual), own_scores(usual)], ignore_index=True)
+    by = ["source", "method", "mask", "kind", "attack", "level"]
+    frame = summarise_scores(both, "relative_error", by=by, seed=seed)
     frame[["level", "mean", "low", "high"]] *= 100.0
-    return frame
+    # Methods that nothing attacks have no level.
+    return frame.assign(level=frame["level"].fillna(0.0))
 
 
-def amplification_curves(
-    records: Sequence[Record], *, attack: str, spikes: Mapping[str, float]
-) -> pd.DataFrame:
-    """Mean α of one attack against level, with the paper's values and the spike's `n²/m` of each mask."""
+def spikes_of(scores: pd.DataFrame) -> dict[tuple[str, str], float]:
+    """`n²/m`, the amplification of a spike, by source and mask; of a single coil only.
+
+    Masks that are drawn anew for every image have the mean of theirs.
+    """
+    single = scores[scores["coils"] == 0]
+    means = single.groupby(["source", "mask"], sort=False)["acceleration"].agg(["min", "max", "mean"])
+    # All alike: the mean of equal numbers would round.
+    return {
+        (str(source), str(mask)): float(low if low == high else mean)
+        for (source, mask), low, high, mean in means.itertuples(name=None)
+    }
+
+
+def amplification_curves(records: Sequence[Record], *, attack: str, spikes: Spikes) -> pd.DataFrame:
+    """Mean α of one attack against level, with the paper's values and the spike's `n²/m`.
+
+    Methods without amplification, and those that were tuned elsewhere than usual, are left out.
+    """
     rows = [
         {
             "method": record.method,
@@ -37,46 +59,60 @@ def amplification_curves(
             "n": record.n,
             "paper_mean": record.paper,
             "paper_sd": record.paper_sd,
-            "spike": spikes[str(record.row["mask"])],
+            "spike": spikes.get((str(record.row["source"]), str(record.row["mask"])), math.nan),
         }
         for record in records
-        if record.row["attack"] == attack
+        if record.row["attack"] == attack and "domain" not in record.row and record.n + record.missing
     ]
-    return pd.DataFrame(rows)
+    columns = ["method", "mask", "source", "level", "mean", "low", "high", "n", "paper_mean", "paper_sd"]
+    return pd.DataFrame(rows, columns=[*columns, "spike"])
 
 
 def weight_choice(tunings: Mapping[str, Mapping[str, Any]], *, seed: int) -> pd.DataFrame:
-    """Mean error over the weights that were tried, for every mask and level."""
+    """Mean error over the weights that were tried, for every mask and level; clean data has level 0."""
     rows = []
     for mask, tuning in tunings.items():
-        for level, found in tuning["levels"].items():
+        for level, found in tuning["tuned"].items():
             for weight, errors in zip(found["weights"], found["errors"], strict=True):
                 summary = summarise(errors, seed=seed)
                 rows.append(
-                    {"mask": mask, "level": 100.0 * float(level), "weight": weight}
+                    {"mask": mask, "level": 0.0 if level == CLEAN else 100.0 * float(level), "weight": weight}
                     | {key: 100.0 * getattr(summary, key) for key in ("mean", "low", "high")}
                     | {"chosen": weight == found["chosen"]}
                 )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["mask", "level", "weight", "mean", "low", "high", "chosen"])
 
 
-def radius_study(scores: pd.DataFrame) -> pd.DataFrame:
-    """Scores of the radius study: `disk-σ` at radius σ, `peak` at 0, `global` at infinity."""
-    radii = {"peak": 0.0, "global": math.inf}
-    radius = [
-        radii[name] if name in radii else float(name.removeprefix("disk-")) for name in scores["attack"]
-    ]
+def radius_study(scores: pd.DataFrame, attacks: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Scores of the radius study: the disk at its radius, one pixel at 0, the global attack at infinity.
+
+    Args:
+        scores: of `read_scores`.
+        attacks: what each attack of the study is: `kind`, `objective`, `disk_radius`.
+    """
+
+    def radius(about: Mapping[str, Any]) -> float:
+        if about["kind"] == "global":
+            return math.inf
+        return 0.0 if about["objective"] == "peak" else float(about["disk_radius"])
+
+    chosen = scores[scores["attack"].isin(list(attacks))]
+    radii = {name: radius(about) for name, about in attacks.items()}
     names = {"amplification": "alpha", "artifact_norm": "error_norm"}
-    frame = scores.assign(radius=radius).rename(columns=names)
+    frame = chosen.assign(radius=chosen["attack"].map(radii)).rename(columns=names)
     return frame[["source", "position", "radius", "severity", "alpha", "error_norm"]]
 
 
-def weight_study(scores: pd.DataFrame, *, reference: Sequence[str]) -> pd.DataFrame:
-    """Scores of the weight study; attacks named in `reference` are the reference's, others coupled."""
-    search = np.where(scores["attack"].isin(list(reference)), "reference", "coupled")
-    frame = scores.assign(search=search, level=100.0 * scores["level"]).rename(
-        columns={"amplification": "alpha"}
-    )
+def weight_study(scores: pd.DataFrame, searches: Mapping[str, str]) -> pd.DataFrame:
+    """Scores of the weight study, with the search of each attack.
+
+    Args:
+        scores: of `read_scores`.
+        searches: attack to `reference`, `coupled` or the name of another search.
+    """
+    chosen = scores[scores["attack"].isin(list(searches))]
+    frame = chosen.assign(search=chosen["attack"].map(dict(searches)), level=100.0 * chosen["level"])
+    frame = frame.rename(columns={"amplification": "alpha"})
     columns = ["level", "factor", "weight", "search", "source", "position", "severity", "alpha"]
     return frame[[*columns, "amplification_to_truth"]]
 
@@ -86,21 +122,22 @@ def transfer_matrix(records: Sequence[Record], *, source: str, mask: str, attack
 
     Levels and relative errors are in per cent.
     """
-    scale = {record.quantity: 100.0 if record.quantity == "relative_error" else 1.0 for record in records}
     wanted = {"source": source, "mask": mask, "attack": attack}
-    rows = [
-        {
-            "made_for": record.row["made_for"],
-            "reconstructed_by": record.method,
-            "level": 100.0 * float(record.row["level"]),
-            **{
-                name: scale[record.quantity] * value
-                for name, value in (("mean", record.value), ("low", record.low), ("high", record.high))
-            },
-            "n": record.n,
-        }
-        for record in records
-        if {key: record.row[key] for key in wanted} == wanted
-    ]
+    rows = []
+    for record in records:
+        if "domain" in record.row or {key: record.row[key] for key in wanted} != wanted:
+            continue
+        scale = 100.0 if QUANTITIES[record.quantity].percent else 1.0
+        rows.append(
+            {
+                "made_for": record.row["made_for"],
+                "reconstructed_by": record.method,
+                "level": 100.0 * float(record.row["level"]),
+                "mean": scale * record.value,
+                "low": scale * record.low,
+                "high": scale * record.high,
+                "n": record.n,
+            }
+        )
     columns = ["made_for", "reconstructed_by", "level", "mean", "low", "high", "n"]
     return pd.DataFrame(rows, columns=columns)

@@ -1,21 +1,35 @@
-"""Images for the figures, from what the jobs stored."""
+"""Images for the figures, from what the jobs stored: in units of the image maximum, and upright."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from mrilib.attacks.places import grid_places
+from mrilib.data.measurement import Measurement
+from mrilib.experiments.assessment import assess
+from mrilib.experiments.stored import CLEAN, ImageResults, read_results
 from mrilib.metrics.artifacts import amplification, severity
-from mrilib.operators.base import fft2c, ifft2c
-from mrilib.store.arrays import group_names, read_group
+from mrilib.operators.coil_images import crop_corner
 
 
 @dataclass(frozen=True)
 class AttackPicture:
-    """An attack as a figure shows it: `x`, `x + A†e`, `rec(y + e)`, its numbers, and severities by place.
+    """An attack as a figure shows it: `x`, `x + r`, `rec(y + e)`, its numbers, and severities by place.
 
-    `severities` are those after the search's first round, when every place had the same number of steps.
+    Images are the middle that the reference shows, divided by its maximum. Those of scans are turned
+    upright, for they are stored upside down; so are the location and the map of severities. With several
+    coils `x` has no phase, and `|r|` is added to it. Where the location is outside the reference it is
+    (−1, −1), as it is for an attack on the whole image.
+
+    `severities` are those after the search's first round, when every place had the same number of steps;
+    NaN where a place was left out. `places` are row and column of each in the image, NaN where it was left
+    out or is outside the reference. `alpha` is NaN where a method has no amplification. `picture` says what
+    was added to `x`.
     """
 
     image: np.ndarray
@@ -25,49 +39,129 @@ class AttackPicture:
     alpha: float
     severity: float
     severities: np.ndarray | None
+    places: np.ndarray | None
+    picture: str
 
 
 def attack_picture(
-    path: str | Path,
-    attack: str,
-    level: float,
-    *,
-    transfer: str | Path | None = None,
-    made_for: str | None = None,
+    results: ImageResults, attack: str, level: float, *, made_for: str | None = None
 ) -> AttackPicture | None:
     """The stored attack of a level, at the tuned weight; `None` where it failed.
 
     Args:
-        path: what the attack job of a method stored.
+        results: what is stored of the image under the method that reconstructs.
         attack: its name.
         level: relative.
-        transfer: what the transfer job of that method stored; where it repeated the attack, that one counts.
-        made_for: another method, whose perturbation is shown instead, from `transfer`.
+        made_for: another method, whose perturbation is shown instead.
     """
-    place = f"{attack}/{level:g}/1"
-    name = f"perturbed/{place}" if made_for is None else f"carried/{made_for}/{place}"
-    unit = read_group(path if transfer is None or name not in group_names(transfer) else transfer, name)
-    if "failed" in unit.attributes:
+    found = results.perturbation(attack, level, made_for=made_for)
+    before = results.clean_before(found)
+    if found.failed or "failed" in before.attributes:
         return None
-    image = read_group(path, arrays=["image"]).arrays["image"]
-    clean = read_group(path, f"clean/{level:g}/1", ["reconstruction"]).arrays["reconstruction"]
-    image_perturbation = ifft2c(torch.from_numpy(unit.arrays["perturbation"]))
-    artifact = torch.from_numpy(unit.arrays["reconstruction"] - clean)
+    measurement = results.measurement
+    peak, coils = float(measurement.reference.max()), bool(results.root.get("coils", 0))
+    picture = results.picture(found)
+    artifact, _ = results.artifact(found.unit, before)
+    added = measurement.compared(picture.abs() if coils else picture)
+    reconstruction = torch.from_numpy(found.unit.arrays["reconstruction"])
+    severities = found.unit.arrays.get("severities_first_round")
+    about = found.unit.attributes
     return AttackPicture(
-        image=image,
-        perturbed=image + image_perturbation.numpy(),
-        reconstruction=unit.arrays["reconstruction"],
-        location=(int(unit.attributes.get("row", -1)), int(unit.attributes.get("column", -1))),
-        alpha=float(amplification(artifact, image_perturbation)),
-        severity=float(severity(artifact)),
-        severities=unit.arrays.get("severities_first_round"),
+        image=shown(measurement, measurement.reference),
+        perturbed=shown(measurement, measurement.reference + added),
+        reconstruction=shown(measurement, measurement.compared(reconstruction)),
+        location=_location(measurement, picture, about.get("row", -1), about.get("column", -1)),
+        alpha=float(amplification(artifact, picture)) if results.has_amplification else float("nan"),
+        severity=float(severity(artifact)) / peak,
+        severities=None if severities is None else _upright(measurement, severities) / peak,
+        places=None
+        if severities is None
+        else _places(results, len(severities), about.get("region", "image")),
+        picture="|Aᴴe|" if coils else "A†e",
     )
 
 
-def zero_filled(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """`A†Ax` for a mask."""
-    spectrum = fft2c(torch.from_numpy(image).to(torch.complex64)) * torch.from_numpy(mask)
-    return ifft2c(spectrum).numpy()
+@dataclass(frozen=True)
+class CleanPicture:
+    """A method's reconstruction of clean data on the whole grid; `None` where it failed, and why."""
+
+    image: np.ndarray | None
+    ssim: float
+    psnr: float
+    failed: str
+
+
+def clean_pictures(measurement: str | Path, reconstructions: Iterable[str | Path]) -> dict[str, CleanPicture]:
+    """What each method made of an image, by its name: tuned on clean data, or for the lowest level."""
+    found = {}
+    for path in reconstructions:
+        results = read_results(measurement, path)
+        if results is None:
+            continue
+        tuned = min(results.tunings, key=lambda name: 0.0 if name == CLEAN else float(name))
+        unit = results.clean(tuned)
+        failed = str(unit.attributes.get("failed", ""))
+        image = None if failed else unit.arrays["reconstruction"]
+        scores = dict.fromkeys(("ssim", "psnr"), float("nan"))
+        if image is not None:
+            target = results.measurement
+            scores = assess(image, target.reference.numpy(), maximum=target.maximum)
+        found[str(results.root["method"])] = CleanPicture(image, scores["ssim"], scores["psnr"], failed)
+    return found
+
+
+def picture_title(measurement: Measurement) -> str:
+    """What an image is: volume and slice of a scan, source and position of another."""
+    about = measurement.about
+    made = ", simulated" if about.get("simulated") else ""
+    if "volume" in about and "slice" in about:
+        return f"{about['volume']}, slice {about['slice']}{made}"
+    return f"{about.get('source', 'image')} {about.get('position', '')}{made}"
+
+
+def shown(measurement: Measurement, image: Tensor) -> np.ndarray:
+    """An image of the reference's size, upright, in units of the reference's maximum."""
+    return _upright(measurement, (image / measurement.reference.max()).numpy())
+
+
+def is_scan(measurement: Measurement) -> bool:
+    """Whether images are stored as scans are, upside down: as in fastMRI, and with a coil axis."""
+    return measurement.kspace.ndim == 3
+
+
+def zero_filled(measurement: Measurement) -> np.ndarray:
+    """`A†y`, or with several coils `Aᴴy` as coils see it, as `shown`."""
+    operator = measurement.operator
+    image = operator.seen(operator.to_image(measurement.kspace))
+    return shown(measurement, measurement.compared(image))
+
+
+def _upright(measurement: Measurement, array: np.ndarray) -> np.ndarray:
+    return np.flipud(array).copy() if is_scan(measurement) else array
+
+
+def _places(results: ImageResults, grid: int, region: Literal["image", "object"]) -> np.ndarray:
+    """Row and column of every place of an attack's grid, `(grid, grid, 2)`."""
+    measurement = results.measurement
+    cells, taken = grid_places(results.operator, grid, region, measurement.reference)
+    height, width = measurement.reference.shape
+    corner = torch.tensor(crop_corner(results.operator.mask.shape, (height, width)))
+    places = (cells - corner).numpy().astype(float)
+    outside = (places < 0).any(axis=1) | (places[:, 0] >= height) | (places[:, 1] >= width)
+    places[outside | ~taken.numpy()] = np.nan
+    if is_scan(measurement):
+        places[:, 0] = height - 1 - places[:, 0]
+    return _upright(measurement, places.reshape(grid, grid, 2))
+
+
+def _location(measurement: Measurement, whole: Tensor, row: int, column: int) -> tuple[int, int]:
+    """A place of the whole grid in the image as it is shown."""
+    height, width = measurement.reference.shape
+    top, left = crop_corner(whole.shape, (height, width))
+    row, column = int(row) - top, int(column) - left
+    if not (0 <= row < height and 0 <= column < width):
+        return -1, -1
+    return (height - 1 - row if is_scan(measurement) else row), column
 
 
 def noise_and_feature(

@@ -1,26 +1,17 @@
-"""Quality of reconstructions of clean data: summaries of the scores of slices, and paired comparisons."""
+"""Quality of reconstructions of clean data: records, and paired comparisons of methods."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 
-from mrilib.metrics.statistics import summarise
+from mrilib.experiments.localized import Order, records_of
+from mrilib.experiments.scores import lowest_tuned, summarise_scores, valued
+from mrilib.experiments.stored import CLEAN
+from mrilib.metrics.quantities import QUALITY, QUANTITIES
 from mrilib.store.records import Record
 
-# What is reported of every reconstruction, with its unit.
-QUANTITIES = {
-    "ssim": "1",
-    "ssim_slice": "1",
-    "psnr": "dB",
-    "nmse": "1",
-    "relative_error": "1",
-    "seconds": "s",
-}
-HIGHER_IS_BETTER = {"ssim", "ssim_slice", "psnr"}
-GROUP = ["source", "mask", "method"]
 SLICE = ["volume", "position"]
 
 Paper = tuple[float, float]
@@ -30,68 +21,40 @@ def quality_records(
     scores: pd.DataFrame,
     *,
     quantity: str,
-    methods: Sequence[str],
-    masks: Sequence[str],
-    source_hash: str,
+    order: Order,
+    code_hash: str,
     seed: int,
     papers: Mapping[tuple[str, str, str], Paper] | None = None,
 ) -> list[Record]:
-    """Records of one quantity for every source, mask and method.
+    """Records of one quantity for every source, mask, domain and method.
 
-    The value is the mean over slices with its 95 % bootstrap interval, resampled by patient, or by volume
-    where the patient is not known; for `seconds` it is the median, without sd and interval. Slices that
-    failed, or whose value is not finite, are counted as missing.
+    The value is the mean over images with its 95 % bootstrap interval, resampled by patient, or by volume
+    where the patient is not known; for `seconds` it is the median, without sd and interval. Images that
+    failed, or whose value is not finite, are counted as missing. A method that is tuned by level counts with
+    the parameter of the lowest one, which stands as `tuned` in the row.
 
     Args:
-        scores: one row a slice: `source`, `mask`, `method`, `position`, `volume`, `patient`, `failed`
-            (text, or NaN), and the quantity.
-        quantity: one of `QUANTITIES`.
-        methods: all methods, in the order of the table.
-        masks: all masks, in the order of the table; sources stand in the order in which they come.
-        source_hash: hash of the code.
+        scores: of `read_scores`; rows of perturbed data are left out.
+        quantity: one of `metrics.quantities.QUALITY`.
+        order: of the rows.
+        code_hash: hash of the code.
         seed: of the resampling.
         papers: mean and sd that a paper has, by source, mask and method.
 
     Raises:
-        ValueError: if the quantity or a method or mask is unknown, or a slice is given twice.
+        ValueError: if the quantity is unknown, or an image is given twice.
     """
-    if quantity not in QUANTITIES:
-        raise ValueError(f"quality_records: expected one of {list(QUANTITIES)}, got {quantity!r}")
-    scores = _valued(scores, quantity, "quality_records")
-    for name, known in (("method", methods), ("mask", masks)):
-        if strangers := set(scores[name]) - set(known):
-            raise ValueError(f"quality_records: expected a {name} of {list(known)}, got {sorted(strangers)}")
-    sources = list(dict.fromkeys(scores["source"]))
-    groups: dict[tuple[Any, ...], pd.DataFrame] = dict(list(scores.groupby(GROUP)))
+    _check(quantity, "quality_records")
+    chosen = lowest_tuned(scores)
+    _check_single(chosen, "quality_records")
+    by = ["source", "mask", "domain", "tuned"]
+    found = records_of("quality", chosen, quantity, by=by, order=order, code_hash=code_hash, seed=seed)
     records = []
-    for source, mask, method in sorted(
-        groups, key=lambda key: (sources.index(key[0]), masks.index(key[1]), methods.index(key[2]))
-    ):
-        paper, paper_sd = (papers or {}).get((source, mask, method), (math.nan, math.nan))
-        found = _summary(groups[source, mask, method], seed)
-        if quantity == "seconds":
-            median = float(groups[source, mask, method]["value"].median())
-            found |= {"mean": median, "sd": math.nan, "low": math.nan, "high": math.nan}
-        records.append(
-            Record(
-                table="quality",
-                quantity=quantity,
-                row={"source": source, "mask": mask},
-                method=method,
-                value=found["mean"],
-                sd=found["sd"],
-                low=found["low"],
-                high=found["high"],
-                n=found["n"],
-                missing=found["missing"],
-                flagged=0,
-                unit=QUANTITIES[quantity],
-                paper=paper,
-                paper_sd=paper_sd,
-                source_hash=source_hash,
-                seed=seed,
-            )
-        )
+    for record in found:
+        row = {key: value for key, value in record.row.items() if (key, value) != ("tuned", CLEAN)}
+        key = (str(row["source"]), str(row["mask"]), record.method)
+        paper, paper_sd = (papers or {}).get(key, (math.nan, math.nan))
+        records.append(replace(record, row=row, paper=paper, paper_sd=paper_sd))
     return records
 
 
@@ -104,7 +67,7 @@ def best_first(records: Iterable[Record]) -> list[Record]:
     places = list(dict.fromkeys((each.row["source"], each.row["mask"]) for each in found))
 
     def place(record: Record) -> tuple[int, bool, float]:
-        value = -record.value if record.quantity in HIGHER_IS_BETTER else record.value
+        value = -record.value if QUANTITIES[record.quantity].higher_is_better else record.value
         index = places.index((record.row["source"], record.row["mask"]))
         return index, math.isnan(value), 0.0 if math.isnan(value) else value
 
@@ -112,65 +75,57 @@ def best_first(records: Iterable[Record]) -> list[Record]:
 
 
 def paired_differences(scores: pd.DataFrame, quantity: str, baseline: str, *, seed: int = 0) -> pd.DataFrame:
-    """Mean difference of every method to a baseline, over the slices that both have under the same mask.
+    """Mean difference of every method to a baseline, over the images that both have under the same mask.
 
     Args:
         scores: as in `quality_records`.
-        quantity: one of `QUANTITIES`.
+        quantity: one of `metrics.quantities.QUALITY`.
         baseline: the method that is subtracted.
         seed: of the resampling by patient.
 
     Returns:
-        One row a source, mask and other method: `source`, `mask`, `method`, `mean`, `sd`, `low`, `high`,
-        `n` (pairs), `missing` (slices of either without a pair of values).
+        One row a source, mask, domain and other method: `source`, `mask`, `domain`, `method`, `mean`, `sd`,
+        `low`, `high`, `n` (pairs), `missing` (images of either without a pair of values).
 
     Raises:
-        ValueError: if the quantity or the baseline is unknown, or a slice is given twice.
+        ValueError: if the quantity or the baseline is unknown, or an image is given twice.
     """
-    if quantity not in QUANTITIES:
-        raise ValueError(f"paired_differences: expected one of {list(QUANTITIES)}, got {quantity!r}")
-    scores = _valued(scores, quantity, "paired_differences")
-    methods = list(dict.fromkeys(scores["method"]))
+    _check(quantity, "paired_differences")
+    chosen = lowest_tuned(scores)
+    _check_single(chosen, "paired_differences")
+    chosen = valued(chosen, quantity)
+    methods = list(dict.fromkeys(chosen["method"]))
     if baseline not in methods:
         raise ValueError(f"paired_differences: expected a baseline of {methods}, got {baseline!r}")
-    image = ["source", "mask", *SLICE]
-    reference = scores.loc[scores["method"] == baseline, [*image, "patient", "value"]]
-    rows = []
+    group = ["source", "mask", "domain"]
+    image = [*group, *SLICE]
+    reference = chosen.loc[chosen["method"] == baseline, [*image, "patient", "value"]]
+    differences = []
     for method in methods:
         if method == baseline:
             continue
-        other = scores.loc[scores["method"] == method, [*image, "patient", "value"]]
-        both = other.merge(reference, on=image, how="outer", suffixes=("", "_of_baseline"))
+        other = chosen.loc[chosen["method"] == method, [*image, "patient", "value"]]
+        # only where the method was tried at all
+        tried = reference.merge(other[group].drop_duplicates())
+        both = other.merge(tried, on=image, how="outer", suffixes=("", "_of_baseline"))
         both["patient"] = both["patient"].fillna(both["patient_of_baseline"])
         both["value"] = both["value"] - both["value_of_baseline"]
-        # only where the method was tried at all
-        for source, mask in other[["source", "mask"]].drop_duplicates().itertuples(index=False):
-            group = both[(both["source"] == source) & (both["mask"] == mask)]
-            rows.append({"source": source, "mask": mask, "method": method} | _summary(group, seed))
-    columns = ["source", "mask", "method", "mean", "sd", "low", "high", "n", "missing"]
-    return pd.DataFrame(rows, columns=columns)
+        differences.append(both.assign(method=method))
+    columns = [*group, "method", "mean", "sd", "low", "high", "n", "missing"]
+    if not differences:
+        return pd.DataFrame(columns=columns)
+    frame = pd.concat(differences, ignore_index=True).drop(columns=["patient_of_baseline"])
+    frame = frame.assign(failed="", weaker_than="").rename(columns={"value": quantity})
+    return summarise_scores(frame, quantity, by=[*group, "method"], seed=seed)[columns]
 
 
-def _valued(scores: pd.DataFrame, quantity: str, where: str) -> pd.DataFrame:
-    """Rows with `value`, NaN where the slice failed, and with a patient."""
-    keys = [*GROUP, *SLICE]
-    columns = [*keys, "patient", "failed", quantity]
-    if absent := [name for name in columns if name not in scores.columns]:
-        raise ValueError(f"{where}: expected columns {columns}, got none named {absent}")
+def _check(quantity: str, where: str) -> None:
+    if quantity not in QUALITY:
+        raise ValueError(f"{where}: expected one of {list(QUALITY)}, got {quantity!r}")
+
+
+def _check_single(scores: pd.DataFrame, where: str) -> None:
+    keys: Sequence[str] = ["source", "mask", "domain", "method", *SLICE]
     if scores.duplicated(keys).any():
         first = scores.loc[scores.duplicated(keys), keys].iloc[0].to_dict()
-        raise ValueError(f"{where}: expected one row a slice, got several of {first}; drop all but one")
-    value = scores[quantity].astype(float)
-    usable = (scores["failed"].isna() | (scores["failed"] == "")) & np.isfinite(value)
-    patient = scores["patient"].astype(object)
-    return scores[keys].assign(
-        value=value.where(usable), patient=patient.where(patient.notna(), scores["volume"])
-    )
-
-
-def _summary(group: pd.DataFrame, seed: int) -> dict[str, Any]:
-    finite = group[group["value"].notna()]
-    found = summarise(finite["value"].tolist(), groups=finite["patient"].tolist(), seed=seed)
-    return {name: getattr(found, name) for name in ("mean", "sd", "low", "high", "n")} | {
-        "missing": len(group) - len(finite)
-    }
+        raise ValueError(f"{where}: expected one row an image, got several of {first}; drop all but one")

@@ -1,4 +1,4 @@
-"""Scores of stored attacks."""
+"""Scores of what is stored of an image: a row for every reconstruction, clean or of perturbed data."""
 
 import math
 from pathlib import Path
@@ -7,84 +7,134 @@ from typing import Any
 import numpy as np
 import torch
 
-from mrilib.experiments.localized import QUANTITIES
+from mrilib.experiments.assessment import assess
+from mrilib.experiments.scores import COLUMNS, NUMBERS, RECONSTRUCTION
+from mrilib.experiments.stored import CLEAN, ImageResults, Perturbed, read_results
 from mrilib.metrics.artifacts import amplification, severity
 from mrilib.metrics.quality import relative_error
-from mrilib.operators.base import ifft2c
-from mrilib.store.arrays import Group, group_names, read_group
+from mrilib.store.arrays import Group
 
-# What a search stores about its own effort.
-EFFORT = {"row": -1, "column": -1, "gap": math.nan, "seconds": math.nan, "solver_steps": math.nan}
+# Of the reconstruction's file.
+ABOUT = COLUMNS[: COLUMNS.index("kind")]
 
 
-def score_attacks(path: str | Path, transfer: str | Path | None = None) -> list[dict[str, Any]]:
-    """Score every perturbation that an attack job stored, and those made for other methods: one row each.
+def score_image(
+    measurement: str | Path,
+    reconstructions: str | Path,
+    attacks: str | Path | None = None,
+    transfer: str | Path | None = None,
+) -> list[dict[str, Any]]:
+    """Score all that a method made of one image: clean reconstructions, its own attacks, others' attacks.
 
-    With the image `x`, `ρ = rec(y + e) − rec(y)` and `r = A†e`:
+    With the reference `x`, what the method returned as coils see it `rec`, `ρ = rec(y + e) − rec(y)` and
+    `r = A†e` (one coil) or `Aᴴe` (several):
 
-    - `severity` `‖ρ‖∞`; `amplification` `‖ρ‖∞/‖r‖∞`; `…_of_moduli` the same with
+    - `severity` `‖ρ‖∞/max x`, on the whole grid; `amplification` `‖ρ‖∞/‖r‖∞`; `…_of_moduli` the same with
       `|rec(y + e)| − |rec(y)|`; `amplification_to_truth` with `|rec(y + e)| − |x|`, as the reference's
-      code has it;
-    - `relative_error` `‖|rec(y + e)| − |x|‖/‖x‖`, and of the clean reconstruction `clean_error`;
+      code has it, in the middle that `x` shows;
     - `artifact_norm` `‖ρ‖₂/‖x‖₂`;
-    - `made_for`, the method that the perturbation was made for; `weaker_than`, what was stronger than its
-      first search (a spike, noise, the perturbation of another method), after which the search was
-      repeated.
+    - `relative_error` `‖|rec| − |x|‖₂/‖x‖₂`; `clean_error`, that of the clean reconstruction;
+    - `ssim`, `ssim_slice`, `psnr`, `nmse` as `assess`.
 
-    Units that failed come with NaN and their reason in `failed`.
+    On several coils a method that does not see its data through `Aᴴy` has no amplification: `r` may vanish
+    while the method responds. Its cells are empty.
+
+    Other columns: `kind`, `reconstruction` for clean data and else that of the attack; `made_for`, the method
+    that the perturbation was made for; `tuned`, the level that the parameter was tuned for, or `clean`;
+    `weaker_than`, what was stronger than the attack's first search (a spike, noise, the perturbation of
+    another method), after which the search was repeated; `failed`, why there is no number.
 
     Args:
-        path: what the attack job stored.
-        transfer: what the method makes of other methods' perturbations, and its own attacks as far as
-            those made it repeat them: where it has a unit, that one counts.
+        measurement: file of the measurement.
+        reconstructions: file of the method's clean reconstructions.
+        attacks: file of the method's attacks.
+        transfer: file of what the method makes of other methods' perturbations.
+
+    Returns:
+        Rows with `COLUMNS`; none where the set has no image at this position.
 
     Source: [alaifari2023], section 4.
     """
-    root = read_group(path)
-    image = torch.from_numpy(root.arrays["image"])
-    identity = {key: root.attributes[key] for key in ("source", "position", "patient", "method", "mask")}
-    shared = [] if transfer is None else group_names(transfer)
-    rows = []
-    for name in group_names(path):
-        if name.startswith("perturbed/"):
-            unit = read_group(transfer if transfer is not None and name in shared else path, name)
-            attack = name.split("/")[1]
-            row = identity | {"attack": attack, "made_for": identity["method"]}
-            rows.append(row | _scored(unit, unit.arrays.get("perturbation"), path, image))
-    for name in shared:
-        if name.startswith("carried/"):
-            _, rival, attack, *_ = name.split("/")
-            unit = read_group(str(transfer), name)
-            row = identity | {"attack": attack, "made_for": rival}
-            rows.append(row | _scored(unit, unit.arrays.get("perturbation"), path, image))
-    return rows
+    found = read_results(measurement, reconstructions, attacks, transfer)
+    if found is None:
+        return []
+    shared = _empty() | {key: found.root[key] for key in ABOUT if key in found.root}
+    clean = {tuned: _of_clean(found, tuned) for tuned in found.tunings}
+    errors = {tuned: row.get("relative_error", math.nan) for tuned, row in clean.items()}
+    rows = [shared | row for row in clean.values()]
+    return rows + [shared | _of_perturbed(found, each, errors) for each in found.perturbations()]
 
 
-def _scored(
-    unit: Group, perturbation: np.ndarray | None, path: str | Path, image: torch.Tensor
-) -> dict[str, Any]:
-    """What `score_attacks` says of one unit; clean reconstructions stand in the file at `path`."""
-    attributes = unit.attributes
-    row: dict[str, Any] = {key: attributes.get(key, math.nan) for key in ("level", "factor", "weight")}
-    row |= {key: attributes.get(key, default) for key, default in EFFORT.items()}
-    row["failed"] = attributes.get("failed", "")
-    row["weaker_than"] = attributes.get("weaker_than_transfer") or attributes.get("weaker_than", "")
-    if row["failed"] or perturbation is None:
-        return row | dict.fromkeys((*QUANTITIES, "clean_error"), math.nan)
-    clean = read_group(path, f"clean/{row['level']:g}/{row['factor']:g}", ["reconstruction"])
-    reconstruction = torch.from_numpy(unit.arrays["reconstruction"])
-    before = torch.from_numpy(clean.arrays["reconstruction"])
-    image_perturbation = ifft2c(torch.from_numpy(perturbation))
-    artifact, moduli = reconstruction - before, reconstruction.abs() - before.abs()
-    return row | {
-        "severity": float(severity(artifact)),
-        "severity_of_moduli": float(severity(moduli)),
-        "amplification": float(amplification(artifact, image_perturbation)),
-        "amplification_of_moduli": float(amplification(moduli, image_perturbation)),
-        "amplification_to_truth": float(
-            amplification(reconstruction.abs() - image.abs(), image_perturbation)
-        ),
-        "relative_error": float(relative_error(reconstruction, image)),
-        "clean_error": float(relative_error(before, image)),
-        "artifact_norm": float(artifact.norm() / image.norm()),
+def _empty() -> dict[str, Any]:
+    row: dict[str, Any] = {key: math.nan if key in NUMBERS else "" for key in COLUMNS}
+    return row | {"simulated": False, "coils": 0, "through_adjoint": False, "row": -1, "column": -1}
+
+
+def _of_clean(found: ImageResults, tuned: str) -> dict[str, Any]:
+    unit = found.clean(tuned)
+    about = unit.attributes
+    row = {
+        "kind": RECONSTRUCTION,
+        "tuned": tuned,
+        "level": about.get("level", math.nan if tuned == CLEAN else float(tuned)),
+        "factor": about.get("factor", 1.0),
+        "solver_steps": about.get("steps", math.nan),
+        "failed": about.get("failed", ""),
     }
+    row |= {key: about.get(key, math.nan) for key in ("weight", "gap", "seconds")}
+    return row | _quality(found, unit, row)
+
+
+def _of_perturbed(found: ImageResults, perturbed: Perturbed, errors: dict[str, float]) -> dict[str, Any]:
+    unit, about = perturbed.unit, perturbed.unit.attributes
+    row: dict[str, Any] = {"attack": perturbed.attack, "made_for": perturbed.made_for}
+    row |= {key: about.get(key, "") for key in ("kind", "region", "artifact", "tuned")}
+    numbers = ("level", "factor", "weight", "gap", "seconds", "solver_steps")
+    row |= {key: about.get(key, math.nan) for key in numbers}
+    row |= {key: about.get(key, -1) for key in ("row", "column")}
+    row["weaker_than"] = about.get("weaker_than_transfer") or about.get("weaker_than", "")
+    row["failed"] = perturbed.failed
+    before = found.clean_before(perturbed)
+    if not row["failed"] and "failed" in before.attributes:
+        row["failed"] = f"clean reconstruction failed: {before.attributes['failed']}"
+    row |= _quality(found, unit, row)
+    if row["failed"]:
+        return row
+    reference = found.measurement.reference
+    peak = float(reference.abs().max())
+    artifact, moduli = found.artifact(unit, before)
+    row |= {
+        "severity": float(severity(artifact)) / peak,
+        "severity_of_moduli": float(severity(moduli)) / peak,
+        "artifact_norm": float(artifact.norm() / reference.norm()),
+        # Of the tuned weight it is known; the weight study has others.
+        "clean_error": errors[about["tuned"]] if about["factor"] == 1.0 else _error(found, before),
+    }
+    if not found.has_amplification:
+        return row
+    picture = found.picture(perturbed)
+    reconstruction = found.measurement.compared(torch.from_numpy(unit.arrays["reconstruction"]))
+    return row | {
+        "amplification": float(amplification(artifact, picture)),
+        "amplification_of_moduli": float(amplification(moduli, picture)),
+        "amplification_to_truth": float(severity(reconstruction.abs() - reference.abs()) / severity(picture)),
+    }
+
+
+def _quality(found: ImageResults, unit: Group, row: dict[str, Any]) -> dict[str, Any]:
+    """Quality of a reconstruction; `failed` where it has no finite one."""
+    if row["failed"]:
+        return {}
+    if not np.isfinite(unit.arrays["reconstruction"]).all():
+        return {"failed": "the reconstruction is not finite"}
+    scores = assess(
+        unit.arrays["reconstruction"],
+        found.measurement.reference.numpy(),
+        maximum=found.measurement.maximum,
+    )
+    return scores | {"relative_error": _error(found, unit)}
+
+
+def _error(found: ImageResults, unit: Group) -> float:
+    image = found.measurement.compared(torch.from_numpy(unit.arrays["reconstruction"]))
+    return float(relative_error(image, found.measurement.reference))

@@ -36,9 +36,11 @@ def check(frame: pd.DataFrame, *, columns: Sequence[str], keys: Sequence[str], w
         raise ValueError(f"{where}: expected one row for each of {list(keys)}, got several for {first}")
 
 
-def order(values: Iterable[Any]) -> list[Any]:
-    """Different values in the order in which they come first."""
-    return list(dict.fromkeys(values))
+def order(values: Iterable[Any], known: Iterable[Any] | None = None) -> list[Any]:
+    """Different values in the order of `known`, others after them in the order in which they come first."""
+    found = dict.fromkeys(values)
+    first = [value for value in dict.fromkeys(known or ()) if value in found]
+    return first + [value for value in found if value not in first]
 
 
 def panels(

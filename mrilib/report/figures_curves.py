@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mrilib.report import curves, style
-from mrilib.report.names import kind_label, mask_label, method_label
+from mrilib.report.names import NO_ATTACK, About, attack_labels, method_label
 from mrilib.report.style import Signs
 
 MOST_COLUMNS = 4
@@ -37,20 +37,24 @@ def error_against_noise(
     frame: pd.DataFrame,
     *,
     methods: Sequence[str] | None = None,
+    attacks: Mapping[str, About] | None = None,
     labels: Mapping[str, str] | None = None,
+    mask_labels: Mapping[str, str] | None = None,
     title: str | None = None,
 ) -> Figure:
     """Relative error against the noise level: one row of panels a mask, one column a source.
 
-    A colour is a method, a line with its marker a kind of perturbation: attacks are filled, Gaussian
-    noise is open. Rows of kind `clean` at a single level, or at level 0, are drawn across the panel. Both
-    axes are logarithmic, so that other rows at level 0 have no place.
+    A colour is a method, a line with its marker an attack: attacks are filled, Gaussian noise is open. Rows
+    without attack at a single level, or at level 0, are drawn across the panel. Both axes are logarithmic,
+    so that other rows at level 0 have no place.
 
     Args:
-        frame: `source`, `method`, `mask`, `kind` (an attack's name, `gaussian` or `clean`), `level` (per
-            cent of `‖Ax‖₂`), `mean`, `low`, `high` (relative ℓ2 error in per cent), `n`.
+        frame: `source`, `method`, `mask`, `attack` (its name; empty for clean data), `level` (per cent of
+            `‖Ax‖₂`), `mean`, `low`, `high` (relative ℓ2 error in per cent), `n`.
         methods: all methods of the run, so that colours are those of its other figures.
+        attacks: all attacks of the run with what each is, which decides its line and its name here.
         labels: names to print for methods, before those of `report.names`.
+        mask_labels: names to print for masks.
         title: heading.
 
     Raises:
@@ -58,10 +62,12 @@ def error_against_noise(
 
     Source: our choice; the curves of [genzel2022] for the attacks of [alaifari2023], eq. (4) and (6).
     """
-    keys = ("source", "method", "mask", "kind", "level")
+    keys = ("source", "method", "mask", "attack", "level")
     curves.check(frame, columns=(*keys, "mean", "low", "high", "n"), keys=keys, where="error_against_noise")
-    sources, masks, kinds = (curves.order(frame[name]) for name in ("source", "mask", "kind"))
-    shown = curves.order(frame["method"])
+    sources, masks = curves.order(frame["source"]), curves.order(frame["mask"], mask_labels)
+    found = curves.order(frame["attack"], [NO_ATTACK, *(attacks or {})])
+    about = dict(attacks or {}) | {name: {} for name in found if name not in {*(attacks or {}), NO_ATTACK}}
+    shown = curves.order(frame["method"], methods)
     every = shown if methods is None else methods
     places = [(mask, source) for mask in masks for source in sources] or [(None, None)]
     columns = min(max(len(sources), 1), MOST_COLUMNS) if len(masks) > 1 else min(len(places), 3)
@@ -70,13 +76,13 @@ def error_against_noise(
     for panel, (mask, source) in zip(axes.flat, places, strict=False):
         part = frame[(frame["mask"] == mask) & (frame["source"] == source)]
         for method in shown:
-            for kind in kinds:
-                line = part[(part["method"] == method) & (part["kind"] == kind)]
-                _draw(
-                    panel, line, style.color(method, every), style.signs(kind, kinds), across=kind == "clean"
-                )
+            for attack in found:
+                line = part[(part["method"] == method) & (part["attack"] == attack)]
+                signs = style.signs(attack, about)
+                _draw(panel, line, style.color(method, every), signs, across=attack == NO_ATTACK)
         if mask is not None:
-            panel.set_title(f"{source}, {mask_label(mask)}\n{curves.count_label(part)}")
+            name = (mask_labels or {}).get(mask, mask)
+            panel.set_title(f"{source}, {name}\n{curves.count_label(part)}")
         if not part["mean"].notna().any():
             curves.nothing(panel)
     for panel in axes.flat[: len(places)]:
@@ -90,7 +96,7 @@ def error_against_noise(
         figure,
         frame,
         [curves.key(method_label(method, labels), style.color(method, every)) for method in shown],
-        [curves.sign_key(kind_label(kind), style.signs(kind, kinds)) for kind in kinds],
+        [curves.sign_key(attack_labels(about)[name], style.signs(name, about)) for name in found],
     )
 
 
@@ -100,6 +106,7 @@ def amplification_by_level(
     *,
     methods: Sequence[str] | None = None,
     labels: Mapping[str, str] | None = None,
+    mask_labels: Mapping[str, str] | None = None,
     title: str | None = None,
 ) -> Figure:
     """Amplification of every method beside the paper's, one column of panels a mask, one row a source.
@@ -109,9 +116,10 @@ def amplification_by_level(
 
     Args:
         frame: `method`, `mask`, `source`, `level` (per cent of `‖Ax‖₂`), `mean`, `low`, `high` (of α),
-            `paper_mean`, `paper_sd` (NaN where there is none), `spike`; `n` where it is known.
+            `paper_mean`, `paper_sd`, `spike` (NaN where there is none); `n` where it is known.
         methods: all methods of the run, so that colours are those of its other figures.
         labels: names to print for methods, before those of `report.names`.
+        mask_labels: names to print for masks.
         title: heading.
 
     Raises:
@@ -122,8 +130,9 @@ def amplification_by_level(
     keys = ("source", "method", "mask", "level")
     needed = (*keys, "mean", "low", "high", "paper_mean", "paper_sd", "spike")
     curves.check(frame, columns=needed, keys=keys, where="amplification_by_level")
-    sources, masks = (curves.order(frame[name]) or [None] for name in ("source", "mask"))
-    shown = curves.order(frame["method"])
+    sources = curves.order(frame["source"]) or [None]
+    masks = curves.order(frame["mask"], mask_labels) or [None]
+    shown = curves.order(frame["method"], methods)
     every = shown if methods is None else methods
     levels = sorted(set(frame["level"]))
     crowd = [max(1, frame.loc[frame["mask"] == mask, "method"].nunique()) for mask in masks]
@@ -139,7 +148,8 @@ def amplification_by_level(
                 panel.axhline(spike, **curves.SPIKE)
             if mask is not None:
                 facts = [f"n²/m = {style.number(spike)}" for spike in spikes] + [curves.count_label(part)]
-                panel.set_title(f"{source}, {mask_label(mask)}\n{', '.join(filter(None, facts))}")
+                name = (mask_labels or {}).get(mask, mask)
+                panel.set_title(f"{source}, {name}\n{', '.join(filter(None, facts))}")
             if not part["mean"].notna().any():
                 curves.nothing(panel)
     axes[0, 0].set_ylim(bottom=0.0)
@@ -160,12 +170,15 @@ def amplification_by_level(
 
 
 @style.printed()
-def weight_choice(frame: pd.DataFrame, *, title: str | None = None) -> Figure:
+def weight_choice(
+    frame: pd.DataFrame, *, mask_labels: Mapping[str, str] | None = None, title: str | None = None
+) -> Figure:
     """Error over the weight `λ`, one panel a mask, one curve a noise level, with the weights chosen.
 
     Args:
-        frame: `mask`, `level` (per cent of `‖Ax‖₂`), `weight` (`λ`), `mean`, `low`, `high` (relative ℓ2 error
-            in per cent), `chosen` (bool).
+        frame: `mask`, `level` (per cent of `‖Ax‖₂`; 0 for clean data), `weight` (`λ`), `mean`, `low`, `high`
+            (relative ℓ2 error in per cent), `chosen` (bool).
+        mask_labels: names to print for masks.
         title: heading: source, method and kind of noise.
 
     Raises:
@@ -176,7 +189,8 @@ def weight_choice(frame: pd.DataFrame, *, title: str | None = None) -> Figure:
     keys = ("mask", "level", "weight")
     needed = (*keys, "mean", "low", "high", "chosen")
     curves.check(frame, columns=needed, keys=keys, where="weight_choice")
-    masks, levels = curves.order(frame["mask"]) or [None], sorted(set(frame["level"]))
+    masks = curves.order(frame["mask"], mask_labels) or [None]
+    levels = sorted(set(frame["level"]))
     columns = min(len(masks), 3)
     figure, axes = curves.panels(-(-len(masks) // columns), columns, title=title, sharex=True, sharey=True)
     colors = _sequence(len(levels))
@@ -188,7 +202,7 @@ def weight_choice(frame: pd.DataFrame, *, title: str | None = None) -> Figure:
             best = line[line["chosen"].eq(True)]
             panel.plot(best["weight"], best["mean"], linestyle="", **CHOSEN, color=color)
         if mask is not None:
-            panel.set_title(mask_label(mask))
+            panel.set_title((mask_labels or {}).get(mask, mask))
         if not part["mean"].notna().any():
             curves.nothing(panel)
     if frame["mean"].notna().any():
@@ -198,7 +212,10 @@ def weight_choice(frame: pd.DataFrame, *, title: str | None = None) -> Figure:
         curves.without_ticks(axes)
     curves.label(axes, len(masks), x="weight λ (image maximum = 1)", y=style.RELATIVE_ERROR)
     name = Line2D([], [], linestyle="", label="colours: relative noise level ‖e‖₂/‖Ax‖₂")
-    names = [curves.key(style.percent(level), color) for level, color in zip(levels, colors, strict=True)]
+    names = [
+        curves.key(style.percent(level) if level else "clean data", color)
+        for level, color in zip(levels, colors, strict=True)
+    ]
     chosen = Line2D([], [], linestyle="", **CHOSEN, color="white", label="chosen")
     return _finish(figure, frame, [name] if levels else [], names, [chosen])
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, SupportsFloat, TypedDict
 
 import numpy as np
-from jaxtyping import Bool, Num
+from jaxtyping import Bool, Float, Num
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -71,18 +71,21 @@ def mask_and_zero_filled(
     image: Image,
     zero_filled: Image,
     *,
-    lines: int,
+    label: str,
     acceleration: SupportsFloat,
+    adjoint: str = "A†",
     title: str | None = None,
 ) -> Figure:
     """The mask, an image, and what zero-filling makes of its undersampled data.
 
     Args:
-        mask: `True` where k-space is sampled; zero frequency at the centre.
+        mask: `True` where k-space is sampled; zero frequency at the centre. It may have another shape than
+            the images, which show the middle of what was measured.
         image: `x`.
-        zero_filled: `A†Ax`.
-        lines: number of lines of the mask.
-        acceleration: `n²/m`, k-space samples over those that are kept.
+        zero_filled: `A†Ax`, or with coils `AᴴAx` as they see it.
+        label: what the mask is, such as `40 lines`.
+        acceleration: k-space samples over those that are kept, `n²/m`.
+        adjoint: what takes k-space to an image: `Aᴴ` with coils.
         title: what the image is.
 
     Source: [alaifari2023], Fig. 2.
@@ -101,16 +104,19 @@ def mask_and_zero_filled(
         extent=(left, left + width, top + height, top),
         aspect="auto",
     )
-    sampling.set_title(f"mask: {lines} lines (white),\n{style.number(acceleration)}-fold acceleration n²/m")
+    sampling.set_title(f"mask: {label} (white),\n{style.number(acceleration)}-fold acceleration")
     sampling.set_xlabel("kx (cycles per field of view)", labelpad=1)
-    sampling.set_ylabel("ky (cycles per field of view)", labelpad=-6)
+    name = "ky (cycles per field of view)"
+    height_of_axis = sampling.get_position().height * figure.get_figheight()
+    # The first and the last number stand beside its ends.
+    sampling.set_ylabel(name if style.text_width(name) < height_of_axis - 0.2 else "ky", labelpad=-6)
     sampling.set_xticks([-(width // 2), 0, (width - 1) // 2])
     sampling.set_yticks([-(height // 2), 0, (height - 1) // 2])
     moduli = sheets.complex_among([image, zero_filled])
     sheets.show(axes[0, 1], image, moduli=moduli)
     sheets.show(axes[0, 2], zero_filled, moduli=moduli)
     axes[0, 1].set_title("image x")
-    axes[0, 2].set_title("zero-filled A†Ax")
+    axes[0, 2].set_title(f"zero-filled {adjoint}Ax")
     sheets.explain(figure, axes, [image, zero_filled], moduli=moduli)
     return figure
 
@@ -126,6 +132,7 @@ def attack_panel(
     alpha: SupportsFloat,
     severity: SupportsFloat,
     title: str,
+    picture: str = "A†e",
 ) -> Figure:
     """The image, the perturbed image and what the method makes of the perturbed data, with close-ups.
 
@@ -139,13 +146,14 @@ def attack_panel(
         alpha: amplification `α`.
         severity: `‖ρ‖∞`, in units of the image's maximum.
         title: image source, method and mask.
+        picture: how the perturbation is shown: `|Aᴴe|` with coils.
 
     Source: [alaifari2023], Fig. 3, and Fig. 5 for a network.
     """
     outcome = f"α = {style.number(alpha)}, severity {style.number(severity)}"
     panels = {
         "image x": image,
-        f"perturbed image x + A†e\n‖e‖₂ = {style.percent(level)} of ‖Ax‖₂": perturbed,
+        f"perturbed image x + {picture}\n‖e‖₂ = {style.percent(level)} of ‖Ax‖₂": perturbed,
         f"reconstruction rec(y + e)\n{outcome}": reconstruction,
     }
     moduli = sheets.complex_among(panels.values())
@@ -153,7 +161,7 @@ def attack_panel(
 
 
 @style.printed()
-def level_panel(rows: Sequence[LevelRow], *, title: str | None = None) -> Figure:
+def level_panel(rows: Sequence[LevelRow], *, title: str | None = None, picture: str = "A†e") -> Figure:
     """Perturbed image, reconstruction and its close-up, one column a level.
 
     Args:
@@ -161,6 +169,7 @@ def level_panel(rows: Sequence[LevelRow], *, title: str | None = None) -> Figure
             `reconstruction` (`rec(y + e)`), `location` (row and column of the attack's window) and
             `alpha`. An image that is `None` is shown as missing.
         title: image source, method and mask.
+        picture: how perturbations are shown: `|Aᴴe|` with coils.
 
     Raises:
         ValueError: for no rows or too many.
@@ -189,7 +198,11 @@ def level_panel(rows: Sequence[LevelRow], *, title: str | None = None) -> Figure
         else:
             place = sheets.window(row["reconstruction"].shape, location)
             sheets.close_up(column[2], row["reconstruction"], place, moduli=moduli)
-    labels = ("perturbed\nimage x + A†e", "reconstruction\nrec(y + e)", "close-up of the\nreconstruction")
+    labels = (
+        f"perturbed\nimage x + {picture}",
+        "reconstruction\nrec(y + e)",
+        "close-up of the\nreconstruction",
+    )
     for panel, label in zip(axes[:, 0], labels, strict=True):
         panel.set_ylabel(label)
     axes[0, 0].annotate(
@@ -210,15 +223,18 @@ def severity_map(
     maps: Mapping[float, Num[np.ndarray, "grid grid"]] | Mapping[int, Num[np.ndarray, "grid grid"]],
     *,
     image: Image,
+    places: Float[np.ndarray, "grid grid 2"] | None = None,
     title: str | None = None,
 ) -> Figure:
     """Severity that the localized attack saw at each place of its grid, beside the image.
 
     Args:
         maps: for each level (`‖e‖₂/‖Ax‖₂`, per cent) the severities `‖ρ‖∞`, in units of the image's
-            maximum; NaN where there is none. Every map has its own colours; its largest entry is framed,
-            and ringed in the image.
+            maximum; NaN where a place was left out. Every map has its own colours; its largest entry is
+            framed, and ringed in the image.
         image: `x`; dots show the places.
+        places: row and column of each place in the image, NaN for none; by default those of a grid over the
+            whole image, `((k + ½)·size/grid)` rounded down.
         title: image source, method and mask.
 
     Raises:
@@ -230,6 +246,8 @@ def severity_map(
         raise ValueError("severity_map: expected at least one level")
     levels = {float(level): np.asarray(values, dtype=float) for level, values in maps.items()}
     grid = next(iter(levels.values())).shape
+    if places is None:
+        places = _grid(image.shape, grid)
     numbers = max(grid) <= MOST_CELLS
     columns = min(3, len(levels) + 1)
     rows = -(-(len(levels) + 1) // columns)
@@ -246,22 +264,13 @@ def severity_map(
     )
     picture, *panels = axes.flat
     sheets.show(picture, image, moduli=sheets.complex_among([image]))
-    picture.set_title(f"image x with the {grid[0]} × {grid[1]} places")
-    _dots(
-        picture,
-        image.shape,
-        np.ones(grid, dtype=bool),
-        markersize=2.2,
-        color=sheets.BOX,
-        mec="black",
-        mew=0.3,
-    )
+    picture.set_title(f"image x with the {grid[0]} × {grid[1]} grid")
+    _dots(picture, places, markersize=2.2, color=sheets.BOX, mec="black", mew=0.3)
     for panel, (level, severities) in zip(panels, levels.items(), strict=False):
         _heat_map(panel, severities, numbers=numbers)
         panel.set_title(f"‖e‖₂ = {style.percent(level)} of ‖Ax‖₂")
-        _dots(
-            picture, image.shape, _largest(severities), markersize=7, color="none", mec=style.ABOVE, mew=1.2
-        )
+        worst = places[_largest(severities)]
+        _dots(picture, worst, markersize=7, color="none", mec=style.ABOVE, mew=1.2)
         if not numbers:
             _bar(figure, panel)
     for panel in panels[len(levels) :]:
@@ -271,19 +280,24 @@ def severity_map(
         "at this place, after the first round of its search, in units of the image maximum. Colours span "
         "each map's own range. Red: the worst place."
     )
+    if any(np.isnan(severities).any() for severities in levels.values()):
+        note += " Grey: left out, outside of the object or seen by no coil."
     width, height = figure.get_size_inches()
     figure.text(0.06 / width, 0.55 / height, style.wrapped(note, width * 1.12), va="top")
     return figure
 
 
-def _dots(axes: Axes, shape: tuple[int, ...], places: np.ndarray, **marker: Any) -> None:
-    """Marks on an image at the centres of `places` of a grid, `((k + ½)·size/grid)` rounded down."""
-    for place in np.argwhere(places):
-        y, x = (
-            int((index + 0.5) * size / grid)
-            for index, size, grid in zip(place, shape, places.shape, strict=True)
-        )
-        axes.plot(x, y, marker="o", **marker)
+def _grid(shape: tuple[int, ...], grid: tuple[int, ...]) -> np.ndarray:
+    """Places of a grid over a whole image."""
+    axes = [(np.arange(count) + 0.5) * size // count for count, size in zip(grid, shape, strict=True)]
+    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+
+
+def _dots(axes: Axes, places: np.ndarray, **marker: Any) -> None:
+    """Marks on an image at places `(…, 2)` that are there."""
+    for y, x in places.reshape(-1, 2):
+        if np.isfinite(y) and np.isfinite(x):
+            axes.plot(x, y, marker="o", **marker)
 
 
 def _heat_map(axes: Axes, values: np.ndarray, *, numbers: bool) -> None:

@@ -1,38 +1,24 @@
-"""Figures of reconstructions of clean data: images beside their reference, and scores of all slices."""
+"""Figure of reconstructions beside their reference, with errors and close-ups."""
 
 from collections.abc import Mapping, Sequence
 from typing import SupportsFloat
 
 import matplotlib
 import numpy as np
-import pandas as pd
 from jaxtyping import Inexact
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.lines import Line2D
 
 from mrilib.experiments.assessment import cropped_modulus
-from mrilib.experiments.quality import HIGHER_IS_BETTER
-from mrilib.metrics.statistics import summarise
-from mrilib.report import curves, sheets, style
-from mrilib.report.names import mask_label, method_label
+from mrilib.report import sheets, style
 from mrilib.report.sheets import Location, Window
-from mrilib.report.tables_quality import simulated_label
 
 # Methods beside a reference, above which panels would be narrower than their names.
 MOST_METHODS = 6
 ERRORS = "magma"
 # Inches: row labels, and the colour bars below the panels.
 LEFT, RIGHT, FOOT = 0.4, 0.06, 0.56
-QUANTITIES = {
-    "ssim": "SSIM (data range: maximum of the volume)",
-    "ssim_slice": "SSIM (data range: maximum of the slice)",
-    "psnr": "PSNR (dB)",
-    "nmse": "NMSE",
-    "relative_error": "relative error ‖ |x| − |x*| ‖₂/‖x*‖₂",
-    "seconds": "seconds a slice",
-}
 
 
 def score_text(ssim: SupportsFloat, psnr: SupportsFloat) -> str:
@@ -218,134 +204,3 @@ def _explain(figure: Figure, axes: np.ndarray, error_scale: float) -> None:
     if errors:
         label = f"{error_scale:g} × |error|, in the same unit"
         bar((left + right) / 2 + 0.1 / width, errors[0], label)
-
-
-@style.printed()
-def quality_figure(
-    scores: pd.DataFrame,
-    *,
-    quantity: str = "ssim",
-    methods: Sequence[str] | None = None,
-    labels: Mapping[str, str] | None = None,
-    simulated: Mapping[str, bool] | None = None,
-    seed: int = 0,
-    title: str | None = None,
-) -> Figure:
-    """Scores of all slices by method: a panel for each source and mask, a row for each method.
-
-    A dot is a slice; the diamond is their mean, with its 95 % bootstrap interval, resampled by patient, where
-    there are two patients or more. The number of slices that failed, or whose score is not finite, stands
-    right of the panel.
-
-    Args:
-        scores: one row a slice: `source`, `mask`, `method`, `volume`, `position`, `patient`, `failed` and the
-            quantity.
-        quantity: one of `QUANTITIES`.
-        methods: all methods of the run, for the order and for colours that are those of its other figures.
-        labels: names to print for methods, before those of `report.names`.
-        simulated: sources whose raw data was made from images.
-        seed: of the resampling.
-        title: heading.
-
-    Raises:
-        ValueError: if the quantity is unknown, a column is missing or a slice is given twice.
-
-    Source: our choice.
-    """
-    if quantity not in QUANTITIES:
-        raise ValueError(f"quality_figure: expected one of {list(QUANTITIES)}, got {quantity!r}")
-    keys = ("source", "mask", "method", "volume", "position")
-    curves.check(scores, columns=(*keys, "patient", "failed", quantity), keys=keys, where="quality_figure")
-    every = curves.order(scores["method"]) if methods is None else list(methods)
-    found = set(scores["method"])
-    shown = [method for method in every if method in found]
-    sources, masks = curves.order(scores["source"]), curves.order(scores["mask"])
-    pairs = {(row.source, row.mask) for row in scores[["source", "mask"]].itertuples()}
-    places = [(source, mask) for source in sources for mask in masks if (source, mask) in pairs]
-    columns = min(max(len(places), 1), 2 if len(places) in (2, 4) else 3)
-    rows = max(1, -(-len(places) // columns))
-    height = 0.75 + 0.24 * max(len(shown), 3)
-    figure, axes = curves.panels(rows, columns, title=title, height=height, sharex=True, sharey=True)
-    for panel, (source, mask) in zip(axes.flat, places, strict=False):
-        part = scores[(scores["source"] == source) & (scores["mask"] == mask)]
-        heading = f"{simulated_label(source, simulated or {})}, {mask_label(mask)}"
-        slices = part[["volume", "position"]].drop_duplicates()
-        patients = part["patient"].where(part["patient"].notna(), part["volume"]).nunique()
-        panel.set_title(
-            f"{style.fitted(heading, figure.get_figwidth() / columns - 0.9)}\n"
-            f"{_count(len(slices), 'slice')}, {_count(patients, 'patient')}"
-        )
-        for row, method in enumerate(shown):
-            _strip(panel, part[part["method"] == method], quantity, row, style.color(method, every), seed)
-    first = axes[0, 0]
-    first.set_yticks(range(len(shown)), [method_label(method, labels) for method in shown])
-    first.set_ylim(max(len(shown), 1) - 0.5, -0.5)
-    if not places:
-        curves.nothing(first)
-    if quantity == "seconds" and places:
-        curves.log_scale(first, "x", inches=figure.get_figwidth() / columns - 0.9)
-    direction = "higher" if quantity in HIGHER_IS_BETTER else "lower"
-    text = f"{QUANTITIES[quantity]}; {direction} is better"
-    curves.label(axes, len(places), x=style.fitted(text, figure.get_figwidth() / columns - 0.9), y="")
-    style.legend_below(figure, [_dot("slice"), _diamond("mean of slices"), _interval()])
-    return style.settle(figure)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _strip(axes: Axes, part: pd.DataFrame, quantity: str, row: int, color: str, seed: int) -> None:
-    """One method: dots side by side to be seen, their mean, and how many are missing."""
-    values = part[quantity].to_numpy(dtype=float)
-    told = (part["failed"].isna() | (part["failed"] == "")).to_numpy() & np.isfinite(values)
-    missing = int((~told).sum())
-    if missing:
-        axes.text(
-            1.01,
-            row,
-            f"{missing if told.any() else 'all'} missing",
-            transform=axes.get_yaxis_transform(),
-            va="center",
-            color=style.REFERENCE,
-        )
-    if not told.any():
-        return
-    # evenly spread heights that neither the order of slices nor a random number decides
-    heights = row + 0.3 * (np.modf(np.arange(told.sum()) * 0.618033988749895)[0] - 0.5)
-    axes.plot(
-        np.sort(values[told]),
-        heights,
-        linestyle="",
-        marker="o",
-        markersize=2.2,
-        color=color,
-        alpha=0.55,
-        mew=0,
-    )
-    patients = part["patient"].where(part["patient"].notna(), part["volume"])[told].tolist()
-    summary = summarise(values[told].tolist(), groups=patients, seed=seed)
-    if np.isfinite(summary.low):
-        axes.hlines(row, summary.low, summary.high, color="black", linewidth=1.1, zorder=4)
-    axes.plot(
-        summary.mean,
-        row,
-        marker="D",
-        markersize=3.8,
-        markerfacecolor=color,
-        markeredgecolor="black",
-        markeredgewidth=0.7,
-        zorder=5,
-    )
-
-
-def _dot(label: str) -> Line2D:
-    return Line2D([], [], linestyle="", marker="o", markersize=2.2, color=style.REFERENCE, label=label)
-
-
-def _diamond(label: str) -> Line2D:
-    return Line2D([], [], linestyle="", marker="D", markersize=3.8, color="white", mec="black", label=label)
-
-
-def _interval() -> Line2D:
-    return Line2D([], [], color="black", linewidth=1.1, label="95 % interval of the mean")

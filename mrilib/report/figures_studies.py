@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mrilib.report import curves, style
-from mrilib.report.names import kind_label
+from mrilib.report.names import SORT_LABELS
 from mrilib.report.style import Signs
 
 SOURCE_COLORS = ("#000000", *style.SPARE_COLORS)
@@ -74,8 +74,8 @@ def radius_study(frame: pd.DataFrame, *, title: str | None = None) -> Figure:
     if not frame[list(columns)].notna().any(axis=None):
         curves.without_ticks(axes)
     limits = [
-        Line2D([], [], color="black", linestyle=line, linewidth=1.0, label=f"{kind_label(kind)}: mean")
-        for kind, (radius, line) in LIMITS.items()
+        Line2D([], [], color="black", linestyle=line, linewidth=1.0, label=f"{SORT_LABELS[sort]}: mean")
+        for sort, (radius, line) in LIMITS.items()
         if (frame["radius"] == radius).any()
     ]
     names = [curves.key(str(source), color) for source, color in colors.items()]
@@ -156,7 +156,7 @@ def _search(name: str, searches: list[str]) -> tuple[str, Signs, str]:
         return SEARCHES[name]
     strangers = sorted(set(searches) - SEARCHES.keys())
     color = style.SPARE_COLORS[strangers.index(name) % len(style.SPARE_COLORS)]
-    return color, style.signs(name, strangers), name
+    return color, style.signs(name, {each: {} for each in strangers}), name
 
 
 def _from_zero(axes: Axes, values: pd.Series) -> None:

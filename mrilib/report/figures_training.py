@@ -31,7 +31,8 @@ ZERO_FILLED: dict[str, Any] = {
 def loss_curves(
     frame: pd.DataFrame,
     *,
-    zero_filled: float | None = None,
+    zero_filled: float | Mapping[str, float] | None = None,
+    relative: bool = True,
     methods: Sequence[str] | None = None,
     labels: Mapping[str, str] | None = None,
     title: str | None = None,
@@ -46,7 +47,8 @@ def loss_curves(
         frame: `method`, `epoch` (counted through all phases), `phase`, `loss` (mean over the epoch),
             `validation_error` (relative ℓ2 error, as a fraction; NaN in epochs without validation), `best`
             (bool).
-        zero_filled: error of `A†y` on the validation images, as a fraction: a dotted line.
+        zero_filled: validation error of the zero-filled image: a dotted line, or one a method in its colour.
+        relative: whether validation errors are relative ℓ2 errors; else they are losses, each method's own.
         methods: all methods of the run, so that colours are those of its other figures.
         labels: names to print for methods, before those of `report.names`.
         title: heading.
@@ -61,12 +63,16 @@ def loss_curves(
     curves.check(frame, columns=needed, keys=keys, where="loss_curves")
     shown = curves.order(frame["method"])
     every = shown if methods is None else methods
-    frame = frame.assign(validation_error=100.0 * frame["validation_error"])
-    reference = pd.Series([] if zero_filled is None else [100.0 * zero_filled], dtype=float)
+    scale = 100.0 if relative else 1.0
+    frame = frame.assign(validation_error=scale * frame["validation_error"])
+    lines = _references(zero_filled, scale, every)
+    reference = pd.Series([value for value, _ in lines], dtype=float)
     figure, axes = curves.panels(1, 2, title=title, sharex=True)
     columns = {
         "loss": "training loss\n(mean over the epoch)",
-        "validation_error": "relative error on the\nvalidation images (%)",
+        "validation_error": "relative error on the\nvalidation images (%)"
+        if relative
+        else "loss on the\nvalidation images",
     }
     for panel, (name, label) in zip(axes[0], columns.items(), strict=True):
         for method in shown:
@@ -75,8 +81,8 @@ def loss_curves(
         for epoch, color in _phase_ends(frame, every).items():
             panel.axvline(epoch, **PHASE, color=color)
         panel.set(xlabel="epoch", ylabel=label)
-    for value in reference:
-        axes[0, 1].axhline(value, **ZERO_FILLED)
+    for value, color in lines:
+        axes[0, 1].axhline(value, **ZERO_FILLED | {"color": color})
     for panel, name in zip(axes[0], columns, strict=True):
         values = pd.concat([frame[name], reference]) if name == "validation_error" else frame[name]
         if not frame[name].notna().any():
@@ -114,7 +120,18 @@ def _phase_ends(frame: pd.DataFrame, every: Sequence[str]) -> dict[float, str]:
     return found
 
 
-def _signs(frame: pd.DataFrame, zero_filled: float | None) -> list[Line2D]:
+def _references(
+    zero_filled: float | Mapping[str, float] | None, scale: float, every: Sequence[str]
+) -> list[tuple[float, str]]:
+    """Values of the dotted lines, with their colours."""
+    if zero_filled is None:
+        return []
+    if isinstance(zero_filled, Mapping):
+        return [(scale * value, style.color(method, every)) for method, value in zero_filled.items()]
+    return [(scale * zero_filled, ZERO_FILLED["color"])]
+
+
+def _signs(frame: pd.DataFrame, zero_filled: float | Mapping[str, float] | None) -> list[Line2D]:
     handles = []
     if frame["best"].eq(True).any():
         handles.append(Line2D([], [], linestyle="", **CHOSEN, color="white", label="kept: the best epoch"))
@@ -122,5 +139,6 @@ def _signs(frame: pd.DataFrame, zero_filled: float | None) -> list[Line2D]:
         upright = {"marker": "|", "markersize": 9, "markeredgewidth": PHASE["linewidth"]}
         handles.append(Line2D([], [], linestyle="", color="black", **upright, label="next phase"))
     if zero_filled is not None:
-        handles.append(Line2D([], [], **ZERO_FILLED, label="zero-filled A†y"))
+        name = "zero-filled" if isinstance(zero_filled, Mapping) else "zero-filled A†y"
+        handles.append(Line2D([], [], **ZERO_FILLED, label=name))
     return handles

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib import patheffects
 from matplotlib.figure import Figure
 
+from mrilib.metrics.quantities import QUANTITIES
 from mrilib.report import curves, heat_maps, sheets, style
 from mrilib.report.names import method_label
 from mrilib.report.sheets import Location, Window
@@ -65,7 +66,7 @@ def transfer_matrix(
         frame: `made_for`, `reconstructed_by`, `level` (per cent of `‖Ax‖₂`), `mean`, `low`, `high` (in the
             unit of the label: relative errors in per cent), `n`. A mean that is NaN, or not there, is
             grey.
-        quantity: of the values: one of `style.QUANTITIES`, or what stands beside the colours.
+        quantity: of the values: one of `metrics.quantities.QUANTITIES`, or what stands beside the colours.
         methods: order of rows and columns; others come after.
         labels: names to print for methods, before those of `report.names`.
         title: heading: source, mask and attack.
@@ -86,7 +87,8 @@ def transfer_matrix(
         return figure
     values = np.stack([_means(frame[frame["level"] == level], made, by) for level in levels])
     texts = [[[style.number(value, zeros=True) for value in row] for row in panel] for panel in values]
-    label = style.QUANTITIES.get(quantity, quantity)
+    known = QUANTITIES.get(quantity)
+    label = known.axis or known.title if known else quantity
     note = "Numbers: means over n images. Framed: the method that the perturbation was made for."
     if np.isnan(values).any():
         note += " n/a: failed, or not computed."
@@ -118,7 +120,11 @@ def transfer_matrix(
 
 @style.printed()
 def transfer_panel(
-    rows: Sequence[TransferRow], *, labels: Mapping[str, str] | None = None, title: str | None = None
+    rows: Sequence[TransferRow],
+    *,
+    labels: Mapping[str, str] | None = None,
+    title: str | None = None,
+    picture: str = "A†e",
 ) -> Figure:
     """Perturbed images and what every method makes of them, with close-ups where the attack aimed.
 
@@ -130,6 +136,7 @@ def transfer_panel(
             (`‖ρ‖∞`, in units of the image's maximum). An image that is `None` is shown as missing.
         labels: names to print for methods, before those of `report.names`.
         title: heading: image source, mask and attack.
+        picture: how perturbations are shown: `|Aᴴe|` with coils.
 
     Raises:
         ValueError: for too few or too many perturbations or methods.
@@ -152,7 +159,7 @@ def transfer_panel(
     width = min(IMAGE, sheets.panel_width(most + 1, left=LEFT, right=sheets.BAR))
     # twice: narrower images may need more lines above them, and those leave less of the page
     for _ in range(2):
-        titles = [_titles(row, labels, max(width, TEXT)) for row in rows]
+        titles = [_titles(row, labels, max(width, TEXT), picture) for row in rows]
         heads = [max(text.count("\n") + 1 for text in texts) for texts in titles]
         room = PAGE - sum(sheets.LINE * head + 0.2 for head in heads) - 2 * sheets.LINE
         width = min(width, room / sum(map(sum, ratios)))
@@ -206,10 +213,10 @@ def _images(row: TransferRow) -> list[np.ndarray | None]:
     return [row["perturbed"], *(each["reconstruction"] for each in row["received"])]
 
 
-def _titles(row: TransferRow, labels: Mapping[str, str] | None, width: float) -> list[str]:
+def _titles(row: TransferRow, labels: Mapping[str, str] | None, width: float, picture: str) -> list[str]:
     """What stands above the images of a row, in lines that fit `width` inches."""
     return [
-        f"perturbed image\nx + A†e, ‖e‖₂ =\n{style.percent(row['level'])} of ‖Ax‖₂",
+        f"perturbed image\nx + {picture}, ‖e‖₂ =\n{style.percent(row['level'])} of ‖Ax‖₂",
         *(
             f"{style.fitted(method_label(each['method'], labels), width)}\n"
             f"α = {style.number(each['alpha'])}\nseverity {style.number(each['severity'])}"

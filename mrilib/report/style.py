@@ -1,7 +1,7 @@
 """How figures look: sizes for print, colours and signs with a meaning, and saving without a trace of time."""
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, SupportsFloat, cast
@@ -14,6 +14,8 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.textpath import text_to_path
 
+from mrilib.metrics.quantities import QUANTITIES
+from mrilib.report.names import NO_ATTACK, About, sort_of
 from mrilib.store.atomic import atomic_path
 
 # Inches, of one and of two columns of a printed page.
@@ -53,16 +55,9 @@ REFERENCE = "#444444"
 
 # Labels of axes, in two lines, so that narrow panels hold them.
 NOISE_LEVEL = "relative noise level\n‖e‖₂/‖Ax‖₂ (%)"
-SEVERITY = "severity ‖ρ‖∞ (units\nof the image maximum)"
-AMPLIFICATION = "amplification\nα = ‖ρ‖∞/‖r‖∞"
-RELATIVE_ERROR = "relative error\n‖rec − x‖₂/‖x‖₂ (%)"
-QUANTITIES = {
-    "amplification": AMPLIFICATION,
-    "amplification_of_moduli": "amplification of moduli\n‖ |rec(y+e)| − |rec(y)| ‖∞/‖r‖∞",
-    "severity": SEVERITY,
-    "severity_of_moduli": "severity of moduli\n‖ |rec(y+e)| − |rec(y)| ‖∞",
-    "relative_error": RELATIVE_ERROR,
-}
+SEVERITY = QUANTITIES["severity"].axis
+AMPLIFICATION = QUANTITIES["amplification"].axis
+RELATIVE_ERROR = QUANTITIES["relative_error"].axis
 
 _PRINT: dict[str, Any] = {
     "font.family": "sans-serif",
@@ -107,8 +102,8 @@ class Signs(NamedTuple):
     filled: bool
 
 
-# Attacks are filled, Gaussian noise is open, what nothing perturbs is dotted.
-KINDS = {
+# By what an attack is. Attacks are filled, Gaussian noise is open, what nothing perturbs is dotted.
+SORTS = {
     "global": Signs("-", "o", True),
     "peak": Signs((0, (5, 1, 1, 1)), "^", True),
     "disk": Signs((0, (3, 1, 1, 1, 1, 1)), "v", True),
@@ -154,12 +149,23 @@ def color(method: str, methods: Sequence[str]) -> str:
     return free[strangers.index(method) % len(free)]
 
 
-def signs(kind: str, kinds: Sequence[str]) -> Signs:
-    """Line and marker of a kind of perturbation; strangers among `kinds` differ by their marker."""
-    if kind in KINDS:
-        return KINDS[kind]
-    strangers = sorted(set(kinds) - KINDS.keys())
-    return Signs("-", _OTHER_MARKERS[strangers.index(kind) % len(_OTHER_MARKERS)], True)
+def signs(attack: str, attacks: Mapping[str, About]) -> Signs:
+    """Line and marker of an attack, by what it is; others and those alike differ by their marker.
+
+    Args:
+        attack: its name; empty for clean reconstructions.
+        attacks: all attacks of the run, with what each is: see `names.attack_labels`.
+    """
+    if attack == NO_ATTACK:
+        return SORTS["clean"]
+    sorts = {name: sort_of(about) for name, about in attacks.items()}
+    first = {sort: name for name, sort in reversed(list(sorts.items())) if sort in SORTS}
+    sort = sorts.get(attack, "")
+    if first.get(sort) == attack:
+        return SORTS[sort]
+    strangers = sorted({*sorts, attack} - set(first.values()))
+    marker = _OTHER_MARKERS[strangers.index(attack) % len(_OTHER_MARKERS)]
+    return Signs("-", marker, True) if sort != "gaussian" else SORTS[sort]._replace(marker=marker)
 
 
 def number(value: SupportsFloat, digits: int = 3, *, zeros: bool = False) -> str:

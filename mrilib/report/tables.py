@@ -2,25 +2,15 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import pandas as pd
 
-from mrilib.report.names import mask_label, method_label
+from mrilib.metrics.quantities import QUANTITIES
 from mrilib.store.records import Record
 
-TITLES = {
-    "amplification": "Amplification α = ‖ρ‖∞/‖r‖∞",
-    "amplification_of_moduli": "Amplification of moduli ‖ |rec(y+e)| − |rec(y)| ‖∞/‖r‖∞",
-    "severity": "Severity ‖ρ‖∞, in units of the image maximum",
-    "severity_of_moduli": "Severity of moduli ‖ |rec(y+e)| − |rec(y)| ‖∞, in units of the image maximum",
-    "relative_error": "Relative ℓ2 error of the reconstruction, %",
-}
-PERCENT = {"relative_error"}
-# Other quantities have two.
-DECIMALS = {"ssim": 3, "ssim_slice": 3, "nmse": 4}
 NOTHING = "—"
 
 # What LaTeX reads otherwise, or has no letter for.
@@ -84,127 +74,6 @@ class Table:
     note: str
 
 
-def localized_table(records: Sequence[Record], *, labels: Mapping[str, str], note: str) -> Table:
-    """Table of one quantity: a row for each source, method, mask and level, a column for each attack.
-
-    Cells read `mean ± sd [low, high]` with the 95 % bootstrap interval of the mean, and the paper's
-    `mean ± sd` in the last column where it has one. Missing values are `—`, with their number.
-
-    Args:
-        records: of one quantity.
-        labels: method to the name to print.
-        note: printed below.
-    """
-    quantity = records[0].quantity
-    attacks = list(dict.fromkeys(str(record.row["attack"]) for record in records))
-    rows: dict[tuple[object, ...], dict[str, str]] = {}
-    for record in records:
-        key = (record.row["source"], record.method, record.row["mask"], record.row["level"])
-        cells = rows.setdefault(
-            key,
-            {
-                "images": str(record.row["source"]),
-                "method": method_label(record.method, labels),
-                "mask": str(record.row["mask"]),
-                "level": _level(record),
-                "n": str(record.n),
-            }
-            | dict.fromkeys(attacks, NOTHING),
-        )
-        cells[str(record.row["attack"])] = cell(record)
-        if math.isfinite(record.paper):
-            cells["paper"] = f"{_paper(record)} (n = 50)"
-    wide = pd.DataFrame(list(rows.values())).fillna(NOTHING)
-    return Table(TITLES[quantity], long_form(records), wide, note)
-
-
-def transfer_table(records: Sequence[Record], *, labels: Mapping[str, str], note: str) -> Table:
-    """Table of one quantity: a row for each perturbation, a column for each method that reconstructs.
-
-    A perturbation is known by its source, mask, level, attack and the method that it was made for
-    (`made_for` of a record's row); the record's `method` is the one that reconstructs. Cells are those of
-    `localized_table`.
-
-    Args:
-        records: of one quantity.
-        labels: method to the name to print.
-        note: printed below.
-
-    Raises:
-        ValueError: if there is no record, if they are of several quantities, or if a cell is given twice.
-    """
-    quantity = _one((record.quantity for record in records), "transfer_table", "quantity")
-    methods = list(dict.fromkeys(record.method for record in records))
-    groups: dict[tuple[str | int | float, ...], dict[str, Record]] = {}
-    for record in records:
-        key = tuple(record.row[name] for name in ("source", "mask", "level", "attack", "made_for"))
-        put(groups.setdefault(key, {}), record.method, record, "transfer_table")
-    columns = ["images", "mask", "level", "attack", "made for", "n"]
-    rows = []
-    for perturbation, found in groups.items():
-        source, mask, _, attack, made_for = map(str, perturbation)
-        first = next(iter(found.values()))
-        described = [source, mask, _level(first), attack, method_label(made_for, labels)]
-        cells = [cell(found[method]) if method in found else NOTHING for method in methods]
-        rows.append([*described, image_count(found.values()), *cells])
-    names = [method_label(method, labels) for method in methods]
-    wide = pd.DataFrame(rows, columns=columns + names)
-    return Table(f"Transfer of perturbations. {TITLES[quantity]}", long_form(records), wide, note)
-
-
-def table_1(records: Sequence[Record], *, labels: Mapping[str, str], note: str) -> Table:
-    """One quantity for one source of images, in the layout of the paper's Table 1.
-
-    A row is a level with an attack, or with the paper's own numbers where it has some; a column is a method
-    with a mask. Cells are those of `localized_table`.
-
-    Args:
-        records: of one quantity and one source.
-        labels: method to the name to print.
-        note: printed below.
-
-    Raises:
-        ValueError: if there is no record, if they are of several quantities or sources, or if a cell is
-            given twice.
-
-    Source: [alaifari2023], Table 1.
-    """
-    quantity = _one((record.quantity for record in records), "table_1", "quantity")
-    source = _one((str(record.row["source"]) for record in records), "table_1", "source")
-    columns = list(dict.fromkeys((record.method, str(record.row["mask"])) for record in records))
-    attacks = list(dict.fromkeys(str(record.row["attack"]) for record in records))
-    ours: dict[tuple[str, str], dict[object, Record]] = {}
-    papers: dict[str, dict[object, str]] = {}
-    for record in sorted(records, key=lambda record: float(record.row["level"])):
-        level, column = _level(record), (record.method, str(record.row["mask"]))
-        put(ours.setdefault((level, str(record.row["attack"])), {}), column, record, "table_1")
-        printed = papers.setdefault(level, {})
-        if math.isfinite(record.paper):
-            printed[column] = _paper(record)
-    rows = []
-    for level, printed in papers.items():
-        for attack in attacks:
-            found = ours.get((level, attack), {})
-            if found:
-                cells = [cell(found[column]) if column in found else NOTHING for column in columns]
-                rows.append([f"{level}, {attack}", *cells])
-        if printed:
-            rows.append([f"{level}, paper", *(printed.get(column, NOTHING) for column in columns)])
-    names = [f"{method_label(method, labels)} {mask_label(mask)}" for method, mask in columns]
-    title = f"{TITLES[quantity]}: {source}, n = {image_count(records)}"
-    if any(papers.values()):
-        title += "; paper: n = 50"
-    return Table(title, long_form(records), pd.DataFrame(rows, columns=["level, attack", *names]), note)
-
-
-def _one(values: Iterable[str], where: str, name: str) -> str:
-    """The value that all have."""
-    found = list(dict.fromkeys(values))
-    if len(found) != 1:
-        raise ValueError(f"{where}: expected records of one {name}, got {found}; choose one of them")
-    return found[0]
-
-
 def put(cells: dict[Any, Record], key: object, record: Record, where: str) -> None:
     """Put `record` into the cell `key`; `ValueError`, in the name of `where`, if one is there."""
     if key in cells:
@@ -216,26 +85,20 @@ def put(cells: dict[Any, Record], key: object, record: Record, where: str) -> No
 
 def long_form(records: Sequence[Record]) -> pd.DataFrame:
     """Every record, one a row, with a column for each key of its `row`."""
-    return pd.DataFrame(
-        [
-            {**{key: value for key, value in asdict(record).items() if key != "row"}, **record.row}
-            for record in records
-        ]
-    )
-
-
-def _level(record: Record) -> str:
-    return f"{100 * float(record.row['level']):g} %"
+    names = [each.name for each in fields(Record) if each.name != "row"]
+    rows = [{**{name: getattr(record, name) for name in names}, **record.row} for record in records]
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=names)
 
 
 def image_count(records: Iterable[Record]) -> str:
-    """Number of images, or the range of their numbers."""
-    counts = {record.n for record in records}
+    """Number of images, or the range of their numbers; 0 without a record."""
+    counts = {record.n for record in records} or {0}
     return f"{min(counts)}" if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
 
 
-def _paper(record: Record) -> str:
-    return f"{record.paper:.2f} ± {record.paper_sd:.2f}"
+def tuned_on(records: Iterable[Record]) -> bool:
+    """Whether a method was tuned and trained elsewhere than usual, so that tables say where."""
+    return any("domain" in record.row for record in records)
 
 
 def cell(record: Record) -> str:
@@ -243,8 +106,8 @@ def cell(record: Record) -> str:
     missing = f" ({record.missing} missing)" if record.missing else ""
     if record.n == 0:
         return f"{NOTHING}{missing}"
-    scale = 100.0 if record.quantity in PERCENT else 1.0
-    digits = DECIMALS.get(record.quantity, 2)
+    quantity = QUANTITIES[record.quantity]
+    scale, digits = 100.0 if quantity.percent else 1.0, quantity.decimals
     text = f"{scale * record.value:.{digits}f}"
     if math.isfinite(record.sd):
         text += f" ± {scale * record.sd:.{digits}f}"

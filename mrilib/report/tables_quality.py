@@ -5,24 +5,19 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from mrilib.report.names import mask_label, method_label
-from mrilib.report.style import number
-from mrilib.report.tables import NOTHING, Table, cell, image_count, long_form, put
+from mrilib.metrics.quantities import QUALITY, QUANTITIES
+from mrilib.report.names import method_label
+from mrilib.report.style import number, percent
+from mrilib.report.tables import NOTHING, Table, cell, image_count, long_form, put, tuned_on
 from mrilib.store.records import Record
 
-COLUMNS = {
-    "ssim": "SSIM",
-    "ssim_slice": "SSIM (range of the slice)",
-    "psnr": "PSNR (dB)",
-    "nmse": "NMSE",
-    "relative_error": "relative error (%)",
-    "seconds": "s a slice (median)",
-}
 NOTE = (
-    "Mean ± sd over slices [95 % bootstrap interval of the mean, resampled by patient; none for fewer than "
+    "Mean ± sd over images [95 % bootstrap interval of the mean, resampled by patient; none for fewer than "
     "two patients]. Scores of moduli on the central crop that the reference image has; data range of SSIM "
-    "and PSNR: maximum of the reference volume, where nothing else is said. n: slices."
+    "and PSNR: maximum of the reference image, of scans that of the volume, where nothing else is said. n: "
+    "images, of scans slices."
 )
+TUNED_NOTE = "tuned at: the noise level for which the method's parameter was tuned, the lowest that there is."
 
 
 def simulated_label(source: str, simulated: Mapping[str, bool]) -> str:
@@ -36,47 +31,58 @@ def quality_table(
     labels: Mapping[str, str],
     note: str = NOTE,
     simulated: Mapping[str, bool] | None = None,
+    mask_labels: Mapping[str, str] | None = None,
+    domain_labels: Mapping[str, str] | None = None,
 ) -> Table:
-    """Table of several quantities: a row for each source, mask and method, a column for each quantity.
+    """Table of several quantities: a row for each source, mask, domain and method, a column a quantity.
 
-    Cells read `mean ± sd [low, high]`; where all slices failed `—`, with their number. Seconds are the
-    median alone. The paper's `mean ± sd` of SSIM stands in the last column where there is one.
+    Cells read `mean ± sd [low, high]`; where all images failed `—`, with their number. Seconds are the
+    median alone. The paper's `mean ± sd` of SSIM stands in the last column where there is one. What a
+    method was tuned on has a column where one was tuned elsewhere than usual, and at which level where one
+    was tuned by level.
 
     Args:
-        records: of `quality_records`, of any of its quantities.
+        records: of `quality_records`, of any of its quantities; none make a table without rows.
         labels: method to the name to print.
         note: printed below.
         simulated: sources whose raw data was made from images.
+        mask_labels: mask to the name to print.
+        domain_labels: domain to the name to print.
 
     Raises:
-        ValueError: if there is no record, if a quantity has no column, or if a cell is given twice.
+        ValueError: if a quantity has no column, or if a cell is given twice.
     """
-    if not records:
-        raise ValueError("quality_table: expected at least one record, got none")
-    rows: dict[tuple[str, str, str], dict[str, Record]] = {}
+    rows: dict[tuple[str, ...], dict[str, Record]] = {}
     for record in records:
-        if record.quantity not in COLUMNS:
+        if record.quantity not in QUALITY:
             raise ValueError(
-                f"quality_table: expected a quantity of {list(COLUMNS)}, got {record.quantity!r}"
+                f"quality_table: expected a quantity of {list(QUALITY)}, got {record.quantity!r}"
             )
-        key = (str(record.row["source"]), str(record.row["mask"]), record.method)
-        put(rows.setdefault(key, {}), record.quantity, record, "quality_table")
-    shown = [name for name in COLUMNS if any(name in found for found in rows.values())]
+        row = record.row
+        place = [row["source"], row["mask"], row.get("domain", ""), row.get("tuned", "")]
+        put(rows.setdefault((*map(str, place), record.method), {}), record.quantity, record, "quality_table")
+    shown = [name for name in QUALITY if any(name in found for found in rows.values())]
+    by_level, tuned = any("tuned" in record.row for record in records), tuned_on(records)
     lines = []
-    for (source, mask, method), found in rows.items():
+    for (source, mask, domain, level, method), found in rows.items():
         line = {
             "images": simulated_label(source, simulated or {}),
-            "mask": mask_label(mask),
+            "mask": (mask_labels or {}).get(mask, mask),
             "method": method_label(method, labels),
         }
-        line |= {COLUMNS[name]: _text(found[name]) if name in found else NOTHING for name in shown}
+        if tuned:
+            line["tuned on"] = (domain_labels or {}).get(domain, domain) or NOTHING
+        if by_level:
+            line["tuned at"] = percent(100.0 * float(level)) if level else NOTHING
+        line |= {QUANTITIES[name].column: _text(found[name]) if name in found else NOTHING for name in shown}
         line["n"] = image_count(each for name, each in found.items() if name != "seconds" or len(found) == 1)
         reported = found.get("ssim")
         if reported is not None and math.isfinite(reported.paper):
             line["paper’s SSIM"] = f"{reported.paper:.3f} ± {reported.paper_sd:.3f}"
         lines.append(line)
-    wide = pd.DataFrame(lines).fillna(NOTHING)
-    return Table("Quality of reconstructions", long_form(records), wide, note)
+    wide = pd.DataFrame(lines) if lines else pd.DataFrame(columns=["images", "mask", "method", "n"])
+    note = f"{note} {TUNED_NOTE}" if by_level else note
+    return Table("Quality of reconstructions", long_form(records), wide.fillna(NOTHING), note)
 
 
 def _text(record: Record) -> str:

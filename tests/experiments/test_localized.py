@@ -1,149 +1,53 @@
+"""Records of attacks, their tables, and the data of their curves."""
+
 import math
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from mrilib.attacks.perturb import Subject, carried_unit, clean_unit, perturbed_unit
-from mrilib.attacks.spike import spike
-from mrilib.data.ellipses import ellipse_phantoms
-from mrilib.data.masks import radial_mask
+from mrilib.data.images.ellipses import ellipse_phantoms
 from mrilib.experiments import curves
-from mrilib.experiments.localized import (
-    Order,
-    clean_scores,
-    table_records,
-    transfer_records,
-)
+from mrilib.experiments.localized import Order, table_records, transfer_records
+from mrilib.experiments.pictures import noise_and_feature
 from mrilib.experiments.published import published_amplification
-from mrilib.experiments.scoring import score_attacks
-from mrilib.operators.fourier import MaskedFourier
-from mrilib.reconstructors.linear import ZeroFilled
-from mrilib.reconstructors.sparse import TotalVariation
-from mrilib.report.tables import localized_table, render
-from mrilib.store.arrays import Group, read_group, write_groups
+from mrilib.experiments.scores import with_usual_domains
+from mrilib.report.tables import render
+from mrilib.report.tables_attacks import localized_table
+from tests.experiments.frames import clean, peak
 
-SIZE, LEVEL = 32, 0.05
-PEAK = {"kind": "localized", "objective": "peak", "grid": 2, "disk_radius": 5.0, "select": "clean"}
-
-
-def subject(method):
-    image = ellipse_phantoms(1, size=SIZE, seed=3)[0]
-    return Subject(image, MaskedFourier(mask=radial_mask(SIZE, 12)), method, LEVEL, None, 1.0, [0, "set", 0])
-
-
-def stored(tmp_path, method, attacks):
-    about = subject(method)
-    identity = {"source": "set", "position": 0, "patient": "p", "method": "m", "mask": "radial"}
-    groups = {"": Group({"image": about.image.numpy()}, identity), f"clean/{LEVEL:g}/1": clean_unit(about)}
-    groups |= {
-        f"perturbed/{name}/{LEVEL:g}/1": perturbed_unit(about, attack) for name, attack in attacks.items()
-    }
-    write_groups(tmp_path / "0.h5", groups)
-    return score_attacks(tmp_path / "0.h5")
+ATTACKS = {"peak": {"kind": "localized", "objective": "peak"}, "white": {"kind": "gaussian"}}
+ORDER = Order(
+    methods={"m": "tv", "other": None},
+    masks={"mask": {"kind": "radial", "lines": 40}, "columns": {"kind": "random", "acceleration": 4}},
+    attacks=ATTACKS,
+    sources=["set"],
+    published_sources=["set"],
+)
 
 
-def test_the_zero_filled_control_reaches_its_known_worst_case(tmp_path):
-    attack = PEAK | {"search": "mrilib.attacks.pgd:GradientAscent"}
-    (row,) = stored(tmp_path, ZeroFilled(), {"peak": attack})
-    about = subject(ZeroFilled())
-    kspace = about.operator.forward(about.image)
-    radius = LEVEL * float(kspace.norm())
-    assert row["amplification"] == pytest.approx(1.0, rel=1e-5)
-    assert row["severity"] == pytest.approx(radius * math.sqrt(about.operator.samples) / SIZE, rel=1e-4)
-    assert row["artifact_norm"] == pytest.approx(radius / float(about.image.norm()), rel=1e-4)
+def frame_of(values, **changes):
+    rows = [peak(value, position=index, patient=str(index), **changes) for index, value in enumerate(values)]
+    return with_usual_domains(pd.DataFrame(rows))
 
 
-def test_an_attack_beats_noise_of_its_norm_and_its_scores_are_consistent(tmp_path):
-    attack = PEAK | {"search": "mrilib.attacks.coupled:CoupledAscent"}
-    rows = stored(tmp_path, TotalVariation(weight=0.01), {"peak": attack, "gaussian": {"kind": "gaussian"}})
-    peak, noise = sorted(rows, key=lambda row: row["attack"], reverse=True)
-    assert (peak["attack"], noise["attack"]) == ("peak", "gaussian")
-    assert peak["severity"] > 2 * noise["severity"]
-    assert peak["amplification"] > noise["amplification"]
-    assert peak["clean_error"] == noise["clean_error"] < peak["relative_error"]
-    # |ρ| bounds the difference of moduli
-    assert peak["amplification_of_moduli"] <= peak["amplification"] * (1 + 1e-6)
-    assert peak["failed"] == ""
-
-
-def test_a_unit_that_does_not_converge_is_missing_and_counted(tmp_path):
-    method = TotalVariation(weight=0.01, tolerance=1e-9, max_steps=2)
-    about = subject(method)
-    (row,) = stored(tmp_path, method, {"gaussian": {"kind": "gaussian"}})
-    assert "max_steps" in row["failed"]
-    assert math.isnan(row["severity"])
-    assert "max_steps" in clean_unit(about).attributes["failed"]
-    good = row | {"failed": "", "severity": 2.0, "position": 1, "patient": "q"}
-    frame = pd.DataFrame([row, good])
-    (record,) = records(frame, "severity")
-    assert (record.value, record.n, record.missing) == (2.0, 1, 1)
-    assert "2.00 (1 missing)" in render(localized_table([record], labels={}, note=""))["md"]
-    assert len(clean_scores(frame)) == 1
-
-
-ORDER = Order({"m": "tv", "other": None}, {"radial": 40}, ["peak"], ["set"])
-
-
-def records(frame, quantity):
-    return table_records(frame, quantity=quantity, order=ORDER, source_hash="", seed=0)
-
-
-def frame_of(values, attack="peak", level=0.01):
-    rows = [
-        {"source": "set", "position": index, "patient": str(index), "method": "m", "mask": "radial"}
-        | {
-            "attack": attack,
-            "level": level,
-            "failed": "",
-            "made_for": "m",
-            "weaker_than": "",
-            "amplification": value,
-            "relative_error": value / 100,
-        }
-        for index, value in enumerate(values)
-    ]
-    return pd.DataFrame(rows)
-
-
-def test_perturbations_of_other_methods_are_scored_and_tabulated_apart(tmp_path):
-    rows = stored(tmp_path, ZeroFilled(), {"peak": PEAK | {"search": "mrilib.attacks.pgd:GradientAscent"}})
-    about = subject(ZeroFilled())
-    rival = spike(about.operator, (8, 8), about.target.radius)
-    carried = carried_unit(about, rival)
-    carried.arrays["perturbation"] = rival.numpy()
-    own = read_group(tmp_path / "0.h5", f"perturbed/peak/{LEVEL:g}/1")
-    own.attributes["weaker_than_transfer"] = "other"
-    groups = {f"carried/other/peak/{LEVEL:g}/1": carried, f"perturbed/peak/{LEVEL:g}/1": own}
-    write_groups(tmp_path / "transfer.h5", groups)
-    first, second = score_attacks(tmp_path / "0.h5", tmp_path / "transfer.h5")
-    assert rows[0]["weaker_than"] == ""
-    for name in ("severity", "amplification", "made_for", "row", "column"):
-        assert first[name] == rows[0][name]
-    assert first["weaker_than"] == "other"
-    assert (second["made_for"], second["method"], second["weaker_than"]) == ("other", "m", "")
-    assert second["amplification"] == pytest.approx(1.0, rel=1e-5)
-    assert second["severity"] == pytest.approx(carried.attributes["severity"], rel=1e-6)
-
-    frame = pd.DataFrame([first, second])
-    (record,) = records(frame, "severity")
-    assert (record.value, record.flagged) == (pytest.approx(first["severity"]), 1)
-    assert "†1" in render(localized_table([record], labels={}, note=""))["md"]
-    found = transfer_records(frame, quantity="severity", order=ORDER, source_hash="", seed=0)
-    assert [each.row["made_for"] for each in found] == ["m", "other"]
-    assert [each.value for each in found] == pytest.approx([first["severity"], second["severity"]])
-    matrix = curves.transfer_matrix(found, source="set", mask="radial", attack="peak")
-    assert matrix[["made_for", "reconstructed_by"]].to_numpy().tolist() == [["m", "m"], ["other", "m"]]
-    errors = transfer_records(frame, quantity="relative_error", order=ORDER, source_hash="", seed=0)
-    scaled = curves.transfer_matrix(errors, source="set", mask="radial", attack="peak")
-    assert scaled["mean"].tolist() == pytest.approx([100 * each.value for each in errors])
-    assert curves.transfer_matrix([], source="set", mask="radial", attack="peak").empty
+def records(frame, quantity="amplification", order=ORDER):
+    return table_records(frame, quantity=quantity, order=order, code_hash="abc", seed=0)
 
 
 def test_tables_show_mean_sd_interval_n_and_the_papers_value():
-    (record,) = records(frame_of([5.0, 6.0, 7.0, 6.0]), "amplification")
+    (record,) = records(frame_of([5.0, 6.0, 7.0, 6.0]))
     assert (record.value, record.n, record.paper, record.paper_sd) == (6.0, 4, 5.64, 2.24)
-    text = render(localized_table([record], labels={"m": "TV"}, note="A note."))
+    assert record.row == {
+        "source": "set",
+        "mask": "mask",
+        "level": 0.01,
+        "kind": "localized",
+        "attack": "peak",
+    }
+    assert record.code_hash == "abc"
+    found = localized_table([record], quantity="amplification", labels={"m": "TV"}, note="A note.")
+    text = render(found)
     assert "6.00 ± 0.82 [" in text["md"]
     assert "5.64 ± 2.24 (n = 50)" in text["md"]
     assert "TV" in text["md"]
@@ -153,43 +57,165 @@ def test_tables_show_mean_sd_interval_n_and_the_papers_value():
     assert "6.0" in text["csv"]
 
 
-def test_the_papers_value_stands_only_beside_its_own_quantity():
-    (noise,) = records(frame_of([1.0, 2.0], attack="gaussian"), "amplification")
-    assert math.isnan(noise.paper)
-    (error,) = records(frame_of([1.0, 2.0]), "relative_error")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"kind": "gaussian", "attack": "white"},
+        {"kind": "gaussian", "attack": "peak"},
+        {"kind": "global", "attack": "peak"},
+        {"source": "head"},
+        {"domain": "other@mask"},
+        {"method": "other"},
+        {"mask": "columns"},
+        {"level": 0.03},
+    ],
+)
+def test_the_papers_value_stands_only_beside_its_own_quantity(changes):
+    (record,) = records(frame_of([1.0, 2.0], **changes))
+    assert math.isnan(record.paper)
+
+
+def test_the_papers_value_is_of_amplifications_over_the_whole_image():
+    (error,) = records(frame_of([1.0, 2.0]), "severity")
     assert math.isnan(error.paper)
+    attacks = {"peak": {"kind": "localized", "region": "object"}}
+    order = Order(ORDER.methods, ORDER.masks, attacks, ORDER.sources, ORDER.published_sources)
+    (inside,) = records(frame_of([1.0, 2.0]), order=order)
+    assert math.isnan(inside.paper)
     assert published_amplification("tv", 80, 0.10) == (2.99, 0.11)
     assert math.isnan(published_amplification("tv", 41, 0.10)[0])
     assert math.isnan(published_amplification(None, 40, 0.10)[0])
 
 
+def test_a_method_that_was_tuned_elsewhere_says_so():
+    frame = pd.concat([frame_of([1.0, 2.0]), frame_of([3.0, 4.0], domain="other@mask")])
+    first, second = records(frame)
+    assert ("domain" in first.row, second.row["domain"]) == (False, "other@mask")
+    table = localized_table(
+        [first, second],
+        quantity="amplification",
+        labels={},
+        note="",
+        domain_labels={"other@mask": "the other set"},
+    )
+    assert table.wide["tuned on"].tolist() == ["—", "the other set"]
+
+
+def test_an_attack_called_clean_has_its_own_column():
+    rows = [clean(0.01), peak(2.0, attack="clean", relative_error=0.5)]
+    found = records(with_usual_domains(pd.DataFrame(rows)), "relative_error")
+    assert [(each.row["kind"], each.n, each.value) for each in found] == [
+        ("reconstruction", 1, 0.01),
+        ("localized", 1, 0.5),
+    ]
+    table = localized_table(found, quantity="relative_error", labels={}, note="")
+    assert table.wide.columns.tolist()[-2:] == ["clean", "clean (localized)"]
+    assert table.wide.iloc[0, -2:].tolist() == ["1.00", "50.00"]
+
+
+def test_patients_stay_apart_and_a_failed_unit_is_counted():
+    frame = frame_of([1.0, 3.0, 8.0]).assign(patient=["0012", "12", "012"])
+    assert math.isfinite(records(frame)[0].low)
+    frame.loc[1, ["failed", "amplification", "severity"]] = ["max_steps", math.nan, math.nan]
+    (record,) = records(frame, "severity")
+    assert (record.value, record.n, record.missing) == (2.0, 2, 1)
+    table = localized_table([record], quantity="severity", labels={}, note="")
+    assert "2.00 ± 0.00 [2.00, 2.00] (1 missing)" in render(table)["md"]
+
+
+def test_without_attacks_there_are_tables_without_rows():
+    frame = with_usual_domains(pd.DataFrame([clean(0.01), clean(0.03, position=1, patient="q")]))
+    for quantity in ("amplification", "severity"):
+        assert records(frame, quantity) == []
+    assert transfer_records(frame, quantity="severity", order=ORDER, code_hash="", seed=0) == []
+    (record,) = records(frame, "relative_error")
+    table = localized_table([record], quantity="relative_error", labels={}, note="")
+    assert table.wide.iloc[0].tolist()[:5] == ["set", "m", "mask", "—", "2"]
+
+
+def test_only_noise_makes_a_table():
+    frame = frame_of([1.0, 2.0], kind="gaussian", attack="white")
+    table = localized_table(records(frame), quantity="amplification", labels={}, note="", attacks=ATTACKS)
+    assert table.wide.columns.tolist() == ["images", "method", "mask", "level", "n", "white"]
+
+
+def test_transfer_has_records_of_all_pairs():
+    own = [peak(2.0), peak(3.0, weaker_than="other")]
+    carried = [peak(1.0, made_for="other"), peak(1.5, method="other")]
+    alone = [peak(9.0, attack="white", kind="gaussian")]
+    frame = with_usual_domains(
+        pd.DataFrame([own[1], *carried, peak(4.0, method="other", made_for="m"), *alone])
+    )
+    found = transfer_records(frame, quantity="amplification", order=ORDER, code_hash="", seed=0)
+    assert [(each.row["made_for"], each.method, each.value, each.flagged) for each in found] == [
+        ("m", "m", 3.0, 1),
+        ("m", "other", 4.0, 0),
+        ("other", "m", 1.0, 0),
+        ("other", "other", 1.5, 0),
+    ]
+    matrix = curves.transfer_matrix(found, source="set", mask="mask", attack="peak")
+    assert matrix[["made_for", "reconstructed_by"]].to_numpy().tolist()[:2] == [["m", "m"], ["m", "other"]]
+    errors = transfer_records(frame, quantity="relative_error", order=ORDER, code_hash="", seed=0)
+    scaled = curves.transfer_matrix(errors, source="set", mask="mask", attack="peak")
+    assert scaled["mean"].tolist() == pytest.approx([100 * each.value for each in errors])
+    assert curves.transfer_matrix([], source="set", mask="mask", attack="peak").empty
+
+
 def test_curves_are_in_per_cent_and_carry_their_reference_lines():
-    frame = curves.amplification_curves(
-        records(frame_of([5.0, 7.0]), "amplification"), attack="peak", spikes={"radial": 5.99}
-    )
+    spikes = {("set", "mask"): 5.99}
+    found = records(frame_of([5.0, 7.0]))
+    frame = curves.amplification_curves(found, attack="peak", spikes=spikes)
     assert frame.loc[0, ["level", "mean", "spike"]].tolist() == [1.0, 6.0, 5.99]
-    tuning = {
-        "levels": {"0.01": {"weights": [0.1, 0.2], "errors": [[0.01, 0.03], [0.02, 0.04]], "chosen": 0.1}}
-    }
-    chosen = curves.weight_choice({"radial": tuning}, seed=0)
-    assert chosen["mean"].tolist() == pytest.approx([2.0, 3.0])
-    assert chosen["chosen"].tolist() == [True, False]
-    scores = pd.DataFrame(
-        {
-            "attack": ["disk-5", "peak", "global"],
-            "source": "s",
-            "position": 0,
-            "severity": 1.0,
-            "amplification": 2.0,
-            "artifact_norm": 3.0,
-        }
+    none = curves.amplification_curves(
+        records(frame_of([math.nan], coils=4)),
+        attack="peak",
+        spikes=curves.spikes_of(frame_of([1.0], coils=4)),
     )
-    assert curves.radius_study(scores)["radius"].tolist() == [5.0, 0.0, math.inf]
+    assert none.empty
+    found = {"weights": [0.1, 0.2], "errors": [[0.01, 0.03], [0.02, 0.04]], "chosen": 0.1}
+    chosen = curves.weight_choice({"mask": {"tuned": {"clean": found, "0.01": found}}}, seed=0)
+    assert chosen["mean"].tolist() == pytest.approx([2.0, 3.0] * 2)
+    assert chosen["chosen"].tolist() == [True, False] * 2
+    assert chosen["level"].tolist() == [0.0, 0.0, 1.0, 1.0]
+
+
+def test_error_curves_have_the_clean_reconstruction_of_each_level():
+    rows = [clean(0.01), peak(2.0, relative_error=0.1), peak(2.0, level=0.04, relative_error=0.2)]
+    rows += [clean(0.5, method="alone"), clean(0.9, domain="else")]
+    frame = curves.error_curves(with_usual_domains(pd.DataFrame(rows)), seed=0)
+    found = frame[["method", "attack", "level", "mean"]].to_numpy().tolist()
+    assert found == [
+        ["m", "", 1.0, 1.0],
+        ["m", "", 4.0, 1.0],
+        ["alone", "", 0.0, 50.0],
+        ["m", "peak", 1.0, 10.0],
+        ["m", "peak", 4.0, 20.0],
+    ]
+
+
+def test_spikes_are_of_single_coils():
+    rows = [peak(1, acceleration=value, mask=mask, coils=coils, position=index)
+            for index, (value, mask, coils) in enumerate([(6.1, "a", 0), (6.1, "a", 0), (4.0, "b", 0),
+                                                          (5.0, "b", 0), (3.0, "c", 4)])]  # fmt: skip
+    assert curves.spikes_of(pd.DataFrame(rows)) == {("set", "a"): 6.1, ("set", "b"): 4.5}
+
+
+def test_studies_know_their_attacks_by_what_they_are():
+    attacks = {
+        "disk-5": {"kind": "localized", "objective": "disk", "disk_radius": 7},
+        "3": {"kind": "localized", "objective": "peak", "disk_radius": 0.0},
+        "everywhere": {"kind": "global"},
+    }
+    rows = [clean(0.1), *(peak(2.0, attack=name, artifact_norm=3.0) for name in attacks)]
+    frame = curves.radius_study(pd.DataFrame(rows), attacks)
+    assert frame["radius"].tolist() == [7.0, 0.0, math.inf]
+    assert frame[["alpha", "error_norm"]].to_numpy().tolist() == [[2.0, 3.0]] * 3
+    weights = curves.weight_study(pd.DataFrame(rows), {"3": "reference", "disk-5": "coupled"})
+    assert weights["search"].tolist() == ["coupled", "reference"]
+    assert weights["level"].tolist() == [1.0, 1.0]
 
 
 def test_the_noise_and_the_feature_of_figure_1_have_the_same_norm():
-    from mrilib.experiments.pictures import noise_and_feature
-
     image = ellipse_phantoms(1, size=64, seed=3)[0].numpy()
     noisy, feature, (row, column) = noise_and_feature(image, level=0.1, feature_radius=2.0, seed=0)
     for changed in (noisy, feature):

@@ -6,13 +6,11 @@ import pytest
 from skimage.metrics import structural_similarity
 
 from mrilib.experiments.assessment import assess, cropped_modulus
-from mrilib.experiments.quality import (
-    QUANTITIES,
-    best_first,
-    paired_differences,
-    quality_records,
-)
+from mrilib.experiments.localized import Order
+from mrilib.experiments.quality import best_first, paired_differences, quality_records
+from mrilib.metrics.quantities import QUALITY
 from mrilib.metrics.statistics import summarise
+from tests.experiments.frames import clean, peak
 
 METHODS = ["zero-filled", "tv", "varnet"]
 
@@ -42,11 +40,10 @@ def test_scores_are_those_of_the_definitions(slices):
             "ssim_slice": structural_similarity(middle, target, data_range=target.max(), **options),
             "psnr": 10 * math.log10(maximum**2 / (error / target.size)),
             "nmse": error / energy,
-            "relative_error": math.sqrt(error / energy),
         },
         rel=1e-10,
     )
-    assert set(found) | {"seconds"} == set(QUANTITIES)
+    assert set(found) | {"relative_error", "seconds"} == set(QUALITY)
 
 
 def test_scores_are_relative_and_of_moduli(slices):
@@ -70,9 +67,9 @@ def test_what_cannot_be_scored_is_refused(slices):
     broken[0, 0] = np.nan
     with pytest.raises(ValueError, match="assess: expected a finite reconstruction; count it as failed"):
         assess(broken, target, maximum=2.0)
-    with pytest.raises(ValueError, match="assess: expected a finite target that is not zero"):
+    with pytest.raises(ValueError, match="assess: expected a finite reference that is not zero"):
         assess(reconstruction, 0 * target, maximum=2.0)
-    with pytest.raises(ValueError, match="assess: expected the volume's maximum in the target's units"):
+    with pytest.raises(ValueError, match="assess: expected the volume's maximum in the reference's units"):
         assess(reconstruction, target, maximum=0.5)
     with pytest.raises(ValueError, match="center_crop: expected a shape from 1×1 to 20×20"):
         assess(reconstruction[:20, :20], target, maximum=2.0)
@@ -81,21 +78,20 @@ def test_what_cannot_be_scored_is_refused(slices):
 def frame(**changes):
     """Two volumes of two slices and one of one slice; the SSIM of a method is known by its place."""
     rows = [
-        {
-            "source": source,
-            "mask": mask,
-            "method": method,
-            "volume": f"v{patient}",
-            "position": position,
-            "patient": f"p{patient}",
-            "anatomy": "knee",
-            "simulated": False,
-            "failed": math.nan,
-            "seconds": 1.0 + 10.0 * position,
-            "ssim": 0.5 + 0.1 * place + 0.01 * patient + 0.001 * position * (1 + place),
-            "psnr": 30.0 + place,
-            "nmse": 0.01 / (1 + place),
-        }
+        clean(
+            0.1,
+            source=source,
+            mask=mask,
+            domain="",
+            method=method,
+            volume=f"v{patient}",
+            position=position,
+            patient=f"p{patient}",
+            seconds=1.0 + 10.0 * position,
+            ssim=0.5 + 0.1 * place + 0.01 * patient + 0.001 * position * (1 + place),
+            psnr=30.0 + place,
+            nmse=0.01 / (1 + place),
+        )
         | changes
         for source in ("knee", "brain")
         for mask in ("random-4", "random-8")
@@ -105,11 +101,11 @@ def frame(**changes):
     return pd.DataFrame(rows)
 
 
+ORDER = Order(dict.fromkeys(METHODS), {"random-4": {}, "random-8": {}}, {}, ["knee", "brain"])
+
+
 def records(scores, quantity="ssim", **options):
-    masks = ["random-4", "random-8"]
-    return quality_records(
-        scores, quantity=quantity, methods=METHODS, masks=masks, source_hash="abc", seed=3, **options
-    )
+    return quality_records(scores, quantity=quantity, order=ORDER, code_hash="abc", seed=3, **options)
 
 
 def test_a_record_for_each_source_mask_and_method_in_their_order():
@@ -132,14 +128,13 @@ def test_means_and_intervals_are_resampled_by_patient():
         expected.low,
         expected.high,
     )
-    unknown = records(frame(patient=math.nan))[0]
+    unknown = records(frame(patient=""))[0]
     assert (unknown.low, unknown.high) == (expected.low, expected.high)
     assert math.isnan(records(frame(patient="one"))[0].low)
 
 
 def test_what_failed_is_counted_and_not_averaged():
     scores = frame()
-    scores["failed"] = scores["failed"].astype(object)
     scores.loc[0, "failed"] = "no convergence"
     scores.loc[1, "ssim"] = math.nan
     scores.loc[2, "psnr"] = math.inf
@@ -169,7 +164,6 @@ def test_a_papers_value_stands_where_it_is_given():
 
 def test_best_first():
     scores = frame()
-    scores["failed"] = scores["failed"].astype(object)
     scores.loc[scores["method"] == "tv", "failed"] = "no convergence"
     for quantity in ("ssim", "psnr", "nmse"):
         found = best_first(records(scores, quantity))
@@ -180,7 +174,6 @@ def test_best_first():
 
 def test_differences_are_of_the_same_slices():
     scores = frame()
-    scores["failed"] = scores["failed"].astype(object)
     tv = scores["method"] == "tv"
     knee = (scores["source"] == "knee") & (scores["mask"] == "random-4")
     scores.loc[scores.index[tv & knee][0], "failed"] = "no convergence"
@@ -202,11 +195,21 @@ def test_scores_that_say_too_little_or_too_much_are_refused():
     scores = frame()
     with pytest.raises(ValueError, match=r"quality_records: expected one of \['ssim'.*, got 'sim'"):
         records(scores, "sim")
-    with pytest.raises(ValueError, match=r"quality_records: expected a method of .*, got \['mine'\]"):
-        records(frame(method="mine").iloc[:1])
-    with pytest.raises(ValueError, match="quality_records: expected one row a slice"):
+    with pytest.raises(ValueError, match="quality_records: expected one row an image"):
         records(pd.concat([scores, scores.iloc[:1]]))
-    with pytest.raises(ValueError, match=r"got none named \['patient'\]"):
-        records(scores.drop(columns="patient"))
     with pytest.raises(ValueError, match=r"paired_differences: expected a baseline of .*, got 'mine'"):
         paired_differences(scores, "ssim", "mine")
+
+
+def test_methods_that_are_tuned_by_level_count_at_the_lowest():
+    low, high = ({"tuned": f"{level:g}", "level": level} for level in (0.01, 0.04))
+    scores = pd.concat([frame(**high, ssim=0.2), frame(**low), pd.DataFrame([peak(1.0)])], ignore_index=True)
+    found = records(scores)
+    assert {each.row["tuned"] for each in found} == {"0.01"}
+    assert [each.value for each in found] == [each.value for each in records(frame())]
+    assert all("tuned" not in each.row for each in records(frame()))
+
+
+def test_methods_that_were_tuned_elsewhere_have_rows_of_their_own():
+    found = records(pd.concat([frame(), frame(domain="else")]))
+    assert [each.row.get("domain", "") for each in found] == ["", "", "", "else", "else", "else"] * 4

@@ -19,6 +19,12 @@ from mrilib.report import figures_curves, figures_images, figures_studies, style
 
 LEVELS = (0.5, 1.0, 2.0, 4.0, 8.0, 10.0)
 SPIKES = {25: 9.376, 40: 5.99, 80: 3.134}
+MASKS = {f"radial-{lines}": f"{lines} lines" for lines in SPIKES}
+ATTACKS = {
+    "everywhere": {"kind": "global"},
+    "peak": {"kind": "localized", "objective": "peak"},
+    "noise": {"kind": "gaussian"},
+}
 TITLE = "TV, ellipse phantoms (64 × 64), 40 radial lines"
 
 
@@ -37,18 +43,18 @@ def errors(
     *, n: int = 50, sources: tuple[str, ...] = ("ellipses",), masks: tuple[int, ...] = (40,)
 ) -> pd.DataFrame:
     size = {"tv": 1.0, "tira": 1.7, "zero-filled": 5.0}
-    stretch = {"global": 3.0, "peak": 2.0, "gaussian": 1.0}
+    stretch = {"everywhere": 3.0, "peak": 2.0, "noise": 1.0}
     rows = [
-        {"source": source, "method": method, "mask": mask, "kind": kind, "level": level}
-        | summary(size[method] * stretch[kind] * level**0.7 * 40 / mask, n)
+        {"source": source, "method": method, "mask": f"radial-{mask}", "attack": attack, "level": level}
+        | summary(size[method] * stretch[attack] * level**0.7 * 40 / mask, n)
         for source in sources
         for mask in masks
         for method in size
-        for kind in stretch
+        for attack in stretch
         for level in LEVELS
     ]
     clean = [
-        {"source": source, "method": method, "mask": mask, "kind": "clean", "level": 0.0}
+        {"source": source, "method": method, "mask": f"radial-{mask}", "attack": "", "level": 0.0}
         | summary(0.5 * size[method], n)
         for source in sources
         for mask in masks
@@ -60,7 +66,13 @@ def errors(
 def amplifications() -> pd.DataFrame:
     methods = {25: ("tv",), 40: ("tv", "tira", "mine"), 80: ("tv",)}
     return pd.DataFrame(
-        {"method": method, "mask": mask, "source": "ellipses", "level": level, "spike": SPIKES[mask]}
+        {
+            "method": method,
+            "mask": f"radial-{mask}",
+            "source": "ellipses",
+            "level": level,
+            "spike": SPIKES[mask],
+        }
         | summary(SPIKES[mask] * (1.0 if method == "tv" else 0.5))
         | {"paper_mean": np.nan if method == "mine" else 5.0, "paper_sd": np.nan if method == "mine" else 1.0}
         for mask, names in methods.items()
@@ -72,7 +84,7 @@ def amplifications() -> pd.DataFrame:
 def weights() -> pd.DataFrame:
     grid = np.logspace(-6, -1, 11)
     rows = [
-        {"mask": mask, "level": level, "weight": weight}
+        {"mask": f"radial-{mask}", "level": level, "weight": weight}
         | summary(level * (1 + np.log10(weight / 1e-3) ** 2), 10)
         | {"chosen": bool(weight == grid[6])}
         for mask in SPIKES
@@ -154,7 +166,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
         phantom(), phantom() - 0.1, 1.3 * phantom(), level=10, close_up=(32, 32), title=TITLE
     ),
     "mask_and_zero_filled": lambda: figures_images.mask_and_zero_filled(
-        phantom() > 0, phantom(), 0.9j * phantom(), lines=40, acceleration=5.99, title=TITLE
+        phantom() > 0, phantom(), 0.9j * phantom(), label="40 lines", acceleration=5.99, title=TITLE
     ),
     "attack_panel": attacked,
     "attack_panel of a global attack": lambda: attacked(location=(-1, -1), alpha=np.nan),
@@ -167,16 +179,36 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "severity_map of one": lambda: figures_images.severity_map(
         {4: severities()}, image=phantom(), title=TITLE
     ),
+    "severity_map of an object": lambda: figures_images.severity_map(
+        dict.fromkeys(LEVELS[:2], np.where(np.arange(64).reshape(8, 8) % 9 < 4, np.nan, severities())),
+        image=phantom(48, 96),
+        title=TITLE,
+    ),
+    "mask_and_zero_filled of columns": lambda: figures_images.mask_and_zero_filled(
+        np.tile(np.arange(96) % 4 == 0, (48, 1)),
+        phantom(40, 80),
+        phantom(40, 80),
+        label="equispaced 4×",
+        acceleration=4.0,
+        adjoint="Aᴴ",
+        title=TITLE,
+    ),
     "severity_map of many places": lambda: figures_images.severity_map(
         {4.0: np.kron(severities(), np.ones((2, 2)))}, image=phantom(), title=TITLE
     ),
-    "error_against_noise": lambda: figures_curves.error_against_noise(errors(), title=TITLE),
+    "error_against_noise": lambda: figures_curves.error_against_noise(
+        errors(), attacks=ATTACKS, mask_labels=MASKS, title=TITLE
+    ),
     "error_against_noise of many": lambda: figures_curves.error_against_noise(
         errors(sources=("ellipses", "knee"), masks=(25, 40, 80)), title=TITLE
     ),
-    "amplification_by_level": lambda: figures_curves.amplification_by_level(amplifications(), title=TITLE),
+    "amplification_by_level": lambda: figures_curves.amplification_by_level(
+        amplifications(), mask_labels=MASKS, title=TITLE
+    ),
     "weight_choice": lambda: figures_curves.weight_choice(weights(), title=TITLE),
-    "weight_choice of one": lambda: figures_curves.weight_choice(weights().query("mask == 40"), title=TITLE),
+    "weight_choice of one": lambda: figures_curves.weight_choice(
+        weights().query("mask == 'radial-40'"), title=TITLE
+    ),
     "radius_study": lambda: figures_studies.radius_study(radii(), title=TITLE),
     "weight_study": lambda: figures_studies.weight_study(weight_factors(), spike=5.99, title=TITLE),
     "weight_study of four": lambda: figures_studies.weight_study(weight_factors(LEVELS[:4]), spike=5.99),
@@ -239,8 +271,8 @@ def test_a_figure_can_be_read_in_print(name, unreadable):
     width, height = figure.get_size_inches()
     assert width <= style.DOUBLE + 1e-9
     assert height <= 9.5
-    cells = {f"{value:.1f}" for value in severities().flat}
-    sizes = {text.get_fontsize() for text in figure.findobj(Text) if text.get_text() not in cells}
+    cells = {id(text) for axes in figure.axes if axes.images for text in axes.texts}
+    sizes = {text.get_fontsize() for text in figure.findobj(Text) if id(text) not in cells}
     assert sizes == {style.FONT}
 
 
@@ -414,6 +446,38 @@ def test_a_level_without_images_is_missing(texts):
     assert len(texts(figures_images.level_panel(empty))["missing"]) == 12
 
 
+def test_places_that_were_left_out_are_grey_and_have_no_dot(texts):
+    values = severities()
+    values[:3] = np.nan
+    places = np.stack(np.meshgrid(10 + 4.0 * np.arange(8), 5.0 + np.arange(8), indexing="ij"), axis=-1)
+    places[:3] = np.nan
+    figure = figures_images.severity_map({4.0: values}, image=phantom(), places=places)
+    dots = [tuple(float(each[0]) for each in line.get_data()) for line in figure.axes[0].lines]
+    assert len(dots) == 5 * 8 + 1
+    assert dots[0] == (5.0, 22.0)
+    # the worst place, in the image and in the map
+    assert dots[-1] == (12.0, 38.0)
+    assert figure.axes[1].images[0].get_array().mask.sum() == 3 * 8
+    note = "Grey: left out"
+    assert any(note in text.replace("\n", " ") for text in texts(figure))
+    assert not any(note in text.replace("\n", " ") for text in texts(built("severity_map of one")))
+
+
+def test_pictures_of_coils_say_so(texts):
+    assert "perturbed image x + |Aᴴe|\n‖e‖₂ = 4 % of ‖Ax‖₂" in texts(attacked(picture="|Aᴴe|"))
+    levels = figures_images.level_panel(level_rows(), picture="|Aᴴe|")
+    assert "perturbed\nimage x + |Aᴴe|" in texts(levels)
+    mask = figures_images.mask_and_zero_filled(
+        phantom(160, 240) > 0,
+        phantom(32, 64),
+        phantom(32, 64),
+        label="random 4×",
+        acceleration=4,
+        adjoint="Aᴴ",
+    )
+    assert {"zero-filled AᴴAx", "ky"} <= set(texts(mask))
+
+
 def test_a_map_prints_its_values_and_frames_the_largest(texts):
     values = severities()
     values[0, 0] = np.nan
@@ -440,7 +504,7 @@ def intervals_of(figure: Figure, index: int = 0) -> int:
 
 def test_what_failed_is_a_gap_with_a_cross_and_never_zero(texts):
     frame = errors()
-    gone = (frame["method"] == "tv") & (frame["level"] == 2.0) & (frame["kind"] == "global")
+    gone = (frame["method"] == "tv") & (frame["level"] == 2.0) & (frame["attack"] == "everywhere")
     frame.loc[gone, ["mean", "low", "high"]] = np.nan
     figure = figures_curves.error_against_noise(frame)
     lines = curves_of(figure)
@@ -567,9 +631,20 @@ def test_names_of_the_run_go_first(make, frame, texts):
 
 
 def test_attacks_are_filled_and_noise_is_open():
-    kinds = ["global", "peak", "disk", "gaussian", "his", "hers"]
-    assert [style.signs(kind, kinds).filled for kind in kinds] == [True, True, True, False, True, True]
-    assert len({style.signs(kind, kinds).marker for kind in kinds}) == len(kinds)
+    peak = {"kind": "localized", "objective": "peak"}
+    attacks = ATTACKS | {"his": {"kind": "his own"}, "hers": peak, "more noise": {"kind": "gaussian"}}
+    found = {name: style.signs(name, attacks) for name in attacks}
+    assert [signs.filled for signs in found.values()] == [True, True, False, True, True, False]
+    assert len({signs.marker for signs in found.values()}) == len(attacks)
+    # What an attack is decides, not its name.
+    assert style.signs("global", {"global": {"kind": "gaussian"}}) == found["noise"]
+    assert style.signs("", attacks) == style.SORTS["clean"]
+
+
+def test_the_legend_says_what_attacks_are(texts):
+    found = texts(built("error_against_noise"))
+    assert {"global attack", "localized attack (one pixel)", "Gaussian noise", "no noise"} <= set(found)
+    assert "everywhere" in texts(figures_curves.error_against_noise(errors()))
 
 
 @pytest.mark.parametrize(

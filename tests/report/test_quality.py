@@ -1,17 +1,21 @@
 """Table and figures of reconstructions of clean data."""
 
-import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.text import Text
 
+from mrilib.experiments.localized import Order
 from mrilib.experiments.quality import quality_records
-from mrilib.report import figures_reconstructions, sheets, style
-from mrilib.report.figures_reconstructions import quality_figure, reconstruction_panel, score_text
+from mrilib.metrics.quantities import QUALITY
+from mrilib.report import sheets, style
+from mrilib.report.figures_quality import quality_figure
+from mrilib.report.figures_reconstructions import reconstruction_panel, score_text
 from mrilib.report.tables import render
 from mrilib.report.tables_quality import NOTE, quality_table
+from tests.experiments.frames import clean
 
 METHODS = ["zero-filled", "tv", "l1-wavelet", "unet", "varnet", "convdecoder", "mine"]
 
@@ -19,19 +23,21 @@ METHODS = ["zero-filled", "tv", "l1-wavelet", "unet", "varnet", "convdecoder", "
 def scores(sources=("knee", "brain"), masks=("random-4",), failing=("convdecoder",)):
     rng = np.random.default_rng(0)
     return pd.DataFrame(
-        {
-            "source": source,
-            "mask": mask,
-            "method": method,
-            "volume": f"v{volume}",
-            "position": position,
-            "patient": f"p{volume}",
-            "failed": "no convergence" if method in failing and source == "brain" else math.nan,
-            "ssim": 0.7 + 0.03 * place + 0.01 * rng.standard_normal(),
-            "psnr": 30.0 + place,
-            "nmse": 0.01 / (1 + place),
-            "seconds": 3.21 * (1 + place),
-        }
+        clean(
+            0.1,
+            source=source,
+            mask=mask,
+            domain="",
+            method=method,
+            volume=f"v{volume}",
+            position=position,
+            patient=f"p{volume}",
+            failed="no convergence" if method in failing and source == "brain" else "",
+            ssim=0.7 + 0.03 * place + 0.01 * rng.standard_normal(),
+            psnr=30.0 + place,
+            nmse=0.01 / (1 + place),
+            seconds=3.21 * (1 + place),
+        )
         for source in sources
         for mask in masks
         for place, method in enumerate(METHODS)
@@ -40,20 +46,21 @@ def scores(sources=("knee", "brain"), masks=("random-4",), failing=("convdecoder
     )
 
 
-def table_records(frame, quantities=("ssim", "psnr", "nmse", "seconds")):
+ORDER = Order(dict.fromkeys(METHODS), {"random-4": {}}, {}, ["knee", "brain"])
+
+
+def table_records(frame, quantities=("ssim", "psnr", "nmse", "seconds"), **options):
     return [
         record
         for quantity in quantities
-        for record in quality_records(
-            frame, quantity=quantity, methods=METHODS, masks=["random-4"], source_hash="", seed=0
-        )
+        for record in quality_records(frame, quantity=quantity, order=ORDER, code_hash="", seed=0, **options)
     ]
 
 
 def test_the_table_has_a_row_a_method_and_a_column_a_quantity():
     found = table_records(scores())
     table = quality_table(found, labels={"mine": "My method"}, simulated={"brain": True, "knee": False})
-    columns = ["images", "mask", "method", "SSIM", "PSNR (dB)", "NMSE", "s a slice (median)", "n"]
+    columns = ["images", "mask", "method", "SSIM", "PSNR (dB)", "NMSE", "s a reconstruction (median)", "n"]
     assert table.wide.columns.tolist() == columns
     assert table.wide["images"].tolist() == ["knee"] * 7 + ["brain (simulated)"] * 7
     assert table.wide["method"].tolist()[:2] == ["zero-filled", "TV"]
@@ -63,7 +70,7 @@ def test_the_table_has_a_row_a_method_and_a_column_a_quantity():
     assert first["SSIM"] == f"{mean.value:.3f} ± {mean.sd:.3f} [{mean.low:.3f}, {mean.high:.3f}]"
     assert first["PSNR (dB)"] == "30.00 ± 0.00 [30.00, 30.00]"
     assert first["NMSE"].startswith("0.0100 ± 0.0000")
-    assert (first["s a slice (median)"], first["n"]) == ("3.21", "12")
+    assert (first["s a reconstruction (median)"], first["n"]) == ("3.21", "12")
     failed = table.wide.iloc[12]
     assert failed.tolist()[3:] == ["— (12 missing)"] * 4 + ["0"]
     assert len(table.long) == len(found)
@@ -82,18 +89,37 @@ def test_the_table_has_only_what_was_measured():
 def test_the_papers_value_has_its_column():
     frame = scores(sources=("knee",))
     papers = {("knee", "random-4", "tv"): (0.8, 0.02)}
-    options = {"methods": METHODS, "masks": ["random-4"], "source_hash": "", "seed": 0}
-    found = quality_records(frame, quantity="ssim", papers=papers, **options)
+    found = table_records(frame, ["ssim"], papers=papers)
     column = quality_table(found, labels={}).wide["paper’s SSIM"].tolist()
     assert column == ["—", "0.800 ± 0.020", *["—"] * 5]
 
 
 def test_records_that_do_not_make_a_table_are_refused():
     found = table_records(scores())
-    with pytest.raises(ValueError, match="quality_table: expected at least one record, got none"):
-        quality_table([], labels={})
+    with pytest.raises(ValueError, match=r"quality_table: expected a quantity of .*, got 'severity'"):
+        quality_table([replace(found[0], quantity="severity")], labels={})
     with pytest.raises(ValueError, match="quality_table: expected one record a cell"):
         quality_table([*found, found[0]], labels={})
+
+
+def test_without_records_there_is_a_table_without_rows():
+    assert "images" in render(quality_table([], labels={}))["md"]
+
+
+def test_the_table_says_where_and_at_which_level_methods_were_tuned():
+    frame = pd.concat(
+        [
+            scores(sources=("knee",)),
+            scores(sources=("knee",)).assign(domain="brain@random-4", tuned="0.01", level=0.01),
+        ]
+    )
+    found = table_records(frame, ["ssim"])
+    labels = {"mask_labels": {"random-4": "random 4×"}, "domain_labels": {"brain@random-4": "the brain"}}
+    wide = quality_table(found, labels={}, **labels).wide
+    assert wide["tuned on"].tolist() == ["—"] * 7 + ["the brain"] * 7
+    assert wide["tuned at"].tolist() == ["—"] * 7 + ["1 %"] * 7
+    assert set(wide["mask"]) == {"random 4×"}
+    assert "tuned at: " in quality_table(found, labels={}).note
 
 
 def stored(height=64, width=56):
@@ -201,10 +227,11 @@ def test_a_reference_of_zeros_is_refused():
 
 def test_the_strips_show_every_slice_and_the_mean():
     frame = scores()
-    figure = quality_figure(frame, methods=METHODS, simulated={"brain": True}, labels={"mine": "My method"})
+    names = {"labels": {"mine": "My method"}, "mask_labels": {"random-4": "random 4×"}}
+    figure = quality_figure(frame, methods=METHODS, simulated={"brain": True}, **names)
     knee, brain = figure.axes[:2]
-    assert knee.get_title() == "knee, random-4\n12 slices, 3 patients"
-    assert brain.get_title() == "brain (simulated), random-4\n12 slices, 3 patients"
+    assert knee.get_title() == "knee, random 4×\n12 images, 3 patients"
+    assert brain.get_title() == "brain (simulated), random 4×\n12 images, 3 patients"
     assert [label.get_text() for label in knee.get_yticklabels()][-1] == "My method"
     tv = frame[(frame["source"] == "knee") & (frame["method"] == "tv")]["ssim"]
     dots, diamond = knee.lines[2:4]
@@ -261,4 +288,15 @@ def test_files_are_the_same_at_every_run(tmp_path):
 def test_a_quantity_without_a_figure_is_refused():
     with pytest.raises(ValueError, match=r"quality_figure: expected one of .*, got 'sim'"):
         quality_figure(scores(), quantity="sim")
-    assert set(figures_reconstructions.QUANTITIES) >= {"ssim", "psnr", "nmse", "seconds"}
+    assert set(QUALITY) >= {"ssim", "psnr", "nmse", "seconds"}
+
+
+def test_images_that_are_their_own_patients_are_counted_once():
+    frame = scores(sources=("phantoms",)).assign(volume="", patient=lambda all: all["position"].astype(str))
+    frame = frame.drop_duplicates(["method", "position"])
+    shifted = frame.assign(domain="brain@random-4")
+    figure = quality_figure(pd.concat([frame, shifted]), domain_labels={"brain@random-4": "the brain"})
+    assert [axes.get_title() for axes in figure.axes[:2]] == [
+        "phantoms, random-4\n4 images",
+        "phantoms, random-4, tuned on the brain\n4 images",
+    ]

@@ -6,19 +6,42 @@ from dataclasses import replace
 
 import pytest
 
-from mrilib.report.names import KIND_LABELS, METHOD_LABELS, mask_label, method_label
-from mrilib.report.tables import LATEX, TITLES, render, table_1, transfer_table
+from mrilib.metrics.quantities import QUANTITIES
+from mrilib.report.names import (
+    METHOD_LABELS,
+    SORT_LABELS,
+    attack_labels,
+    mask_label,
+    mask_labels,
+    method_label,
+)
+from mrilib.report.tables import LATEX, render
+from mrilib.report.tables_attacks import localized_table, table_1, transfer_table
 from mrilib.store.records import Record
 
 LABELS = {"tira": "Tira (reduced)"}
 METHODS = ("tv", "tira", "mine")
+MASKS = {"radial-25": "25 lines", "radial-40": "40 lines"}
+TITLES = {name: quantity.title for name, quantity in QUANTITIES.items()}
+
+
+def transfer(records, *, labels=LABELS, note="", **changes):
+    return transfer_table(
+        records, **({"quantity": "amplification", "labels": labels, "note": note} | changes)
+    )
+
+
+def first(records, *, labels=LABELS, note="", **changes):
+    given = {"quantity": "amplification", "source": "ellipses", "labels": labels, "note": note}
+    return table_1(records, mask_labels=MASKS, **(given | changes))
 
 
 def record(method: str, value: float = 5.0, *, paper: float = math.nan, **row: str | float) -> Record:
     return Record(
         table="",
         quantity="amplification",
-        row={"source": "ellipses", "mask": "radial-40", "level": 0.01, "attack": "peak"} | row,
+        row={"source": "ellipses", "mask": "radial-40", "level": 0.01, "kind": "localized", "attack": "peak"}
+        | row,
         method=method,
         value=value,
         sd=0.5,
@@ -30,7 +53,7 @@ def record(method: str, value: float = 5.0, *, paper: float = math.nan, **row: s
         unit="1",
         paper=paper,
         paper_sd=paper / 4,
-        source_hash="",
+        code_hash="",
         seed=0,
     )
 
@@ -63,7 +86,7 @@ def localized() -> list[Record]:
 
 
 def test_transfer_has_a_row_a_perturbation_and_a_column_a_method():
-    table = transfer_table(transfers(), labels=LABELS, note="A note.")
+    table = transfer(transfers(), note="A note.")
     described = ["images", "mask", "level", "attack", "made for", "n"]
     assert table.wide.columns.tolist() == [*described, "TV", "Tira (reduced)", "mine"]
     assert table.wide["made for"].tolist() == ["TV", "Tira (reduced)", "mine"] * 2
@@ -85,7 +108,7 @@ def test_transfer_tells_what_is_missing_and_how_many_images_there_are():
     some = [replace(record("tv", made_for="tv"), n=48, missing=2), record("tira", made_for="tv")]
     none = replace(record("mine", made_for="tv"), n=0, missing=50, value=math.nan)
     one = replace(record("unet", made_for="tv"), n=1, sd=math.nan, low=math.nan, high=math.nan)
-    cells = transfer_table([*some, none, one], labels={}, note="").wide.iloc[0]
+    cells = transfer([*some, none, one]).wide.iloc[0]
     assert cells["n"] == "0 to 50"
     assert cells["TV"] == "5.00 ± 0.50 [4.75, 5.25] (2 missing)"
     assert cells["mine"] == "— (50 missing)"
@@ -94,19 +117,20 @@ def test_transfer_tells_what_is_missing_and_how_many_images_there_are():
 
 def test_methods_of_equal_name_keep_their_columns():
     labels = dict.fromkeys(METHODS, "same")
-    table = transfer_table(transfers(), labels=labels, note="")
+    table = transfer(transfers(), labels=labels)
     assert table.wide.columns.tolist()[6:] == ["same"] * 3
     assert render(table)["md"].count("6.00 ± 0.50") == render(table)["tex"].count(r"6.00 $\pm$ 0.50") == 6
 
 
 def test_relative_errors_are_in_per_cent():
     records = [replace(each, quantity="relative_error", value=0.05, sd=0.005) for each in transfers()]
-    assert transfer_table(records, labels={}, note="").wide["TV"].iloc[0].startswith("5.00 ± 0.50")
-    assert transfer_table(records, labels={}, note="").long["value"].iloc[0] == 0.05
+    table = transfer(records, quantity="relative_error")
+    assert table.wide["TV"].iloc[0].startswith("5.00 ± 0.50")
+    assert table.long["value"].iloc[0] == 0.05
 
 
 def test_table_1_has_the_layout_of_the_papers():
-    table = table_1(localized(), labels=LABELS, note="A note.")
+    table = first(localized(), note="A note.")
     assert table.wide.columns.tolist() == [
         "level, attack",
         "TV 25 lines",
@@ -126,37 +150,43 @@ def test_table_1_has_the_layout_of_the_papers():
 
 def test_table_1_without_the_papers_numbers_has_no_row_for_them():
     records = [replace(each, paper=math.nan, quantity="severity") for each in localized()]
-    table = table_1(records, labels=LABELS, note="")
+    table = first(records, quantity="severity")
     assert not table.wide["level, attack"].str.contains("paper").any()
     assert table.title == f"{TITLES['severity']}: ellipses, n = 50"
 
 
-@pytest.mark.parametrize("make", [transfer_table, table_1])
+@pytest.mark.parametrize("make", [transfer, first])
 def test_records_that_do_not_make_one_table_are_refused(make):
     records = [record("tv", made_for="tv"), record("tira", made_for="tv")]
     other = replace(records[1], quantity="severity")
     with pytest.raises(
-        ValueError, match=f"{make.__name__}: expected records of one quantity, got .*'severity'"
+        ValueError, match=r"table(_1)?: expected records of 'amplification', got \['severity'\]"
     ):
-        make([records[0], other], labels={}, note="")
-    with pytest.raises(ValueError, match=rf"{make.__name__}: expected records of one quantity, got \[\]"):
-        make([], labels={}, note="")
+        make([records[0], other])
     with pytest.raises(
-        ValueError, match=f"{make.__name__}: expected one record a cell, got several of method 'tv'"
+        ValueError, match=r"table(_1)?: expected one record a cell, got several of method 'tv'"
     ):
-        make([records[0], records[0]], labels={}, note="")
+        make([records[0], records[0]])
+
+
+@pytest.mark.parametrize("make", [transfer, first])
+def test_without_records_there_is_a_table_without_rows(make):
+    found = render(make([], note="A note."))
+    assert "A note." in found["md"]
+    assert r"\end{tabular}" in found["tex"]
+    assert found["csv"].startswith("table,quantity,method,value")
 
 
 def test_table_1_is_for_one_source():
     records = [record("tv"), record("tv", source="head")]
-    with pytest.raises(ValueError, match=r"table_1: expected records of one source, got .*'head'"):
-        table_1(records, labels={}, note="")
+    with pytest.raises(ValueError, match=r"table_1: expected records of source 'ellipses', got \['head'\]"):
+        first(records)
 
 
 def test_latex_gets_no_sign_that_it_cannot_read():
     signs = "".join(sign for sign in LATEX if sign != "\\")
-    note = f"{signs} ℓ1 ℓ2 \\ " + " ".join([*METHOD_LABELS.values(), *KIND_LABELS.values(), *TITLES.values()])
-    tex = render(table_1(localized(), labels={"tv": "50 % of_all & #1"}, note=note))["tex"]
+    note = f"{signs} ℓ1 ℓ2 \\ " + " ".join([*METHOD_LABELS.values(), *SORT_LABELS.values(), *TITLES.values()])
+    tex = render(first(localized(), labels={"tv": "50 % of_all & #1"}, note=note))["tex"]
     assert tex.isascii()
     assert r"50 \% of\_all \& \#1 25 lines" in tex
     assert r"$\ell_1$ $\ell_2$ \textbackslash{}" in tex
@@ -172,13 +202,13 @@ def test_latex_gets_no_sign_that_it_cannot_read():
 @pytest.mark.parametrize("quantity", TITLES)
 def test_every_quantity_has_its_title(quantity):
     records = [replace(each, quantity=quantity) for each in localized()]
-    found = render(table_1(records, labels={}, note=""))
+    found = render(first(records, quantity=quantity))
     assert found["md"].startswith(f"**{TITLES[quantity]}: ellipses")
     assert found["tex"].isascii()
 
 
 def test_a_bar_in_a_name_ends_no_cell_of_markdown():
-    body = render(table_1(localized(), labels={"tira": "Ti|ra"}, note=""))["md"].split("\n\n")[1].split("\n")
+    body = render(first(localized(), labels={"tira": "Ti|ra"}))["md"].split("\n\n")[1].split("\n")
     assert len({len(re.findall(r"(?<!\\)\|", line)) for line in body}) == 1
     assert r"Ti\|ra 40 lines" in body[0]
 
@@ -190,9 +220,48 @@ def test_names_of_the_run_go_first():
     assert method_label("mine", LABELS) == "mine"
 
 
-@pytest.mark.parametrize(
-    ("mask", "label"),
-    [(25, "25 lines"), ("radial-25", "25 lines"), ("radial-25-b", "radial-25-b"), ("cartesian", "cartesian")],
-)
-def test_masks_are_known_by_their_lines(mask, label):
-    assert mask_label(mask) == label
+def test_masks_are_known_by_what_they_are():
+    about = {"a": {"kind": "radial", "lines": 25}, "radial-40": {"kind": "random", "acceleration": 4.0}}
+    about |= {"equal": {"kind": "random", "acceleration": 4}, "own": {"angle": 3}}
+    assert mask_label("a", about["a"]) == "25 lines"
+    assert mask_labels(about) == {
+        "a": "25 lines",
+        "radial-40": "random 4× (radial-40)",
+        "equal": "random 4× (equal)",
+        "own": "own",
+    }
+
+
+def test_attacks_are_known_by_what_they_are():
+    peak = {"kind": "localized", "objective": "peak"}
+    attacks = {
+        "peak": {"kind": "gaussian"},
+        "a": peak | {"region": "object"},
+        "b": peak,
+        "mine": {"kind": "own"},
+    }
+    assert attack_labels(attacks) == {
+        "": "no noise",
+        "peak": "Gaussian noise",
+        "a": "localized attack (one pixel), object",
+        "b": "localized attack (one pixel)",
+        "mine": "mine",
+    }
+
+
+def test_headings_say_where_and_what_an_attack_looks_for():
+    attacks = {"disk": {"region": "object", "artifact": "magnitude"}, "peak": {"region": "image"}}
+    records = [record("tv"), record("tv", attack="disk"), record("tv", attack="n")]
+    arguments = {"quantity": "amplification", "labels": {}, "attacks": attacks}
+    table = localized_table(records, note="A note.", **arguments)
+    assert table.wide.columns.tolist()[4:] == ["n", "disk (object, moduli)", "peak", "n (localized)"]
+    assert table.note.startswith("A note. object: the places")
+    assert "moduli: the attack looks for" in table.note
+    assert localized_table(records[:1], note="A note.", **arguments).note == "A note."
+
+
+def test_a_quantity_without_meaning_is_a_dash_and_not_missing():
+    none = replace(record("unet", math.nan), n=0)
+    table = localized_table([record("tv"), none], quantity="amplification", labels={}, note="")
+    assert table.wide["peak"].tolist()[1] == "—"
+    assert table.wide["n"].tolist() == ["50", "0"]

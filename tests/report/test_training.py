@@ -143,3 +143,19 @@ def test_wrong_frames_are_refused():
     for column in frame.columns:
         with pytest.raises(ValueError, match=f"loss_curves: expected columns .*'{column}'"):
             loss_curves(frame.drop(columns=column))
+
+
+def test_losses_of_methods_are_compared_with_their_own_zero_filling(texts):
+    frame = history().assign(validation_error=lambda all: all["validation_error"])
+    methods = list(PHASES)[:2]
+    reference = dict(zip(methods, (0.3, 0.5), strict=True))
+    figure = loss_curves(frame, zero_filled=reference, relative=False)
+    across = {
+        line.get_color(): line.get_ydata()[0] for line in figure.axes[1].lines if len(line.get_xdata()) == 2
+    }
+    for method, value in reference.items():
+        assert across[style.color(method, list(PHASES))] == value
+    assert "loss on the\nvalidation images" in texts(figure)
+    best = frame[frame["best"].eq(True)]["validation_error"].tolist()
+    stars = [line for line in figure.axes[1].lines if line.get_marker() == "*"]
+    assert sorted(float(line.get_ydata()[0]) for line in stars) == pytest.approx(sorted(best))
