@@ -37,14 +37,15 @@ demo: $(INSTALLED) ## run config.yaml here: minutes on two cores, no download
 
 demo-multicoil: $(INSTALLED) ## run config.multicoil.yaml here: multi-coil data, no download
 	$(BIN)/snakemake --cores $(CORES) --configfile config.multicoil.yaml
+	$(BIN)/python -m workflow_scripts.summary --configfile config.multicoil.yaml
 
 why: $(INSTALLED) ## say which jobs would run, and why
 	$(BIN)/python -m workflow_scripts.why $(FILE)
 
-accept: $(INSTALLED) ## keep results although their source changed, after a refactoring that changes no number
+accept: $(INSTALLED) ## keep results although their code changed, after a refactoring that changes no number
 	$(BIN)/python -m workflow_scripts.accept $(FILE) $(if $(YES),--yes)
 
-prune: $(INSTALLED) ## remove units of work that no job of the config uses
+prune: $(INSTALLED) ## remove units of work that no job of the config uses, receipts of lost results
 	$(BIN)/python -m workflow_scripts.prune $(FILE)
 
 test: $(INSTALLED) ## the fast tests, under 5 minutes

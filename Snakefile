@@ -10,29 +10,30 @@ if not workflow.config_settings.configfiles:
     configfile: "config.yaml"
 
 
-include: "rules/common.smk"
+include: "rules/paths.smk"
+include: "rules/plan/data.smk"
+include: "rules/plan/measurements.smk"
+include: "rules/plan/training.smk"
+include: "rules/plan/reconstruct.smk"
+include: "rules/plan/attacks.smk"
+include: "rules/plan/report.smk"
 include: "rules/data.smk"
-include: "rules/masks.smk"
-include: "rules/scans.smk"
-
-
-# A run has methods for images, methods for scans, or data alone.
-if cfg.methods and cfg.scans:
-
-    include: "rules/quality.smk"
-
-elif cfg.methods:
-
-    include: "rules/tuning.smk"
-    include: "rules/training.smk"
-    include: "rules/attacks.smk"
-    include: "rules/report.smk"
+include: "rules/measurements.smk"
+include: "rules/tuning.smk"
+include: "rules/training.smk"
+include: "rules/reconstruct.smk"
+include: "rules/attacks.smk"
+include: "rules/report.smk"
 
 
 rule all:
     default_target: True
     input:
         all_outputs(),
+
+
+# After all rules, for it asks which of them makes a file.
+restore_metadata(workflow, RUN)
 
 
 # Not in dry-runs, nor in the processes of jobs. The lock goes when this process ends; that of a killed one is

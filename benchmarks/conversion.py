@@ -11,9 +11,9 @@ import h5py
 import numpy as np
 
 from benchmarks.problems import save
-from mrilib.data.cfl import convert_cfl
-from mrilib.data.fastmri import check_volume, read_slice
-from mrilib.data.ismrmrd import convert
+from mrilib.data.volumes.cfl import convert_cfl
+from mrilib.data.volumes.fastmri import check_volume, read_slice
+from mrilib.data.volumes.ismrmrd import convert
 from tests.data.peak_memory import peak_growth
 from tests.data.raw_files import cartesian_scan, noise_kspace
 
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> None:
         volume = folder / "volume.h5"
 
         def peak(source: Path, volume: Path) -> float:
-            return peak_growth("mrilib.data.ismrmrd:_convert", source, volume) / 1e6
+            return peak_growth("mrilib.data.volumes.ismrmrd:_convert", source, volume) / 1e6
 
         def add(what: str, path: Path, task: Callable[[], Any], memory: float | str = "") -> None:
             megabytes = path.stat().st_size / 1e6

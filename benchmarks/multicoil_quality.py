@@ -22,8 +22,9 @@ from benchmarks.problems import save
 from mrilib.metrics.quality import psnr, relative_error
 from mrilib.operators.bases import Cosine, FourierBasis, Wavelet
 from mrilib.operators.coils import CoilFourier
+from mrilib.reconstructors.l1 import L1
 from mrilib.reconstructors.linear import Tikhonov, ZeroFilled
-from mrilib.reconstructors.sparse import L1, TotalVariation
+from mrilib.reconstructors.total_variation import TotalVariation
 from mrilib.reconstructors.untrained import Untrained
 
 # The λ tried first: eight steps over two decades. Then two thirds between the best and its neighbours.

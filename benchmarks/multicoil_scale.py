@@ -25,9 +25,10 @@ from benchmarks.problems import save
 from benchmarks.untrained import STEPS, cost
 from mrilib.operators.bases import Cosine, FourierBasis, Wavelet
 from mrilib.operators.coils import CoilFourier, estimate_coil_maps
+from mrilib.reconstructors.l1 import L1
 from mrilib.reconstructors.linear import Tikhonov, ZeroFilled
 from mrilib.reconstructors.multicoil import TrainedMultiCoil
-from mrilib.reconstructors.sparse import L1, TotalVariation
+from mrilib.reconstructors.total_variation import TotalVariation
 from mrilib.reconstructors.untrained import Untrained
 
 WEIGHT = 4e-3
@@ -40,7 +41,10 @@ CONVEX: dict[str, Callable[..., Any]] = {
     "TV isotropic": partial(TotalVariation, coupling="isotropic"),
     "TV complex": partial(TotalVariation, coupling="complex"),
 }
-NETWORKS = {"U-net": "MagnitudeUnet", "VarNet": "VarNet"}
+NETWORKS = {
+    "U-net": "mrilib.networks.magnitude_unet:MagnitudeUnet",
+    "VarNet": "mrilib.networks.varnet:VarNet",
+}
 DECODERS = {"ConvDecoder": "ConvDecoder", "Deep Decoder": "DeepDecoder"}
 ROWS = (
     "coil maps",
@@ -61,7 +65,7 @@ def job(name: str, kspace: Tensor, operator: CoilFourier) -> Callable[[], dict[s
     if name == "Tikhonov":
         return lambda: {"steps": int(Tikhonov(weight=WEIGHT).solve(kspace, operator).stats["steps"])}
     if name in NETWORKS:
-        network = TrainedMultiCoil(network={"class": f"mrilib.networks.multicoil:{NETWORKS[name]}"})
+        network = TrainedMultiCoil(network={"class": NETWORKS[name]})
 
         def infer() -> dict[str, Any]:
             with torch.no_grad():

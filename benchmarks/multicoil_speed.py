@@ -35,7 +35,8 @@ from benchmarks.peers_multicoil import (
 )
 from benchmarks.problems import save
 from mrilib.operators.coils import CoilFourier
-from mrilib.reconstructors.sparse import L1, TotalVariation
+from mrilib.reconstructors.l1 import L1
+from mrilib.reconstructors.total_variation import TotalVariation
 
 SIZE, WEIGHT = 128, 4e-3
 GAPS, DISTANCES = (1e-2, 1e-3, 1e-4), (1e-2, 1e-3)

@@ -12,7 +12,7 @@ from typing import Any
 import numba
 import torch
 
-from mrilib.data.ellipses import ellipse_phantoms
+from mrilib.data.images.ellipses import ellipse_phantoms
 from mrilib.data.masks import radial_mask
 from mrilib.operators.fourier import MaskedFourier
 

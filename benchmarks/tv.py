@@ -21,10 +21,10 @@ from benchmarks.clock import Seconds, median_seconds
 from benchmarks.problems import LINES, RESULTS, SIZE, measured_phantom, save
 from benchmarks.tv_peers import PEERS
 from benchmarks.tv_solvers import Averaged, Implementation, Last, Plain, ReferenceADMM, Task
-from mrilib.data.ellipses import ellipse_phantoms
+from mrilib.data.images.ellipses import ellipse_phantoms
 from mrilib.data.masks import radial_mask
 from mrilib.operators.fourier import MaskedFourier
-from mrilib.reconstructors.sparse import TotalVariation
+from mrilib.reconstructors.total_variation import TotalVariation
 from mrilib.solvers.couplings import COUPLINGS
 from mrilib.store.atomic import write_text
 from mrilib.training.tuning import gaussian_noise

@@ -12,7 +12,7 @@ from torch import Tensor
 from mrilib.operators.base import fft2c, ifft2c
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.operators.gradient import divergence, gradient, laplacian_spectrum
-from mrilib.reconstructors.sparse import TotalVariation
+from mrilib.reconstructors.total_variation import TotalVariation
 from mrilib.solvers.couplings import COUPLINGS
 from mrilib.solvers.loops import Iteration
 from mrilib.solvers.problem import Problem, image_of, initial_state, reflect, step

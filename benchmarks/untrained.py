@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.problems import SEED, save
-from mrilib.data.ellipses import ellipse_phantoms
+from mrilib.data.images.ellipses import ellipse_phantoms
 from mrilib.data.masks import column_mask
 from mrilib.networks.decoders import ConvDecoder, DeepDecoder
 from mrilib.operators.base import fft2c

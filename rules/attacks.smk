@@ -1,18 +1,18 @@
-# Attacks: a job is one image under one method and mask, with all attacks and levels inside it.
+# Attacks: a job is one image under one method of a domain and a mask, with all attacks and levels inside it.
 
 
 rule attack:
     input:
-        image=f"{RUN}/images/{{source}}/test/{{position}}.h5",
-        mask=f"{RUN}/masks/{{mask}}.h5",
+        measurement=test_measurement,
+        reconstruction=f"{RUN}/reconstructions/{APPLIED}/{{position}}.h5",
         tuning=tuning_of,
         checkpoint=checkpoint_of,
     output:
-        attacks=f"{RUN}/attacks/{{method}}/{{mask}}/{{source}}/{{position}}.h5",
+        attacks=f"{RUN}/attacks/{APPLIED}/{{position}}.h5",
     log:
-        f"{RUN}/logs/attacks/{{method}}/{{mask}}/{{source}}/{{position}}.log",
+        f"{RUN}/logs/attacks/{APPLIED}/{{position}}.log",
     benchmark:
-        f"{RUN}/benchmarks/attacks/{{method}}/{{mask}}/{{source}}/{{position}}.tsv"
+        f"{RUN}/benchmarks/attacks/{APPLIED}/{{position}}.tsv"
     conda:
         "../envs/environment.yaml"
     resources:
@@ -27,18 +27,18 @@ rule attack:
 
 rule transfer:
     input:
-        image=f"{RUN}/images/{{source}}/test/{{position}}.h5",
-        mask=f"{RUN}/masks/{{mask}}.h5",
+        measurement=test_measurement,
+        reconstruction=f"{RUN}/reconstructions/{APPLIED}/{{position}}.h5",
         tuning=tuning_of,
         checkpoint=checkpoint_of,
-        own=f"{RUN}/attacks/{{method}}/{{mask}}/{{source}}/{{position}}.h5",
+        own=f"{RUN}/attacks/{APPLIED}/{{position}}.h5",
         rivals=rival_files,
     output:
-        transfer=f"{RUN}/transfer/{{method}}/{{mask}}/{{source}}/{{position}}.h5",
+        transfer=f"{RUN}/transfer/{APPLIED}/{{position}}.h5",
     log:
-        f"{RUN}/logs/transfer/{{method}}/{{mask}}/{{source}}/{{position}}.log",
+        f"{RUN}/logs/transfer/{APPLIED}/{{position}}.log",
     benchmark:
-        f"{RUN}/benchmarks/transfer/{{method}}/{{mask}}/{{source}}/{{position}}.tsv"
+        f"{RUN}/benchmarks/transfer/{APPLIED}/{{position}}.tsv"
     conda:
         "../envs/environment.yaml"
     resources:
@@ -47,23 +47,23 @@ rule transfer:
         runtime=attack_runtime(rivalled),
     params:
         **attack_params("transfer", rivalled, "transfer.py"),
-        rivals=rivals,
+        rivals=rivals_of,
     script:
         "../workflow_scripts/transfer.py"
 
 
 rule radius_study:
     input:
-        image=f"{RUN}/images/{{source}}/test/{{position}}.h5",
-        mask=f"{RUN}/masks/{{mask}}.h5",
+        measurement=test_measurement,
+        reconstruction=f"{RUN}/reconstructions/{APPLIED}/{{position}}.h5",
         tuning=tuning_of,
         checkpoint=checkpoint_of,
     output:
-        attacks=f"{RUN}/studies/radius/{{method}}/{{mask}}/{{source}}/{{position}}.h5",
+        attacks=f"{RUN}/studies/radius/{APPLIED}/{{position}}.h5",
     log:
-        f"{RUN}/logs/studies/radius/{{method}}/{{mask}}/{{source}}/{{position}}.log",
+        f"{RUN}/logs/studies/radius/{APPLIED}/{{position}}.log",
     benchmark:
-        f"{RUN}/benchmarks/studies/radius/{{method}}/{{mask}}/{{source}}/{{position}}.tsv"
+        f"{RUN}/benchmarks/studies/radius/{APPLIED}/{{position}}.tsv"
     conda:
         "../envs/environment.yaml"
     resources:
@@ -78,16 +78,16 @@ rule radius_study:
 
 rule weight_study:
     input:
-        image=f"{RUN}/images/{{source}}/test/{{position}}.h5",
-        mask=f"{RUN}/masks/{{mask}}.h5",
+        measurement=test_measurement,
+        reconstruction=f"{RUN}/reconstructions/{APPLIED}/{{position}}.h5",
         tuning=tuning_of,
         checkpoint=checkpoint_of,
     output:
-        attacks=f"{RUN}/studies/weight/{{method}}/{{mask}}/{{source}}/{{position}}.h5",
+        attacks=f"{RUN}/studies/weight/{APPLIED}/{{position}}.h5",
     log:
-        f"{RUN}/logs/studies/weight/{{method}}/{{mask}}/{{source}}/{{position}}.log",
+        f"{RUN}/logs/studies/weight/{APPLIED}/{{position}}.log",
     benchmark:
-        f"{RUN}/benchmarks/studies/weight/{{method}}/{{mask}}/{{source}}/{{position}}.tsv"
+        f"{RUN}/benchmarks/studies/weight/{APPLIED}/{{position}}.tsv"
     conda:
         "../envs/environment.yaml"
     resources:

@@ -1,70 +1,232 @@
-# Images: one file a test image, one file a set of validation images.
+# Raw multi-coil data: downloads, volumes in the fastMRI schema, their catalogue, sets of slices.
+#
+# Downloads have no code hash: what they fetch does not depend on how, and an edit must not fetch 100 GB again.
 
 
 localrules:
-    ellipse_image,
-    validation_images,
-    file_image,
+    download_stanford,
+    download_archive,
+    unpack_archive,
+    link_volumes,
+    select_slices,
+    catalogue_table,
+    thumbnails,
+    annotations,
 
 
-rule ellipse_image:
+rule download_stanford:
     output:
-        image=f"{RUN}/images/{{source}}/test/{{position}}.h5",
+        file=f"{cfg.downloads}/stanford/{{volume}}.h5",
     log:
-        f"{RUN}/logs/images/{{source}}/{{position}}.log",
+        f"{RUN}/logs/downloads/stanford/{{volume}}.log",
     wildcard_constraints:
-        source=any_of(GENERATED),
+        volume=any_of(STANFORD_VOLUMES),
     conda:
         "../envs/environment.yaml"
     params:
-        **fixed(stage("phantoms.py", "data.smk:ellipse_image")),
-        size=cfg.size,
-        seed=cfg.seed,
-        set="test",
-        name=lambda wildcards: wildcards.source,
-        position=lambda wildcards: int(wildcards.position),
-        number=1,
+        url=lambda wildcards: STANFORD_VOLUMES[wildcards.volume][0],
+        sha256=lambda wildcards: STANFORD_VOLUMES[wildcards.volume][1],
+        kind="hdf5",
     script:
-        "../workflow_scripts/phantoms.py"
+        "../workflow_scripts/download.py"
 
 
-rule validation_images:
-    output:
-        image=f"{RUN}/images/{{source}}/validation.h5",
-    log:
-        f"{RUN}/logs/images/{{source}}/validation.log",
-    wildcard_constraints:
-        source=any_of(GENERATED),
-    conda:
-        "../envs/environment.yaml"
-    params:
-        **fixed(stage("phantoms.py", "data.smk:validation_images")),
-        size=cfg.size,
-        seed=cfg.seed,
-        set="validation",
-        name=lambda wildcards: wildcards.source,
-        number=lambda wildcards: cfg.images[wildcards.source].validation,
-    script:
-        "../workflow_scripts/phantoms.py"
-
-
-rule file_image:
+# `ancient`: a new e-mail with fresh links is no reason to fetch again what is there.
+rule download_archive:
     input:
-        files=local_files,
+        mail=lambda wildcards: ancient(cfg.datasets[wildcards.dataset].mail),
     output:
-        image=f"{RUN}/images/{{source}}/test/{{position}}.h5",
+        file=f"{cfg.downloads}/fastmri/{{dataset}}/{{archive}}",
     log:
-        f"{RUN}/logs/images/{{source}}/{{position}}.log",
+        f"{RUN}/logs/downloads/fastmri/{{dataset}}/{{archive}}.log",
     wildcard_constraints:
-        source=any_of(FROM_FILES),
+        dataset=any_of(FASTMRI),
+        archive=any_of(ARCHIVES),
     conda:
         "../envs/environment.yaml"
     params:
-        **fixed(stage("file_image.py", "data.smk:file_image")),
-        position=lambda wildcards: int(wildcards.position),
-        files=lambda wildcards: cfg.images[wildcards.source].files,
-        resize=lambda wildcards: cfg.images[wildcards.source].resize,
-        slice=lambda wildcards: cfg.images[wildcards.source].slice,
-        size=cfg.size,
+        name=lambda wildcards: wildcards.archive,
+        manifest=lambda wildcards: cfg.datasets[wildcards.dataset].manifest,
+        kind="archive",
     script:
-        "../workflow_scripts/file_image.py"
+        "../workflow_scripts/download.py"
+
+
+rule unpack_archive:
+    input:
+        archive=f"{cfg.downloads}/fastmri/{{dataset}}/{{archive}}",
+    output:
+        listing=f"{cfg.downloads}/fastmri/{{dataset}}/{{archive}}.txt",
+    log:
+        f"{RUN}/logs/unpack/{{dataset}}/{{archive}}.log",
+    wildcard_constraints:
+        dataset=any_of(FASTMRI),
+        archive=any_of(ARCHIVES),
+    conda:
+        "../envs/environment.yaml"
+    params:
+        volumes=lambda wildcards: cfg.datasets[wildcards.dataset].volumes,
+    script:
+        "../workflow_scripts/unpack.py"
+
+
+rule link_volumes:
+    input:
+        listings=unpacked_listings,
+    output:
+        receipt=f"{RUN}/volumes/{{dataset}}.json",
+    log:
+        f"{RUN}/logs/volumes/{{dataset}}.log",
+    wildcard_constraints:
+        dataset=any_of(FASTMRI),
+    conda:
+        "../envs/environment.yaml"
+    params:
+        **fixed(stage("link_volumes.py", "data.smk:link_volumes")),
+        folders=lambda wildcards: cfg.datasets[wildcards.dataset].folders,
+        volumes=lambda wildcards: cfg.datasets[wildcards.dataset].volumes,
+    script:
+        "../workflow_scripts/link_volumes.py"
+
+
+rule convert_volume:
+    input:
+        file=raw_file,
+    output:
+        receipt=f"{RUN}/volumes/{{dataset}}/{{volume}}.json",
+    log:
+        f"{RUN}/logs/volumes/{{dataset}}/{{volume}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/volumes/{{dataset}}/{{volume}}.tsv"
+    wildcard_constraints:
+        dataset=any_of(CONVERTED),
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        **fixed(stage("convert.py", "data.smk:convert_volume")),
+        options=conversion_options,
+        strict=lambda wildcards: cfg.datasets[wildcards.dataset].strict,
+    script:
+        "../workflow_scripts/convert.py"
+
+
+rule simulate_volume:
+    input:
+        files=drawn_files,
+    output:
+        receipt=f"{RUN}/volumes/{{dataset}}/{{volume}}.json",
+    log:
+        f"{RUN}/logs/volumes/{{dataset}}/{{volume}}.log",
+    wildcard_constraints:
+        dataset=any_of(SIMULATED),
+    conda:
+        "../envs/environment.yaml"
+    params:
+        **fixed(stage("simulate.py", "data.smk:simulate_volume")),
+        volume=lambda wildcards: cfg.datasets[wildcards.dataset].volumes[wildcards.volume].model_dump(),
+        settings=simulation_settings,
+        seed=cfg.seed,
+        name=lambda wildcards: [wildcards.dataset, wildcards.volume],
+    script:
+        "../workflow_scripts/simulate.py"
+
+
+rule catalogue:
+    input:
+        receipts=receipts,
+    output:
+        catalogue=f"{RUN}/catalogue/{{dataset}}.csv",
+    log:
+        f"{RUN}/logs/catalogue/{{dataset}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/catalogue/{{dataset}}.tsv"
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 120 * attempt,
+    params:
+        **fixed(stage("catalogue.py", "data.smk:catalogue")),
+        dataset=lambda wildcards: wildcards.dataset,
+        anatomy=lambda wildcards: cfg.datasets[wildcards.dataset].anatomy,
+        strict=lambda wildcards: cfg.datasets[wildcards.dataset].strict,
+        units=f"{RUN}/units",
+    script:
+        "../workflow_scripts/catalogue.py"
+
+
+rule catalogue_table:
+    input:
+        catalogues=expand(f"{RUN}/catalogue/{{dataset}}.csv", dataset=cfg.datasets),
+    output:
+        csv=f"{RUN}/tables/catalogue.csv",
+        md=f"{RUN}/tables/catalogue.md",
+        tex=f"{RUN}/tables/catalogue.tex",
+    log:
+        f"{RUN}/logs/tables/catalogue.log",
+    conda:
+        "../envs/environment.yaml"
+    params:
+        **fixed(stage("catalogue_table.py", "data.smk:catalogue_table")),
+    script:
+        "../workflow_scripts/catalogue_table.py"
+
+
+rule thumbnails:
+    input:
+        catalogue=f"{RUN}/catalogue/{{dataset}}.csv",
+    output:
+        pdf=f"{RUN}/figures/thumbnails-{{dataset}}.pdf",
+        png=f"{RUN}/figures/thumbnails-{{dataset}}.png",
+    log:
+        f"{RUN}/logs/figures/thumbnails-{{dataset}}.log",
+    conda:
+        "../envs/environment.yaml"
+    params:
+        **fixed(stage("thumbnails.py", "data.smk:thumbnails")),
+        dataset=lambda wildcards: wildcards.dataset,
+    script:
+        "../workflow_scripts/thumbnails.py"
+
+
+rule select_slices:
+    input:
+        catalogue=selected_catalogue,
+    output:
+        slices=f"{RUN}/sets/{{source}}/{{part}}.csv",
+    log:
+        f"{RUN}/logs/sets/{{source}}/{{part}}.log",
+    wildcard_constraints:
+        source=any_of(cfg.scans),
+    conda:
+        "../envs/environment.yaml"
+    params:
+        **fixed(stage("select_slices.py", "data.smk:select_slices")),
+        selection=lambda wildcards: selection_of(wildcards).model_dump(),
+        fractions=lambda wildcards: cfg.datasets[selection_of(wildcards).dataset].split,
+        seed=cfg.seed,
+    script:
+        "../workflow_scripts/select_slices.py"
+
+
+rule annotations:
+    input:
+        file=lambda wildcards: cfg.annotations[wildcards.name].file,
+        catalogue=lambda wildcards: f"{RUN}/catalogue/{cfg.annotations[wildcards.name].dataset}.csv",
+    output:
+        table=f"{RUN}/annotations/{{name}}.csv",
+        pdf=f"{RUN}/figures/annotations-{{name}}.pdf",
+        png=f"{RUN}/figures/annotations-{{name}}.png",
+    log:
+        f"{RUN}/logs/annotations/{{name}}.log",
+    wildcard_constraints:
+        name=any_of(cfg.annotations),
+    conda:
+        "../envs/environment.yaml"
+    params:
+        **fixed(stage("annotations.py", "data.smk:annotations")),
+    script:
+        "../workflow_scripts/annotations.py"

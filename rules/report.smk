@@ -11,16 +11,20 @@ localrules:
     training_figure,
     curve_figures,
     study_figure,
+    quality_figure,
+    reconstruction_panel,
 
 
 rule score:
     input:
-        attacks=attack_files,
-        transfers=transfer_files,
+        measurements=test_measurements,
+        reconstructions=files_of("reconstructions"),
+        attacks=attacks_to_score,
+        transfers=transfers_to_score,
     output:
-        scores=f"{RUN}/scores/{{method}}/{{mask}}.csv",
+        scores=f"{RUN}/scores/{APPLIED}.csv",
     log:
-        f"{RUN}/logs/scores/{{method}}/{{mask}}.log",
+        f"{RUN}/logs/scores/{APPLIED}.log",
     conda:
         "../envs/environment.yaml"
     params:
@@ -31,7 +35,7 @@ rule score:
 
 rule table:
     input:
-        scores=score_files(),
+        scores=[score_file(each) for each in cfg.applications],
     output:
         records=f"{RUN}/records/{{table}}.json",
         csv=f"{RUN}/tables/{{table}}.csv",
@@ -40,17 +44,20 @@ rule table:
     log:
         f"{RUN}/logs/tables/{{table}}.log",
     wildcard_constraints:
-        table=any_of([*QUANTITIES, "table-1", *(f"transfer-{quantity}" for quantity in TRANSFERRED)]),
+        table=any_of(method_tables()),
     conda:
         "../envs/environment.yaml"
     params:
         **fixed(stage("table.py", "report.smk:table")),
         table=lambda wildcards: wildcards.table,
-        lines={name: mask.lines for name, mask in RADIAL.items()},
-        published={name: method.published for name, method in cfg.methods.items()},
-        published_sources=GENERATED,
-        source_name=cfg.validation_sources[0],
-        attacks=list(cfg.attacks),
+        methods={name: method.published for name, method in cfg.methods.items()},
+        masks=MASKS,
+        attacks=ATTACKS,
+        sources=list(cfg.images),
+        published_sources=PUBLISHED_SOURCES,
+        usual=USUAL,
+        domain_labels=domain_labels(),
+        source_name=next(iter(PUBLISHED_SOURCES), None),
         labels=LABELS,
         note=table_note(),
         seed=cfg.seed,
@@ -60,18 +67,21 @@ rule table:
 
 rule image_figures:
     input:
-        image=f"{RUN}/images/{{source}}/test/{{position}}.h5",
-        mask=f"{RUN}/masks/{cfg.figures.mask}.h5",
+        measurement=example_measurement,
     output:
-        **{name: f"{RUN}/figures/{name}-{{source}}-{{position}}.pdf" for name in IMAGE_PICTURES},
-        png=[f"{RUN}/figures/{name}-{{source}}-{{position}}.png" for name in IMAGE_PICTURES],
+        **{name: f"{RUN}/figures/{name}-{{example}}.pdf" for name in IMAGE_PICTURES},
+        png=[f"{RUN}/figures/{name}-{{example}}.png" for name in IMAGE_PICTURES],
     log:
-        f"{RUN}/logs/figures/image-{{source}}-{{position}}.log",
+        f"{RUN}/logs/figures/image-{{example}}.log",
+    wildcard_constraints:
+        example=any_of(EXAMPLES),
     conda:
         "../envs/environment.yaml"
     params:
         **fixed(stage("image_figures.py", "report.smk:image_figures")),
-        title=lambda wildcards: f"{wildcards.source} {wildcards.position}",
+        mask=lambda wildcards: example(wildcards)[2],
+        about=lambda wildcards: MASKS[example(wildcards)[2]],
+        title=lambda wildcards: "{} {}".format(*example(wildcards)[:2]),
         seed=cfg.seed,
     script:
         "../workflow_scripts/image_figures.py"
@@ -79,47 +89,51 @@ rule image_figures:
 
 rule attack_figures:
     input:
-        attacks=f"{RUN}/attacks/{{method}}/{cfg.figures.mask}/{{source}}/{{position}}.h5",
-        transfer=figure_transfer,
+        measurement=example_measurement,
+        reconstruction=lambda wildcards: example_file("reconstructions", wildcards.method, wildcards),
+        attacks=lambda wildcards: example_file("attacks", wildcards.method, wildcards),
+        transfer=example_transfer,
     output:
-        **{name: f"{RUN}/figures/{name}-{{method}}-{{source}}-{{position}}.pdf" for name in ATTACK_PICTURES},
-        png=[f"{RUN}/figures/{name}-{{method}}-{{source}}-{{position}}.png" for name in ATTACK_PICTURES],
+        **{name: f"{RUN}/figures/{name}-{{method}}-{{example}}.pdf" for name in attack_pictures()},
+        png=[f"{RUN}/figures/{name}-{{method}}-{{example}}.png" for name in attack_pictures()],
     log:
-        f"{RUN}/logs/figures/{{method}}-{{source}}-{{position}}.log",
+        f"{RUN}/logs/figures/{{method}}-{{example}}.log",
+    wildcard_constraints:
+        example=any_of(EXAMPLES),
     conda:
         "../envs/environment.yaml"
     params:
         **fixed(stage("attack_figures.py", "report.smk:attack_figures")),
-        attack=cfg.figures.attack,
-        level=cfg.figures.level,
+        attack=cfg.figures.attack if cfg.figures else None,
+        level=cfg.figures.level if cfg.figures else None,
         levels=sorted(cfg.levels),
-        title=lambda wildcards: (
-            f"{wildcards.source} {wildcards.position}, {cfg.figures.mask}, {LABELS[wildcards.method]}"
-        ),
+        title=lambda wildcards: f"{example_title(wildcards)}, {LABELS[wildcards.method]}",
     script:
         "../workflow_scripts/attack_figures.py"
 
 
 rule transfer_panel:
     input:
-        attacks=figure_attacks,
-        transfers=figure_transfers,
+        measurement=example_measurement,
+        reconstructions=example_files("reconstructions"),
+        attacks=example_files("attacks"),
+        transfers=example_files("transfer"),
     output:
-        pdf=f"{RUN}/figures/transfer-{{source}}-{{position}}.pdf",
-        png=f"{RUN}/figures/transfer-{{source}}-{{position}}.png",
+        pdf=f"{RUN}/figures/transfer-{{example}}.pdf",
+        png=f"{RUN}/figures/transfer-{{example}}.png",
     log:
-        f"{RUN}/logs/figures/transfer-{{source}}-{{position}}.log",
+        f"{RUN}/logs/figures/transfer-{{example}}.log",
+    wildcard_constraints:
+        example=any_of(EXAMPLES),
     conda:
         "../envs/environment.yaml"
     params:
         **fixed(stage("transfer_panel.py", "report.smk:transfer_panel")),
-        attack=cfg.figures.attack,
-        level=cfg.figures.level,
-        methods=cfg.figures.methods,
+        attack=cfg.figures.attack if cfg.figures else None,
+        level=cfg.figures.level if cfg.figures else None,
+        methods=lambda wildcards: figure_methods(example(wildcards)[0], example(wildcards)[2]),
         labels=LABELS,
-        title=lambda wildcards: (
-            f"{wildcards.source} {wildcards.position}, {cfg.figures.mask}, level {100 * cfg.figures.level:g} %"
-        ),
+        title=lambda wildcards: f"{example_title(wildcards)}, level {100 * cfg.figures.level:g} %",
     script:
         "../workflow_scripts/transfer_panel.py"
 
@@ -139,9 +153,9 @@ rule transfer_matrix:
     params:
         **fixed(stage("transfer_matrix.py", "report.smk:transfer_matrix")),
         quantity=lambda wildcards: wildcards.quantity,
-        source_name=cfg.figures.examples[0].source,
-        mask=cfg.figures.mask,
-        attack=cfg.figures.attack,
+        source_name=next((source for source, _, _ in EXAMPLES.values()), None),
+        mask=next((mask for _, _, mask in EXAMPLES.values()), None),
+        attack=cfg.figures.attack if cfg.figures else None,
         methods=list(cfg.methods),
         labels=LABELS,
     script:
@@ -151,33 +165,30 @@ rule transfer_matrix:
 rule training_figure:
     input:
         histories=lambda wildcards: [
-            f"{RUN}/training/{method}/{wildcards.mask}/history.csv" for method in trained_on(wildcards.mask)
+            training_file(method, wildcards.domain, "history.csv") for method in trained_on(wildcards.domain)
         ],
     output:
-        pdf=f"{RUN}/figures/training-{{mask}}.pdf",
-        png=f"{RUN}/figures/training-{{mask}}.png",
+        pdf=f"{RUN}/figures/training-{{domain}}.pdf",
+        png=f"{RUN}/figures/training-{{domain}}.png",
     log:
-        f"{RUN}/logs/figures/training-{{mask}}.log",
+        f"{RUN}/logs/figures/training-{{domain}}.log",
     conda:
         "../envs/environment.yaml"
     params:
         **fixed(stage("training_figure.py", "report.smk:training_figure")),
-        mask=lambda wildcards: wildcards.mask,
         methods=list(cfg.methods),
         labels=LABELS,
+        title=lambda wildcards: domain_labels()[wildcards.domain],
+        relative=lambda wildcards: cfg.domain(wildcards.domain).source not in cfg.scans,
     script:
         "../workflow_scripts/training_figure.py"
 
 
 rule curve_figures:
     input:
-        scores=score_files(),
+        scores=[score_file(each) for each in cfg.applications],
         records=f"{RUN}/records/amplification.json",
-        tunings=[
-            f"{RUN}/tuning/{method}/{mask}/{cfg.validation_sources[0]}.json"
-            for method, mask in figure_method_mask()
-        ],
-        masks=[f"{RUN}/masks/{mask}.h5" for mask in cfg.masks],
+        tunings=list(drawn_tunings().values()),
     output:
         **{name: f"{RUN}/figures/{name}.pdf" for name in CURVES},
         png=[f"{RUN}/figures/{name}.png" for name in CURVES],
@@ -188,11 +199,16 @@ rule curve_figures:
     params:
         **fixed(stage("curve_figures.py", "report.smk:curve_figures")),
         methods=list(cfg.methods),
+        attacks=ATTACKS,
+        masks=MASKS,
+        usual=USUAL,
         labels=LABELS,
-        attack=cfg.figures.attack,
-        masks=list(cfg.masks),
-        tuned_masks=[mask for _, mask in figure_method_mask()],
-        tuning_title=tuning_title(),
+        attack=cfg.figures.attack if cfg.figures else next(iter(cfg.attacks), None),
+        tuned_masks=list(drawn_tunings()),
+        tuning_title=(
+            f"{LABELS.get(drawn_method())}, validation images of {next(iter(PUBLISHED_SOURCES), None)}, "
+            "Gaussian noise"
+        ),
         seed=cfg.seed,
     script:
         "../workflow_scripts/curve_figures.py"
@@ -200,8 +216,9 @@ rule curve_figures:
 
 rule study_figure:
     input:
-        attacks=study_files,
-        mask=lambda wildcards: f"{RUN}/masks/{STUDIES[wildcards.study].mask}.h5",
+        measurements=study_files("measurements"),
+        reconstructions=study_files("reconstructions"),
+        attacks=study_files("attacks"),
     output:
         scores=f"{RUN}/studies/{{study}}/scores.csv",
         pdf=f"{RUN}/figures/study-{{study}}.pdf",
@@ -215,11 +232,53 @@ rule study_figure:
     params:
         **fixed(stage("study_figure.py", "report.smk:study_figure")),
         study=lambda wildcards: wildcards.study,
+        attacks=study_attacks,
+        searches=study_searches,
         title=study_title,
-        reference=[
-            name
-            for name, attack in cfg.attacks.items()
-            if "unrolled" in (getattr(attack, "search", "") or "")
-        ],
     script:
         "../workflow_scripts/study_figure.py"
+
+
+rule quality_figure:
+    input:
+        scores=lambda wildcards: [
+            score_file(each) for each in cfg.applications if each.mask == wildcards.mask
+        ],
+    output:
+        pdf=f"{RUN}/figures/quality-{{mask}}.pdf",
+        png=f"{RUN}/figures/quality-{{mask}}.png",
+    log:
+        f"{RUN}/logs/figures/quality-{{mask}}.log",
+    conda:
+        "../envs/environment.yaml"
+    params:
+        **fixed(stage("quality_figure.py", "report.smk:quality_figure")),
+        mask=lambda wildcards: wildcards.mask,
+        about=lambda wildcards: MASKS[wildcards.mask],
+        usual=USUAL,
+        domain_labels=domain_labels(),
+        methods=list(cfg.methods),
+        labels=LABELS,
+        seed=cfg.seed,
+    script:
+        "../workflow_scripts/quality_figure.py"
+
+
+rule reconstruction_panel:
+    input:
+        measurement=test_measurement,
+        reconstructions=shown_reconstructions,
+    output:
+        pdf=f"{RUN}/figures/reconstructions-{{source}}-{{mask}}-{{position}}.pdf",
+        png=f"{RUN}/figures/reconstructions-{{source}}-{{mask}}-{{position}}.png",
+    log:
+        f"{RUN}/logs/figures/reconstructions-{{source}}-{{mask}}-{{position}}.log",
+    conda:
+        "../envs/environment.yaml"
+    params:
+        **fixed(stage("reconstruction_panel.py", "report.smk:reconstruction_panel")),
+        labels=LABELS,
+        mask=lambda wildcards: wildcards.mask,
+        about=lambda wildcards: MASKS[wildcards.mask],
+    script:
+        "../workflow_scripts/reconstruction_panel.py"

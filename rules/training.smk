@@ -1,35 +1,36 @@
-# Networks: one training a method and mask.
+# Networks: one training a method and domain.
 
 
 rule train:
     input:
-        mask=f"{RUN}/masks/{{mask}}.h5",
+        unpack(training_sets),
         start=start_of,
     output:
-        best=f"{RUN}/training/{{method}}/{{mask}}/best.pt",
-        last=f"{RUN}/training/{{method}}/{{mask}}/last.pt",
-        kept=f"{RUN}/training/{{method}}/{{mask}}/kept.pt",
-        history=f"{RUN}/training/{{method}}/{{mask}}/history.csv",
+        best=training_file("{method}", "{domain}"),
+        last=training_file("{method}", "{domain}", "last.pt"),
+        kept=training_file("{method}", "{domain}", "kept.pt"),
+        history=training_file("{method}", "{domain}", "history.csv"),
     log:
-        f"{RUN}/logs/training/{{method}}/{{mask}}.log",
+        f"{RUN}/logs/training/{{method}}/{{domain}}.log",
     benchmark:
-        f"{RUN}/benchmarks/training/{{method}}/{{mask}}.tsv"
+        f"{RUN}/benchmarks/training/{{method}}/{{domain}}.tsv"
     wildcard_constraints:
-        method=any_of(TRAINED),
+        method=any_of(cfg.trained),
     conda:
         "../envs/environment.yaml"
     resources:
         gpu=1,
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        mem_mb=lambda wildcards, attempt: 16000 * attempt,
         runtime=lambda wildcards, attempt: 2880 * attempt,
     params:
-        stage=training_stage,
-        source=lambda wildcards: source_of(training_stage(wildcards)),
+        **training_params(),
         method=lambda wildcards: method_spec(wildcards.method),
         training=lambda wildcards: training_spec(wildcards.method),
+        sampling=lambda wildcards: sampling_of(cfg.domain(wildcards.domain).mask),
+        size=cfg.size,
         seed=cfg.seed,
-        name=lambda wildcards: wildcards.method,
-        mask=lambda wildcards: wildcards.mask,
+        name=lambda wildcards: [*cfg.domain(wildcards.domain).model_dump().values(), wildcards.method],
+        domain=lambda wildcards: wildcards.domain,
         units=f"{RUN}/units",
     script:
         "../workflow_scripts/train.py"

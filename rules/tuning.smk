@@ -1,29 +1,29 @@
-# Choice of a method's parameter on validation images, for every mask and level.
+# Choice of a method's parameter on the validation images of a domain, for every level or on clean data.
 
 
 rule tune:
     input:
-        images=f"{RUN}/images/{{source}}/validation.h5",
-        mask=f"{RUN}/masks/{{mask}}.h5",
+        measurements=validation_measurements,
     output:
-        tuning=f"{RUN}/tuning/{{method}}/{{mask}}/{{source}}.json",
+        tuning=tuning_file("{method}", "{domain}"),
     log:
-        f"{RUN}/logs/tuning/{{method}}/{{mask}}/{{source}}.log",
+        f"{RUN}/logs/tuning/{{method}}/{{domain}}.log",
     benchmark:
-        f"{RUN}/benchmarks/tuning/{{method}}/{{mask}}/{{source}}.tsv"
+        f"{RUN}/benchmarks/tuning/{{method}}/{{domain}}.tsv"
+    wildcard_constraints:
+        method=any_of(cfg.tuned),
     conda:
         "../envs/environment.yaml"
     resources:
         gpu=1,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=lambda wildcards, attempt: 240 * attempt,
     params:
-        stage=tuning_stage,
-        source=lambda wildcards: source_of(tuning_stage(wildcards)),
+        **by_method("tune.py", "tuning.smk:tune"),
         method=lambda wildcards: method_spec(wildcards.method),
-        tune=lambda wildcards: cfg.methods[wildcards.method].tune.model_dump(),
+        tune=lambda wildcards: cfg.methods[wildcards.method].tune.model_dump(exclude={"grid", "at"}),
         values=lambda wildcards: cfg.methods[wildcards.method].tune.grid.values,
-        levels=cfg.levels,
+        tuned=lambda wildcards: cfg.tuned_for(wildcards.method),
         seed=cfg.seed,
         units=f"{RUN}/units",
     script:

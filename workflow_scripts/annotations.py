@@ -8,7 +8,7 @@ def main(inputs, outputs, params):
 
     from mrilib.data.annotations import read_annotations
     from mrilib.data.catalogue import read_catalogue
-    from mrilib.data.fastmri import read_slice
+    from mrilib.data.volumes.fastmri import read_slice
     from mrilib.report import figures_volumes, style
     from mrilib.store.atomic import write_text
 

@@ -4,18 +4,20 @@ from workflow_scripts.job import run
 
 
 def main(inputs, outputs, params):
-    from mrilib.attacks.perturb import clean_unit, perturbed_unit
+    from mrilib.attacks.perturb import perturbed_unit
     from mrilib.store.arrays import write_groups
     from mrilib.store.units import UnitStore
     from workflow_scripts.subjects import Subjects
 
-    subjects, store = Subjects(inputs, params), UnitStore(params["units"], params["index"])
+    store = UnitStore(params["units"], params["index"])
+    subjects = Subjects(inputs, params, store.get)
     groups = {"": subjects.root}
+    if subjects.missing:
+        write_groups(outputs["attacks"], groups)
+        return
     for place, subject, key in subjects:
-        clean = {**key, "stage": "clean", "source": params["sources"]["clean"]}
-        groups[f"clean/{place}"] = store.get(clean, lambda subject=subject: clean_unit(subject))
         for name, attack in params["attacks"].items():
-            unit = {**key, "stage": "attack", "source": params["sources"][name], "attack": attack}
+            unit = {**key, "stage": "attack", "code": params["codes"][name], "attack": attack}
             unit |= {"level": subject.level, "factor": subject.factor, "seed": subject.seed}
             groups[f"perturbed/{name}/{place}"] = store.get(
                 unit, lambda subject=subject, attack=attack: perturbed_unit(subject, attack)
@@ -23,7 +25,7 @@ def main(inputs, outputs, params):
             print(f"level {subject.level:g}, weight factor {subject.factor:g}, {name}: done", flush=True)
     store.finish()
     print(f"{store.computed} units computed, {store.found} found")
-    write_groups(outputs["attacks"], groups)
+    write_groups(outputs["attacks"], groups | subjects.computed)
 
 
 if "snakemake" in globals():

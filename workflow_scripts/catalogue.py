@@ -12,8 +12,8 @@ def main(inputs, outputs, params):
     from tqdm import tqdm
 
     from mrilib.data.catalogue import Entry, rejected, to_frame
-    from mrilib.data.inspection import inspect_volume
-    from mrilib.data.isolated import Worker
+    from mrilib.data.volumes.inspection import inspect_volume
+    from mrilib.data.volumes.isolated import Worker
     from mrilib.store.arrays import Group
     from mrilib.store.atomic import write_text
     from mrilib.store.units import UnitStore
@@ -38,7 +38,7 @@ def main(inputs, outputs, params):
                     rows = [asdict(entry) for entry in inspect_volume(path, worker=worker, **about)]
                     return Group(attributes={"entries": json.dumps(rows)})
 
-                unit = store.get(key | {"source": params["source"]}, inspected)
+                unit = store.get(key | {"code": params["code"]}, inspected)
                 entries += [Entry(**row) for row in json.loads(unit.attributes["entries"])]
             last = entries[-1]
             print(f"{volume}: {f'{last.slices} slices' if last.accepted else last.reason}", flush=True)

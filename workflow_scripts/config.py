@@ -1,92 +1,74 @@
 """The configuration: what may stand in a config file, checked before anything is planned."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ValidationError, model_validator
 
-from workflow_scripts.config_errors import ConfigError, explained, suggestion
+from workflow_scripts.config_errors import ConfigError, explained
+from workflow_scripts.config_masks import Columns, Radial
 from workflow_scripts.config_parts import (
-    Attack,
+    Domain,
     Ellipses,
     Figures,
     Files,
-    Mask,
-    Method,
-    Radial,
     RadiusStudy,
-    SliceTraining,
-    Source,
-    Studies,
     Training,
     WeightStudy,
 )
-from workflow_scripts.config_scans import Annotations, Columns, Dataset, Scans
-from workflow_scripts.strict import Fraction, Name, Strict
+from workflow_scripts.config_run import Run
+from workflow_scripts.config_scans import Scans
+from workflow_scripts.provenance import class_attribute
 
 
-class Config(Strict):
-    """A run. `size` is of phantoms and of images from files; scans have their own."""
+class Config(Run):
+    """A run whose parts fit together."""
 
-    run: Name
-    seed: Annotated[int, Field(ge=0)]
-    size: Annotated[int, Field(ge=8)] = 256
-    downloads: str = "results/downloads"
-    datasets: dict[Name, Dataset] = {}
-    annotations: dict[Name, Annotations] = {}
-    images: dict[Name, Source] = {}
-    masks: dict[Name, Mask] = {}
-    levels: list[Fraction] = []
-    methods: dict[Name, Method] = {}
-    attacks: dict[Name, Attack] = {}
-    studies: Studies = Studies()
-    figures: Figures | None = None
+    @model_validator(mode="before")
+    @classmethod
+    def _seeds(cls, values: Any) -> Any:
+        """A method with several training seeds becomes several, each with a name and a seed of its own."""
+        if not isinstance(values, dict) or not isinstance(values.get("methods"), dict):
+            return values
+        methods: dict[str, Any] = {}
+        for name, method in values["methods"].items():
+            training = method.get("training") if isinstance(method, dict) else None
+            if not isinstance(training, dict) or "seeds" not in training:
+                methods[name] = method
+                continue
+            rest = {key: value for key, value in training.items() if key != "seeds"}
+            seeds = training["seeds"]
+            if not isinstance(seeds, list) or not seeds or len(set(map(str, seeds))) < len(seeds):
+                raise ValueError(
+                    f"methods.{name}.training.seeds: expected several seeds, each once, got {seeds!r}"
+                )
+            for seed in seeds:
+                label = f"{method.get('label') or name}, seed {seed}"
+                one = {"label": label, "training": rest | {"seed": seed}, "replica_of": name}
+                methods[f"{name}-{seed}"] = method | one
+        return values | {"methods": methods}
 
     @model_validator(mode="after")
     def _references(self) -> "Config":
         if not self.images and not self.datasets:
             raise ValueError("images: expected images or datasets, got neither")
-        if self.methods:
-            needed = (
-                ("images", "masks") if self.scans else ("images", "masks", "levels", "attacks", "figures")
-            )
-            for key in needed:
-                if not getattr(self, key):
-                    raise ValueError(f"{key}: methods need this key")
-        if self.scans and len(self.scans) < len(self.images):
-            raise ValueError("images: scans and other images need a run each, got both in one")
-        self._scans()
-        for name, mask in self.masks.items():
-            if isinstance(mask, Radial) and mask.size is not None and mask.size != self.size:
-                comparison = "larger" if mask.size > self.size else "smaller"
-                raise ValueError(
-                    f"masks.{name}.size: the mask ({mask.size}) is {comparison} than the images "
-                    f"({self.size}); leave size out or make both equal"
-                )
+        for key in ("images", "masks") if self.methods else ():
+            if not getattr(self, key):
+                raise ValueError(f"{key}: methods need this key")
+        for key in ("levels", "methods") if self.attacks else ():
+            if not getattr(self, key):
+                raise ValueError(f"{key}: attacks need this key")
         if len(set(self.levels)) != len(self.levels):
             raise ValueError(f"levels: expected each level once, got {self.levels}")
-        for name, source in self.images.items():
-            for mask in source.masks or []:
-                self._known(f"images.{name}.masks", mask, self.masks)
-                self._known(f"images.{name}.masks", mask, self._masks_for(source))
-            if isinstance(source, Files):
-                self._known(f"images.{name}.validation", source.validation, self.validation_sources)
-                _check_files(name, source)
-        for name, method in self.methods.items():
-            for mask in method.masks or []:
-                self._known(f"methods.{name}.masks", mask, self.masks)
-            if isinstance(method.training, SliceTraining) != bool(self.scans) and method.training:
-                wanted = "slices" if self.scans else "phantoms"
-                raise ValueError(f"methods.{name}.training.kind: expected {wanted!r} for these images")
-            if isinstance(method.training, Training):
-                self._training(f"methods.{name}.training", name, method.training)
-            if self.scans and (method.tune or method.training):
-                self._parts(f"methods.{name}", method)
+        self._masks()
+        self._sources()
+        self._domains()
+        self._methods()
         for name, attack in self.attacks.items():
-            for mask in attack.masks or []:
-                self._known(f"attacks.{name}.masks", mask, self.masks)
-            for method_name in attack.methods or []:
-                self._known(f"attacks.{name}.methods", method_name, self.methods)
+            for key, known in (("masks", self.masks), ("methods", self.methods), ("sources", self.images)):
+                for value in getattr(attack, key) or []:
+                    self._known(f"attacks.{name}.{key}", value, known)
+        self._attackable()
         if self.studies.radius is not None:
             self._study("studies.radius", self.studies.radius, [self.studies.radius.level])
         if self.studies.weight is not None:
@@ -100,49 +82,107 @@ class Config(Strict):
             self._figures(self.figures)
         return self
 
-    def _figures(self, figures: Figures) -> None:
-        for name in figures.methods:
-            self._known("figures.methods", name, self.methods)
-            self._known("figures.mask", figures.mask, self.masks_of(name))
-            self._known("figures.attack", figures.attack, self.attacks_of(name, figures.mask))
-        self._level("figures.level", figures.level)
-        for example in figures.examples:
-            self._known("figures.examples.source", example.source, self.sources_of(figures.mask))
-            self._position("figures.examples.position", example.source, example.position)
+    def _masks(self) -> None:
+        for name, mask in self.masks.items():
+            if isinstance(mask, Radial) and mask.size is not None and mask.size != self.size:
+                comparison = "larger" if mask.size > self.size else "smaller"
+                raise ValueError(
+                    f"masks.{name}.size: the mask ({mask.size}) is {comparison} than the images "
+                    f"({self.size}); leave size out or make both equal"
+                )
+            if mask.tuned_on is not None:
+                own = [other for other, found in self.masks.items() if found.tuned_on is None]
+                self._known(f"masks.{name}.tuned_on", mask.tuned_on, own)
 
-    def _scans(self) -> None:
-        for name, source in self.scans.items():
-            for part, selection in source.sets.items():
-                where = f"images.{name}.{part}"
-                self._known(f"{where}.dataset", selection.dataset, self.datasets)
-                if selection.split is not None:
-                    self._known(f"{where}.split", selection.split, self.datasets[selection.dataset].split)
+    def _sources(self) -> None:
+        for name, source in self.images.items():
+            for mask in source.masks or []:
+                self._known(f"images.{name}.masks", mask, self.masks)
+                if isinstance(source, Scans) and not isinstance(self.masks[mask], Columns):
+                    raise ValueError(f"images.{name}.masks: scans need a mask of columns, {mask!r} is none")
+            if self.methods and not self.masks_for(name):
+                needed = "columns (random or equispaced)" if isinstance(source, Scans) else "lines (radial)"
+                raise ValueError(f"images.{name}.masks: expected a mask of {needed}, or masks by name")
             if source.tuned_on is not None:
-                own = [other for other, found in self.scans.items() if found.tuned_on is None]
+                own = [other for other, found in self.images.items() if found.tuned_on is None]
                 self._known(f"images.{name}.tuned_on", source.tuned_on, own)
-            if not self._masks_for(source):
-                raise ValueError(f"images.{name}: scans need a mask of columns (random or equispaced)")
+                if isinstance(source, Scans) != isinstance(self.images[source.tuned_on], Scans):
+                    raise ValueError(
+                        f"images.{name}.tuned_on: scans take the methods of scans, and images those of "
+                        f"images; got {source.tuned_on!r}"
+                    )
+            if isinstance(source, Files):
+                _check_files(name, source)
+            if isinstance(source, Scans):
+                for part, selection in source.sets.items():
+                    where = f"images.{name}.{part}"
+                    self._known(f"{where}.dataset", selection.dataset, self.datasets)
+                    if selection.split is not None:
+                        splits = self.datasets[selection.dataset].split
+                        self._known(f"{where}.split", selection.split, splits)
         for name, annotations in self.annotations.items():
             self._known(f"annotations.{name}.dataset", annotations.dataset, self.datasets)
 
-    def _masks_for(self, source: Source) -> list[str]:
-        """Masks of the kind that suits a source: columns for scans, radial ones for images."""
-        kind = Columns if isinstance(source, Scans) else Radial
-        return [name for name, mask in self.masks.items() if isinstance(mask, kind)]
+    def _domains(self) -> None:
+        pairs: dict[tuple[str, str], str] = {}
+        for name, domain in self.domains.items():
+            self._known(f"domains.{name}.source", domain.source, self.images)
+            self._known(f"domains.{name}.mask", domain.mask, self.masks)
+            if (pair := (domain.source, domain.mask)) in pairs:
+                raise ValueError(f"domains.{name}: {pairs[pair]!r} is this pair already; keep one of them")
+            pairs[pair] = name
+        for name, shift in self.shifts.items():
+            self._known(f"shifts.{name}.source", shift.source, self.images)
+            self._known(f"shifts.{name}.mask", shift.mask, self.masks)
+            pair = self._domain(f"shifts.{name}.domain", shift.domain)
+            if isinstance(self.images[pair.source], Scans) != isinstance(self.images[shift.source], Scans):
+                raise ValueError(
+                    f"shifts.{name}: scans take the methods of scans, and images those of images"
+                )
+            if self.usual_domain(shift.source, shift.mask) == self.domain_name(pair.source, pair.mask):
+                raise ValueError(
+                    f"shifts.{name}.domain: {shift.domain!r} is the usual domain of {shift.source} under "
+                    f"{shift.mask}, which needs no entry; leave it out"
+                )
+            for method in shift.methods or []:
+                self._known(f"shifts.{name}.methods", method, self.adapted)
 
-    def _parts(self, where: str, method: Method) -> None:
-        """Scans have the sets that tuning and training take their slices from."""
-        for name, source in self.scans.items():
-            for key, needed in (("validation", True), ("train", method.training is not None)):
-                if needed and source.tuned_on is None and key not in source.sets:
+    def _methods(self) -> None:
+        for name, method in self.methods.items():
+            for mask in method.masks or []:
+                self._known(f"methods.{name}.masks", mask, self.masks)
+            for source in method.sources or []:
+                self._known(f"methods.{name}.sources", source, self.images)
+            if method.tune is not None and method.tune.at == "levels" and not self.levels:
+                raise ValueError(
+                    f"methods.{name}.tune.at: there are no levels; say `at: clean`, or give levels"
+                )
+        for method, domain in self.trainings:
+            self._training(f"methods.{method}.training", method, self.domain(domain))
+        for method, domain in self.tunings:
+            source = self.domain(domain).source
+            if not self.images[source].validation_count:
+                raise ValueError(
+                    f"images.{source}.validation: methods.{method} needs this set, or a source that it is "
+                    "tuned_on"
+                )
+
+    def _training(self, where: str, name: str, domain: Domain) -> None:
+        source = self.images[domain.source]
+        training: Training = self.methods[name].training  # type: ignore[assignment]
+        phantoms = isinstance(source, Ellipses)
+        if phantoms != (training.loss == "moduli"):
+            wanted = "'moduli'" if phantoms else "'ssim', 'l1' or 'mse'"
+            raise ValueError(f"{where}.loss: expected {wanted} on {domain.source}, got {training.loss!r}")
+        if isinstance(source, Scans):
+            for key in ("train", "validation"):
+                if key not in source.sets:
                     raise ValueError(
-                        f"images.{name}.{key}: {where} needs this set, or a source that it is tuned_on"
+                        f"images.{domain.source}.{key}: methods.{name} needs this set, or a source that it "
+                        "is tuned_on"
                     )
-
-    def _training(self, where: str, name: str, training: Training) -> None:
-        self._known(f"{where}.source", training.source, self.validation_sources)
         for number, phase in enumerate(training.phases):
-            if phase.batch > training.images:
+            if training.images is not None and phase.batch > training.images:
                 raise ValueError(
                     f"{where}.phases.{number}.batch: {phase.batch} is more than the {training.images} images"
                 )
@@ -152,15 +192,27 @@ class Config(Strict):
             if start.method in seen:
                 raise ValueError(f"{where}.start.method: {' starts from '.join([*seen, start.method])}")
             seen.append(start.method)
-            other = self.methods[start.method]
-            if start.epoch > other.training.epochs:
+            other: Training = self.methods[start.method].training  # type: ignore[assignment]
+            if start.epoch > other.epochs:
                 raise ValueError(
-                    f"{where}.start.epoch: {start.method} is trained for {other.training.epochs} epochs, "
+                    f"{where}.start.epoch: {start.method} is trained for {other.epochs} epochs, "
                     f"got {start.epoch}"
                 )
-            for mask in self.masks_of(name):
-                self._known(f"{where}.start.method: mask", mask, self.masks_of(start.method))
-            start = other.training.start
+            self._known(f"{where}.start.method: mask", domain.mask, self.masks_of(start.method))
+            start = other.start
+
+    def _attackable(self) -> None:
+        """No attack is asked for that needs a derivative which the method does not have."""
+        for name, attack in self.attacks.items():
+            for method in attack.methods or []:
+                if (
+                    attack.kind != "gaussian"
+                    and class_attribute(self.methods[method].reconstructor, "search") is None
+                ):
+                    raise ValueError(
+                        f"attacks.{name}.methods: {method!r} has no derivative, so that no search can attack "
+                        "it; leave it out"
+                    )
 
     def _study(self, where: str, study: RadiusStudy | WeightStudy, levels: list[float]) -> None:
         self._known(f"{where}.method", study.method, self.methods)
@@ -170,9 +222,29 @@ class Config(Strict):
         for level in levels:
             self._level(f"{where}.level", level)
 
-    def _known(self, where: str, value: str, allowed: Any) -> None:
-        if value not in allowed:
-            raise ValueError(f"{where}: {value!r} is not defined{suggestion(value, list(allowed))}")
+    def _figures(self, figures: Figures) -> None:
+        if not self.attacks:
+            raise ValueError("figures: expected attacks, which these figures show, got none")
+        for name in figures.methods:
+            self._known("figures.methods", name, self.methods)
+        self._known("figures.mask", figures.mask, self.masks)
+        self._known("figures.attack", figures.attack, self.attacks)
+        self._level("figures.level", figures.level)
+        for example in figures.examples:
+            mask = example.mask or figures.mask
+            self._known("figures.examples.mask", mask, self.masks)
+            self._known("figures.examples.source", example.source, self.sources_of(mask))
+            self._position("figures.examples.position", example.source, example.position)
+            for name in figures.methods:
+                if self.applies(name, example.source, mask):
+                    known = self.attacks_of(name, example.source, mask)
+                    self._known("figures.attack", figures.attack, known)
+        places = [(example.source, example.mask or figures.mask) for example in figures.examples]
+        for name in figures.methods:
+            if not any(self.applies(name, *place) for place in places):
+                raise ValueError(
+                    f"figures.methods: {name!r} is applied to none of the examples; leave it out"
+                )
 
     def _level(self, where: str, level: float) -> None:
         if level not in self.levels:
@@ -181,68 +253,6 @@ class Config(Strict):
     def _position(self, where: str, source: str, position: int) -> None:
         if position >= self.count(source):
             raise ValueError(f"{where}: {source} has {self.count(source)} test images, got {position + 1}")
-
-    @property
-    def validation_sources(self) -> list[str]:
-        return [name for name, source in self.images.items() if isinstance(source, Ellipses)]
-
-    @property
-    def trained(self) -> list[str]:
-        """Methods with a training."""
-        return [name for name, method in self.methods.items() if method.training is not None]
-
-    def kept_epochs(self, method: str) -> list[int]:
-        """Epochs of a method's training that others start from."""
-        starts = [self.methods[name].training.start for name in self.trained]
-        return sorted({start.epoch for start in starts if start is not None and start.method == method})
-
-    def rivals_of(self, method: str, mask: str) -> list[str]:
-        """The other methods under a mask, whose perturbations this one is given."""
-        return [name for name in self.methods if name != method and mask in self.masks_of(name)]
-
-    def count(self, source: str) -> int:
-        """Number of test images."""
-        found = self.images[source]
-        if isinstance(found, Scans):
-            return found.test.count
-        return found.test if isinstance(found, Ellipses) else found.count
-
-    @property
-    def scans(self) -> dict[str, Scans]:
-        """Sources of raw multi-coil data."""
-        return {name: source for name, source in self.images.items() if isinstance(source, Scans)}
-
-    def tuned_on(self, source: str) -> str:
-        """The source of scans whose slices the methods are tuned and trained on for this one."""
-        return self.scans[source].tuned_on or source
-
-    def masks_for(self, source: str) -> list[str]:
-        """Masks that a source is measured under."""
-        return self.images[source].masks or self._masks_for(self.images[source])
-
-    def sources_of(self, mask: str) -> list[str]:
-        """Sources that are measured under a mask."""
-        return [name for name in self.images if mask in self.masks_for(name)]
-
-    def masks_of(self, method: str) -> list[str]:
-        return self.methods[method].masks or list(self.masks)
-
-    def attacks_of(self, method: str, mask: str) -> list[str]:
-        return [
-            name
-            for name, attack in self.attacks.items()
-            if mask in (attack.masks or [mask]) and method in (attack.methods or [method])
-        ]
-
-    def validation_of(self, source: str) -> str:
-        """The source whose validation images tune the methods for this one."""
-        return self.images[source].validation_source or source
-
-    def search_of(self, method: str, attack: str) -> str | None:
-        """Import path of the search of an attack on a method; none for noise."""
-        return getattr(self.attacks[attack], "search", None) or (
-            None if self.attacks[attack].kind == "gaussian" else self.methods[method].search
-        )
 
 
 def _check_files(name: str, source: Files) -> None:

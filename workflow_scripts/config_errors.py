@@ -39,7 +39,14 @@ def _fields_at(model: type[BaseModel], location: tuple[str | int, ...]) -> list[
     current: Any = model
     for part in location:
         current = _child(current, part)
-    return list(current.model_fields)
+    return list(_model(current).model_fields)
+
+
+def _model(annotation: Any) -> Any:
+    """The model that an annotation is, or is one of: `Model | None`."""
+    if isinstance(annotation, type):
+        return annotation
+    return next(_model(item) for item in get_args(annotation) if item is not type(None))
 
 
 def _child(annotation: Any, part: str | int) -> Any:

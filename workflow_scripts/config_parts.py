@@ -1,62 +1,69 @@
-"""The parts of a configuration: images, masks, methods, attacks, studies, figures."""
+"""The parts of a configuration: images, methods, attacks, studies, figures."""
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Field, model_validator
 
-from workflow_scripts.config_scans import Columns, Scans
-from workflow_scripts.strict import Count, Fraction, ImportPath, Name, Strict
-
-
-class SourceScope(Strict):
-    """Where a source is measured: under all masks of a method, or under those named."""
-
-    masks: list[Name] | None = None
+from workflow_scripts.config_scans import Scans
+from workflow_scripts.strict import Count, Fraction, ImportPath, Name, SourceScope, Strict
 
 
 class Ellipses(SourceScope):
-    """Phantoms, drawn on the fly."""
+    """Phantoms, drawn on the fly: they are tuned and trained on, and tested."""
 
     kind: Literal["ellipses"]
     test: Count
     validation: Count
 
     @property
-    def validation_source(self) -> str | None:
-        return None
+    def count(self) -> int:
+        return self.test
+
+    @property
+    def validation_count(self) -> int:
+        return self.validation
 
 
 class Files(SourceScope):
-    """Images from files, all of them test images; λ comes from the validation images of another source."""
+    """Images from files, all of them test images: methods are those of another source, `tuned_on`."""
 
     kind: Literal["files"]
     files: Annotated[list[str], Field(min_length=1)]
     test: Count | None = None
     resize: Literal["area", "crop_or_pad"] = "area"
     slice: Annotated[int, Field(ge=0)] | None = None
-    validation: Name
-
-    @property
-    def validation_source(self) -> str | None:
-        return self.validation
+    tuned_on: Name
 
     @property
     def count(self) -> int:
         return len(self.files) if self.test is None else self.test
 
+    @property
+    def validation_count(self) -> int:
+        return 0
+
 
 Source = Annotated[Ellipses | Files | Scans, Field(discriminator="kind")]
 
 
-class Radial(Strict):
-    """Golden-angle radial mask."""
+class Domain(Strict):
+    """A named pair of a source and a mask, which methods are tuned and trained on."""
 
-    kind: Literal["radial"]
-    lines: Count
-    size: Count | None = None
+    source: Name
+    mask: Name
 
 
-Mask = Annotated[Radial | Columns, Field(discriminator="kind")]
+class Shift(Strict):
+    """Tuned and trained methods of one domain, applied to a source under a mask that are not its own.
+
+    `domain` is the name of a domain, or `source@mask`. With `attacks` they are attacked there as well.
+    """
+
+    domain: str
+    source: Name
+    mask: Name
+    methods: list[Name] | None = None
+    attacks: bool = False
 
 
 class Grid(Strict):
@@ -75,11 +82,15 @@ class Grid(Strict):
 
 
 class Tune(Strict):
-    """A parameter of a method that is chosen on validation images, for each mask and level."""
+    """A parameter of a method that is chosen on the validation images of every domain.
+
+    `at`: for each noise level apart, under Gaussian noise of that level (P1), or once on clean data (P2).
+    """
 
     parameter: str
     grid: Grid
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 1e-3
+    at: Literal["levels", "clean"] = "levels"
 
 
 class Phase(Strict):
@@ -103,12 +114,16 @@ class Start(Strict):
 
 
 class Training(Strict):
-    """How a method's network is trained, once for each of its masks, on images drawn on the fly."""
+    """How a method's network is trained, once for each of its domains.
 
-    kind: Literal["phantoms"] = "phantoms"
-    source: Name
-    images: Count
-    validation: Count
+    On phantoms, drawn on the fly: `images` an epoch, `validation` of them, the loss `moduli`, `jitter` on the
+    data. On scans: all slices of the set `train`, each with a mask of its own in every epoch, and one of the
+    other losses.
+    """
+
+    loss: Literal["moduli", "ssim", "l1", "mse"] = "moduli"
+    images: Count | None = None
+    validation: Count | None = None
     jitter: Annotated[float, Field(ge=0)] = 0.0
     seed: Annotated[int, Field(ge=0)] = 0
     start: Start | None = None
@@ -118,62 +133,64 @@ class Training(Strict):
     def epochs(self) -> int:
         return sum(phase.epochs for phase in self.phases)
 
-
-class SliceTraining(Strict):
-    """How a method's network is trained, once for each source of scans and mask, on the slices of its sets.
-
-    Every slice gets a mask of its own in every epoch, of the kind of the mask.
-    """
-
-    kind: Literal["slices"]
-    loss: Literal["ssim", "l1", "mse"]
-    seed: Annotated[int, Field(ge=0)] = 0
-    phases: Annotated[list[Phase], Field(min_length=1)]
-
-    @property
-    def start(self) -> None:
-        """None starts from another method's network."""
-        return None
-
-
-def _kind(value: Any) -> str:
-    return str((value if isinstance(value, dict) else vars(value)).get("kind", "phantoms"))
-
-
-AnyTraining = Annotated[
-    Annotated[Training, Tag("phantoms")] | Annotated[SliceTraining, Tag("slices")], Discriminator(_kind)
-]
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> "Training":
+        if self.loss == "moduli" and (self.images is None or self.validation is None):
+            raise ValueError(
+                "images: expected the numbers of phantoms, images and validation, for the loss 'moduli'; "
+                "for scans choose the loss ssim, l1 or mse"
+            )
+        if self.loss != "moduli" and (self.images or self.validation or self.jitter):
+            raise ValueError(
+                "loss: images, validation and jitter are for phantoms, whose loss is 'moduli'; "
+                f"got {self.loss!r}"
+            )
+        return self
 
 
 class Method(Strict):
-    """A reconstruction method: a class, its arguments, and how it is tuned or trained, and attacked."""
+    """A reconstruction method: a class, its arguments, and how it is tuned or trained, and attacked.
+
+    It is applied to all sources under all masks, or to those named. Without `search` it is attacked by the
+    search that its class names. `training: {seeds: [0, 1, 2], ...}` makes one method of each seed, which then
+    say whose replicas they are.
+    """
 
     reconstructor: ImportPath = "mrilib.reconstructors.trained:Trained"
     parameters: dict[str, Any] = {}
     tune: Tune | None = None
-    training: AnyTraining | None = None
-    search: ImportPath = "mrilib.attacks.pgd:GradientAscent"
+    training: Training | None = None
+    search: ImportPath | None = None
     search_arguments: dict[str, Any] = {}
     masks: list[Name] | None = None
+    sources: list[Name] | None = None
     published: Literal["tv", "tira", "tirafl"] | None = None
     label: str | None = None
+    replica_of: Name | None = None
 
 
 class AttackScope(Strict):
-    """Where an attack is run: on all masks and methods, or on those named."""
+    """Where an attack is run: on all masks, methods and sources, or on those named."""
 
     masks: list[Name] | None = None
     methods: list[Name] | None = None
+    sources: list[Name] | None = None
 
 
 class Localized(AttackScope):
-    """Eq. (6): a window at every place of a grid."""
+    """Eq. (6): a window at every place of a grid over the image, or over the object in it.
+
+    `disk_radius` is 5 pixels on 256, and in proportion elsewhere. `artifact`: what is measured of complex
+    images, their difference or that of their moduli.
+    """
 
     kind: Literal["localized"]
     objective: Literal["peak", "disk"] = "peak"
     grid: Count = 8
+    region: Literal["image", "object"] = "image"
     restarts: Count = 1
-    disk_radius: Annotated[float, Field(ge=0)] = 5.0
+    disk_radius: Annotated[float, Field(ge=0)] | None = None
+    artifact: Literal["complex", "magnitude"] = "complex"
     search: ImportPath | None = None
     select: Literal["clean", "truth"] = "clean"
 
@@ -184,6 +201,7 @@ class Global(AttackScope):
     kind: Literal["global"]
     steps: Count = 100
     restarts: Count = 2
+    artifact: Literal["complex", "magnitude"] = "complex"
     search: ImportPath | None = None
 
 
@@ -229,14 +247,15 @@ class Studies(Strict):
 
 
 class Example(Strict):
-    """The image that the picture figures show."""
+    """An image that the picture figures show, under a mask: by default that of the figures."""
 
     source: Name
     position: Annotated[int, Field(ge=0)] = 0
+    mask: Name | None = None
 
 
 class Figures(Strict):
-    """What the picture figures show: every method on every example."""
+    """What the picture figures show: every method on every example that it is applied to."""
 
     examples: Annotated[list[Example], Field(min_length=1)]
     methods: Annotated[list[Name], Field(min_length=1, max_length=4)]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from workflow_scripts.strict import Count, Fraction, Name, Strict
+from workflow_scripts.strict import Count, Fraction, Name, SourceScope, Strict
 
 # A name on mridata.org, of a file in an e-mail, of an archive's member: never a path.
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$")]
@@ -149,39 +149,29 @@ class Selection(Strict):
     fewer: bool = False
 
 
-class Scans(Strict):
+class Scans(SourceScope):
     """Slices of raw multi-coil volumes.
 
     Methods are tuned on `validation` and trained on `train`, or are those of another source, `tuned_on`.
     """
 
     kind: Literal["scans"]
-    tuned_on: Name | None = None
     test: Selection
     validation: Selection | None = None
     train: Selection | None = None
-    masks: list[Name] | None = None
 
     @property
-    def validation_source(self) -> str | None:
-        return None
+    def count(self) -> int:
+        return self.test.count
+
+    @property
+    def validation_count(self) -> int:
+        return 0 if self.validation is None else self.validation.count
 
     @property
     def sets(self) -> dict[str, Selection]:
         found = {"test": self.test, "validation": self.validation, "train": self.train}
         return {name: selection for name, selection in found.items() if selection is not None}
-
-
-class Columns(Strict):
-    """Phase encodes: random or equispaced columns around a full centre, drawn from the volume's name.
-
-    `redraw` draws again until the true acceleration is that close to the nominal one.
-    """
-
-    kind: Literal["random", "equispaced", "equispaced-fraction"]
-    acceleration: Annotated[float, Field(ge=1)]
-    center_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.08
-    redraw: Annotated[float, Field(gt=0)] | None = None
 
 
 class Annotations(Strict):

@@ -9,9 +9,9 @@ def main(inputs, outputs, params):
     from dataclasses import asdict, is_dataclass
     from pathlib import Path
 
-    from mrilib.data.cfl import convert_cfl
-    from mrilib.data.foreign import VolumeError
-    from mrilib.data.ismrmrd import convert
+    from mrilib.data.volumes.cfl import convert_cfl
+    from mrilib.data.volumes.foreign import VolumeError
+    from mrilib.data.volumes.ismrmrd import convert
     from mrilib.store.atomic import write_text
 
     receipt, source = Path(outputs["receipt"]), Path(str(inputs["file"]))

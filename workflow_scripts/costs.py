@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -12,6 +13,8 @@ from mrilib.store.units import read_index
 from workflow_scripts.job import GPU_MEMORY
 from workflow_scripts.kept import unit_index
 
+# Stages whose files lie in a folder of the method; those of others in one of a source, a dataset, a table.
+OF_METHODS = {"tuning", "training", "reconstructions", "attacks", "transfer", "features"}
 COLUMNS = {
     "stage": "stage",
     "method": "method",
@@ -44,13 +47,28 @@ class Job:
     done: bool | None
 
 
-def benchmarked(folder: Path, benchmark: Path, *, done: bool | None = None) -> Job:
-    """The job with this benchmark file."""
+def planned(folder: Path, job: Any) -> Job:
+    """A job of Snakemake's: its method is the wildcard of that name."""
+    done = all(Path(file).exists() for file in job.output)
+    method = job.wildcards.get("method", "")
+    if not job.benchmark:
+        return Job(job.rule.name, method, "", done)
+    name = Path(job.benchmark).relative_to(folder / "benchmarks").with_suffix("")
+    return Job(_stage(name), method, str(name), done)
+
+
+def benchmarked(folder: Path, benchmark: Path) -> Job:
+    """The job that left this benchmark file."""
     name = benchmark.relative_to(folder / "benchmarks").with_suffix("")
-    parts = name.parts
-    # studies/{study}/{method}/...; all others {stage}/{method}/...
-    depth = 2 if parts[0] == "studies" else 1
-    return Job("/".join(parts[:depth]), parts[depth], str(name), done)
+    stage, parts = _stage(name), name.parts
+    of_method = parts[0] in OF_METHODS or parts[0] == "studies"
+    depth = len(Path(stage).parts)
+    return Job(stage, parts[depth] if of_method and len(parts) > depth else "", str(name), None)
+
+
+def _stage(name: Path) -> str:
+    """`studies/{study}`, or the first folder of all others."""
+    return "/".join(name.parts[: 2 if name.parts[0] == "studies" else 1])
 
 
 def finished_jobs(folder: Path) -> list[Job]:

@@ -4,8 +4,8 @@ from workflow_scripts.job import run
 
 
 def main(inputs, outputs, params):
-    from mrilib.data.downloads import download
-    from mrilib.data.mail import read_mail, read_manifest
+    from mrilib.data.downloads.mail import read_mail, read_manifest
+    from mrilib.data.downloads.resumable import download
 
     url, sha256 = params.get("url"), params.get("sha256")
     if url is None:

@@ -8,7 +8,7 @@ from workflow_scripts.job import run
 def main(inputs, outputs, params):
     from pathlib import Path
 
-    from mrilib.data.archives import link_volumes
+    from mrilib.data.downloads.archives import link_volumes
     from mrilib.store.atomic import write_text
 
     receipt, folders = Path(outputs["receipt"]), list(params["folders"])

@@ -1,42 +1,53 @@
-"""What one method makes of one measured slice, and how long it takes."""
+"""What one method makes of one measurement: a unit for everything that its parameter is tuned for."""
 
 from workflow_scripts.job import run
 
 
 def main(inputs, outputs, params):
-    import time
-
-    import torch
-
+    from mrilib.data.measurement_files import measurement_hash, read_measurement
+    from mrilib.jobs.reconstruct import reconstruction_unit
     from mrilib.store.arrays import Group, write_groups
-    from workflow_scripts.measured import Measured, made
+    from mrilib.store.units import UnitStore, content_hash
+    from workflow_scripts.device import device
+    from workflow_scripts.made import Methods, root_attributes
 
-    torch.set_num_threads(1)
-    measured = Measured(inputs["measurement"])
-    attributes = measured.attributes | {"method": params["name"], "mask": params["mask"]}
-    if measured.missing:
-        write_groups(outputs["reconstruction"], {"": Group(attributes=attributes)})
+    measurement = read_measurement(inputs["measurement"], device())
+    if measurement is None:
+        write_groups(
+            outputs["reconstruction"], {"": Group(attributes=params["identity"] | {"missing": True})}
+        )
         return
-    reconstructor = made(params["method"], inputs)
-    started = time.perf_counter()
-    solution = reconstructor.solve(measured.kspace, measured.operator, throw=False)
-    image = solution.value
-    if reconstructor.output == "complex":
-        image = measured.operator.seen(image)
-    image = image.cpu()  # waits for the device
-    seconds = time.perf_counter() - started
-    print(f"{params['name']}: {seconds:.2f} s, {solution.status.value}")
-    if solution.status.failed or not bool(torch.isfinite(image.abs()).all()):
-        attributes["failed"] = solution.status.value
-    arrays = {"reconstruction": image.numpy()}
-    curve = solution.stats.get("loss_curve")
-    if curve is not None:
-        arrays["loss_curve"] = curve.cpu().numpy()
-    for name in ("gap", "objective", "steps"):
-        if name in solution.stats:
-            attributes[name] = float(solution.stats[name])
-    group = Group(arrays, attributes | {"seconds": seconds}, {"reconstruction": "of the measurement"})
-    write_groups(outputs["reconstruction"], {"": group})
+    methods = Methods(params["method"], inputs)
+    store, data = UnitStore(params["units"], params["index"]), measurement_hash(measurement)
+    groups = {"": Group(attributes=root_attributes(params["identity"], measurement, methods.kind))}
+    for tuned in params["tuned"]:
+        arguments = methods.arguments(tuned)
+        key = methods.key | {
+            "stage": "reconstruct",
+            "code": params["code"],
+            "arguments": arguments,
+            "data": data,
+        }
+        key |= {"state": params["keep_state"]}
+        keep = store.claim(f"fit-{content_hash(key)}.pt") if methods.kind.resumable else None
+
+        def unit(arguments=arguments, keep=keep):
+            return reconstruction_unit(
+                methods.made(arguments),
+                measurement,
+                weight=methods.weight(arguments),
+                keep=keep,
+                keep_state=params["keep_state"],
+            )
+
+        groups[tuned] = store.get(key, unit)
+        if keep is not None:
+            keep.unlink(missing_ok=True)
+        about = groups[tuned].attributes
+        print(f"{tuned}: {about.get('failed', about['status'])}, {about['seconds']:.2f} s", flush=True)
+    store.finish()
+    print(f"{store.computed} units computed, {store.found} found")
+    write_groups(outputs["reconstruction"], groups)
 
 
 if "snakemake" in globals():

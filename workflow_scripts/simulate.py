@@ -8,9 +8,9 @@ from workflow_scripts.job import run
 def main(inputs, outputs, params):
     from pathlib import Path
 
-    from mrilib.data.images import read_image
-    from mrilib.data.simulated import simulate_volume
-    from mrilib.data.variants import drawn_variants
+    from mrilib.data.images.files import read_image
+    from mrilib.data.images.variants import drawn_variants
+    from mrilib.data.volumes.simulated import simulate_volume
     from mrilib.store.atomic import write_text
     from mrilib.store.units import derived_seed
 

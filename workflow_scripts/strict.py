@@ -14,3 +14,21 @@ class Strict(BaseModel):
     """Unknown keys are errors, numbers are finite."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class SourceScope(Strict):
+    """Where a source is measured, and whose methods it takes.
+
+    Args:
+        masks: under all masks that suit it, or under those named.
+        tuned_on: the source whose tuned parameters and trained networks are applied to it, by default itself.
+    """
+
+    masks: list[Name] | None = None
+    tuned_on: Name | None = None
+
+
+class MaskEntry(Strict):
+    """What masks of all kinds have: `tuned_on` is the mask whose methods are applied under this one."""
+
+    tuned_on: Name | None = None

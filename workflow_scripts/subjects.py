@@ -1,71 +1,86 @@
 """What the attack jobs of an image share: its subjects at every level, and the keys of their units."""
 
-import json
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import torch
-
 from mrilib.attacks.perturb import Subject
-from mrilib.operators.fourier import MaskedFourier
-from mrilib.reconstructors.base import Reconstructor, load_class
-from mrilib.store.arrays import Group, read_group
-from mrilib.store.checkpoints import read_checkpoint
-from mrilib.store.units import content_hash
+from mrilib.data.measurement_files import measurement_hash, read_measurement
+from mrilib.jobs.reconstruct import reconstruction_unit, stored_solution
+from mrilib.reconstructors.base import Reconstructor
+from mrilib.store.arrays import Group, group_names, read_group
+from workflow_scripts.device import device
+from workflow_scripts.made import Methods, root_attributes
 
 
 class Subjects:
-    """An image under a mask and a method, at every level and multiple of the tuned parameter.
+    """A measurement under a method, at every level and multiple of the tuned parameter.
 
     Args:
-        inputs: `image`, `mask`, and `tuning` and `checkpoint` where the method has them.
-        params: `method`, `identity`, `levels`, `factors`, `seed`.
+        inputs: `measurement`, `reconstruction`, and `tuning` and `checkpoint` where the method has them.
+        params: `method`, `identity`, `levels`, `factors`, `tuned` (level to what the parameter was tuned
+            for), `codes`, `seed`.
+        unit: finds or computes a unit, such as `UnitStore.get`.
+
+    Attributes:
+        missing: whether there is no image at this position.
+        root: attributes of a file of attacks.
+        computed: clean reconstructions at other multiples than 1, by the names of their groups.
     """
 
-    def __init__(self, inputs: dict[str, Any], params: dict[str, Any]) -> None:
-        torch.set_num_threads(1)
-        self._params = params
-        image, mask = read_group(inputs["image"]), read_group(inputs["mask"])
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._operator = MaskedFourier(mask=torch.from_numpy(mask.arrays["mask"])).to(device)
-        self._image = torch.from_numpy(image.arrays["image"]).to(device)
-        data = content_hash(image.arrays["image"], mask.arrays["mask"])
-        tuning, checkpoint = inputs.get("tuning"), inputs.get("checkpoint")
-        self._tuned = json.loads(Path(tuning).read_text())["levels"] if tuning else {}
-        method = params["method"]
-        self._kind, self._given = load_class(method["reconstructor"], Reconstructor), {}
-        self._key = {"reconstructor": method["reconstructor"], "data": data}
-        if checkpoint:
-            self._given["checkpoint"] = read_checkpoint(checkpoint)
-            self._key["checkpoint"] = self._given["checkpoint"].hash
-        self._made: dict[str, Reconstructor] = {}
-        self.root = Group(
-            {"image": image.arrays["image"]}, params["identity"] | {"patient": image.attributes["patient"]}
-        )
+    def __init__(
+        self,
+        inputs: dict[str, Any],
+        params: dict[str, Any],
+        unit: Callable[[dict[str, Any], Callable[[], Group]], Group],
+    ) -> None:
+        self._params, self._unit, self._file = params, unit, inputs["reconstruction"]
+        self.computed: dict[str, Group] = {}
+        measurement = read_measurement(inputs["measurement"], device())
+        self.missing = measurement is None
+        self.root = Group(attributes=params["identity"] | {"missing": True})
+        if measurement is None:
+            return
+        self._measurement = measurement
+        self._methods = Methods(params["method"], inputs)
+        self._key = self._methods.key | {"data": measurement_hash(measurement)}
+        self._stored = {name: read_group(self._file, name) for name in group_names(self._file)}
+        self.root = Group(attributes=root_attributes(params["identity"], measurement, self._methods.kind))
 
     def __iter__(self) -> Iterator[tuple[str, Subject, dict[str, Any]]]:
         """Name of the groups (`level/factor`), subject, and key of its units."""
+        identity = self._params["identity"]
         for level in self._params["levels"]:
+            tuned = self._params["tuned"][f"{level:g}"]
             for factor in self._params["factors"]:
-                arguments = dict(self._params["method"]["parameters"])
-                tuned = self._params["method"]["tuned"]
-                if tuned:
-                    arguments[tuned] = factor * self._tuned[f"{level:g}"]["chosen"]
-                identity = self._params["identity"]
+                place = f"{level:g}/{factor:g}"
+                arguments = self._methods.arguments(tuned, factor)
+                made = self._methods.made(arguments)
+                key = {**self._key, "arguments": arguments}
                 subject = Subject(
-                    image=self._image,
-                    operator=self._operator,
-                    reconstructor=self._reconstructor(arguments),
+                    measurement=self._measurement,
+                    reconstructor=made,
                     level=level,
-                    weight=arguments.get(tuned),
+                    tuned=tuned,
+                    weight=self._methods.weight(arguments),
                     factor=factor,
                     seed=[self._params["seed"], identity["source"], identity["position"]],
+                    clean=stored_solution(self._clean(place, tuned, factor, made, key), device()),
                 )
-                yield f"{level:g}/{factor:g}", subject, {**self._key, "arguments": arguments}
+                yield place, subject, key
 
-    def _reconstructor(self, arguments: dict[str, Any]) -> Reconstructor:
-        name = content_hash(arguments)
-        if name not in self._made:
-            self._made[name] = self._kind(**arguments, **self._given)
-        return self._made[name]
+    def _clean(
+        self, place: str, tuned: str, factor: float, made: Reconstructor, key: dict[str, Any]
+    ) -> Group:
+        """The clean reconstruction: as the job before stored it, or computed for another multiple."""
+        if factor == 1.0:
+            return self._stored[tuned]
+        unit = {**key, "stage": "clean", "code": self._params["codes"]["clean"]}
+        weight = self._methods.weight(key["arguments"])
+        found = self._unit(
+            unit,
+            lambda: reconstruction_unit(
+                made, self._measurement, weight=weight, factor=factor, keep_state=True
+            ),
+        )
+        self.computed[f"clean/{place}"] = found
+        return found

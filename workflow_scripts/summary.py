@@ -1,6 +1,7 @@
 """`python -m workflow_scripts.summary [results/RUN] [--configfile FILE]`: tables, costs, and what is missing.
 
-Writes `tables/costs.csv` and `.md`. Exits with 1 and a list if a unit of work failed.
+Writes `tables/costs.csv` and `.md`. Exits with 1 and a list if a reconstruction or a perturbation failed, and
+with 2 if nothing has run. Volumes that were rejected are no failure: the table of the catalogue lists them.
 """
 
 import collections
@@ -10,14 +11,18 @@ from pathlib import Path
 import pandas as pd
 
 from mrilib.store.atomic import write_text
-from workflow_scripts.costs import Job, as_markdown, benchmarked, finished_jobs, gather
+from workflow_scripts.costs import Job, as_markdown, finished_jobs, gather, planned
 from workflow_scripts.plan import arguments, opened
+from workflow_scripts.restore import COSTS
 
 NOTE = (
     "Jobs; those of them without output; units on the disk; units that failed; seconds of all jobs, the "
     "median, the longest; the largest memory. Seconds and memory are those of each job's last run."
 )
 UNKNOWN = "What is missing is not known without the run's `--configfile`."
+# What a row of scores is of.
+PLACE = ("source", "position", "mask", "method", "domain", "attack", "made_for", "level")
+COLUMNS = [*PLACE, "kind", "failed"]
 
 
 def main() -> int:
@@ -30,13 +35,13 @@ def main() -> int:
             if folder is None or folder.resolve() == plan.run.resolve():
                 folder = plan.run
                 plan.build()
-                asked = [_as_job(folder, job) for job in plan.jobs]
-    if not any((folder / "scores").glob("*/*.csv")):
-        print(f"{folder}: no scores; run snakemake first", file=sys.stderr)
+                asked = [planned(folder, job) for job in plan.jobs]
+    # Every job has a log, the first ones too.
+    if not any((folder / "logs").rglob("*.log")):
+        print(f"{folder}: nothing has run there; run snakemake first", file=sys.stderr)
         return 2
-    scores = pd.concat([_read_scores(path) for path in sorted((folder / "scores").glob("*/*.csv"))])
-    studies = [_read_scores(path) for path in sorted((folder / "studies").glob("*/scores.csv"))]
-    _write_costs(folder, asked, pd.concat([scores, *studies]))
+    scores = read_scores(folder)
+    _write_costs(folder, asked, scores)
     _print_tables(folder)
     if asked is None:
         print(UNKNOWN)
@@ -44,39 +49,56 @@ def main() -> int:
         missing = collections.Counter(f"{job.stage} {job.method}".strip() for job in asked if not job.done)
         of = ": " + ", ".join(f"{stage} {number}" for stage, number in missing.items()) if missing else ""
         print(f"{len(asked) - missing.total()} of {len(asked)} jobs done, {missing.total()} missing{of}")
+    return _print_failed(scores)
+
+
+def read_scores(folder: Path) -> pd.DataFrame:
+    """The rows of all scores of a run, as text, with the stage that computed each."""
+    files = sorted((folder / "scores").rglob("*.csv"))
+    studies = sorted((folder / "studies").glob("*/scores.csv"))
+    rows = [_read(path).pipe(lambda frame: frame.assign(stage=frame.apply(_stage, axis=1))) for path in files]
+    rows += [_read(path).assign(stage=f"studies/{path.parent.name}") for path in studies]
+    empty = pd.DataFrame(columns=[*COLUMNS, "stage"], dtype=str)
+    return pd.concat([empty, *rows], ignore_index=True)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """All as text: a method may be called `NA`."""
+    return pd.read_csv(path, dtype=str, keep_default_na=False).reindex(columns=COLUMNS, fill_value="")
+
+
+def _stage(row: pd.Series) -> str:
+    if row["kind"] == "reconstruction":
+        return "reconstructions"
+    return "attacks" if row["made_for"] in ("", row["method"]) else "transfer"
+
+
+def _print_failed(scores: pd.DataFrame) -> int:
+    """Say how much of what was scored failed, and list it; 1 if something did."""
+    clean = scores["kind"] == "reconstruction"
+    for noun, part in (("reconstructions", scores[clean]), ("perturbations", scores[~clean])):
+        if len(part):
+            failed = (part["failed"] != "").sum()
+            print(f"{len(part) - failed} of {len(part)} {noun} computed, {failed} failed")
     failed = scores[scores["failed"] != ""]
-    print(f"{len(scores) - len(failed)} of {len(scores)} perturbations computed, {len(failed)} failed")
     for row in failed.to_dict("records"):
-        place = ", ".join(
-            str(row[key]) for key in ("source", "position", "method", "mask", "attack", "level")
-        )
+        what = row["attack"] or row["kind"]
+        if row["made_for"] not in ("", row["method"]):
+            what += f" made for {row['made_for']}"
+        domain = f" of {row['domain']}" if row["domain"] else ""
+        level = f", level {row['level']}" if row["level"] else ""
+        place = f"{row['source']} {row['position']}, {row['mask']}, {row['method']}{domain}, {what}{level}"
         print(f"  failed: {place}: {row['failed']}")
     return 1 if len(failed) else 0
-
-
-def _as_job(folder, job) -> Job:
-    """A job of Snakemake's."""
-    done = all(Path(file).exists() for file in job.output)
-    if job.benchmark:
-        return benchmarked(folder, Path(job.benchmark), done=done)
-    return Job(job.rule.name, job.wildcards.get("method", ""), "", done)
-
-
-def _read_scores(path: Path) -> pd.DataFrame:
-    """Scores with the stage that computed each."""
-    scores = pd.read_csv(path, dtype={"failed": str}).fillna({"failed": ""})
-    if path.name == "scores.csv":
-        return scores.assign(stage=f"studies/{path.parent.name}")
-    own = scores["made_for"] == scores["method"]
-    return scores.assign(stage=own.map({True: "attacks", False: "transfer"}))
 
 
 def _write_costs(folder: Path, asked: list[Job] | None, scores: pd.DataFrame) -> None:
     jobs = finished_jobs(folder) if asked is None else [job for job in asked if job.name or not job.done]
     costs = gather(folder, jobs, scores[scores["failed"] != ""])
     note = NOTE if asked is not None else f"{NOTE} {UNKNOWN}"
-    write_text(folder / "tables" / "costs.csv", costs.to_csv(index=False))
-    write_text(folder / "tables" / "costs.md", f"**Costs**\n\n{as_markdown(costs)}\n\n{note}\n")
+    csv, markdown = (folder / name for name in COSTS)
+    write_text(csv, costs.to_csv(index=False))
+    write_text(markdown, f"**Costs**\n\n{as_markdown(costs)}\n\n{note}\n")
 
 
 def _print_tables(folder: Path) -> None:
@@ -85,8 +107,10 @@ def _print_tables(folder: Path) -> None:
         print(table.read_text(encoding="utf-8"))
     print("tables:  " + ", ".join(str(path) for path in tables) + " (and .csv, .tex)")
     figures = sorted((folder / "figures").glob("*.pdf"))
-    print("figures: " + ", ".join(str(path) for path in figures) + " (and .png)")
-    print(f"records: {folder / 'records'}")
+    if figures:
+        print("figures: " + ", ".join(str(path) for path in figures) + " (and .png)")
+    if (folder / "records").is_dir():
+        print(f"records: {folder / 'records'}")
 
 
 if __name__ == "__main__":

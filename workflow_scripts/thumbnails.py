@@ -15,7 +15,7 @@ def main(inputs, outputs, params):
     from pathlib import Path
 
     from mrilib.data.catalogue import read_catalogue
-    from mrilib.data.fastmri import read_slice
+    from mrilib.data.volumes.fastmri import read_slice
     from mrilib.report import figures_volumes, style
 
     catalogue = read_catalogue(inputs["catalogue"])

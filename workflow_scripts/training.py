@@ -8,9 +8,10 @@ import pandas as pd
 import torch
 from torch import nn
 
-from mrilib.reconstructors.base import Reconstructor, load_class
+from mrilib.reconstructors.base import Reconstructor
 from mrilib.store.atomic import write_text
 from mrilib.store.checkpoints import Checkpoint, write_checkpoint
+from mrilib.store.classes import load_class
 from mrilib.store.units import UnitStore
 from mrilib.training.fit import Fitted, Phase, best_marked, fit, seeded
 from mrilib.training.task import TrainingTask

@@ -11,8 +11,12 @@ def main(inputs, outputs, params):
     from mrilib.store.units import UnitStore, content_hash
     from workflow_scripts.subjects import Subjects
 
-    subjects, store = Subjects(inputs, params), UnitStore(params["units"], params["index"])
+    store = UnitStore(params["units"], params["index"])
+    subjects = Subjects(inputs, params, store.get)
     groups = {"": subjects.root}
+    if subjects.missing:
+        write_groups(outputs["transfer"], groups)
+        return
     files = dict(zip(params["rivals"], inputs["rivals"], strict=True))
     present = {rival: set(group_names(path)) for rival, path in files.items()}
     for place, subject, key in subjects:
@@ -24,12 +28,15 @@ def main(inputs, outputs, params):
                 if group in present[rival]
             }
             rivals = {rival: array for rival, array in found.items() if array is not None}
-            key |= {"source": params["sources"][name], "level": subject.level, "seed": subject.seed}
+            key |= {"code": params["codes"][name], "level": subject.level, "seed": subject.seed}
+            artifact = attack.get("artifact", "complex")
             for rival, array in rivals.items():
-                perturbation = torch.from_numpy(array).to(subject.operator.mask.device)
+                perturbation = torch.from_numpy(array).to(subject.kspace.device)
                 carried = store.get(
-                    {**key, "stage": "carried", "perturbation": content_hash(array)},
-                    lambda subject=subject, perturbation=perturbation: carried_unit(subject, perturbation),
+                    {**key, "stage": "carried", "perturbation": content_hash(array), "artifact": artifact},
+                    lambda subject=subject, perturbation=perturbation, artifact=artifact: carried_unit(
+                        subject, perturbation, artifact=artifact
+                    ),
                 )
                 carried.arrays["perturbation"] = array
                 groups[f"carried/{rival}/{name}/{place}"] = carried
@@ -39,7 +46,7 @@ def main(inputs, outputs, params):
             challenge["rivals"] = {rival: content_hash(array) for rival, array in rivals.items()}
 
             def challenged(subject=subject, attack=attack, own=own, rivals=rivals):
-                device = subject.operator.mask.device
+                device = subject.kspace.device
                 moved = {rival: torch.from_numpy(array).to(device) for rival, array in rivals.items()}
                 return challenged_unit(subject, attack, own, moved)
 

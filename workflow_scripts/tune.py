@@ -1,4 +1,4 @@
-"""A method's parameter on validation images, level by level; each level is a unit."""
+"""A method's parameter on the validation images of a domain, by level or on clean data; each is a unit."""
 
 from workflow_scripts.job import run
 
@@ -6,33 +6,32 @@ from workflow_scripts.job import run
 def main(inputs, outputs, params):
     import json
 
-    import torch
-
-    from mrilib.operators.fourier import MaskedFourier
-    from mrilib.reconstructors.base import Reconstructor, load_class
-    from mrilib.store.arrays import Group, read_group
+    from mrilib.data.measurement_files import measurement_hash, read_measurement
+    from mrilib.reconstructors.base import Reconstructor
+    from mrilib.store.arrays import Group
     from mrilib.store.atomic import write_text
+    from mrilib.store.classes import load_class
     from mrilib.store.units import UnitStore, content_hash
-    from mrilib.training.tuning import tune_weight
+    from mrilib.training.tuning import tune
+    from workflow_scripts.device import device
 
-    torch.set_num_threads(1)
-    images = read_group(inputs["images"]).arrays["image"]
-    mask = read_group(inputs["mask"]).arrays["mask"]
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    operator = MaskedFourier(mask=torch.from_numpy(mask)).to(device)
-    method, tune = params["method"], params["tune"]
+    read = [read_measurement(path, device()) for path in inputs["measurements"]]
+    measurements = [found for found in read if found is not None]
+    method, settings = params["method"], params["tune"]
     kind = load_class(method["reconstructor"], Reconstructor)
-    arguments = method["parameters"] | {"tolerance": tune["tolerance"]}
+    arguments = method["parameters"] | {"tolerance": settings["tolerance"]}
     store = UnitStore(params["units"], params["index"])
+    data = [measurement_hash(each) for each in measurements]
 
-    def unit(level):
-        found = tune_weight(
-            lambda value: kind(**arguments, **{tune["parameter"]: value}),
-            torch.from_numpy(images).to(device),
-            operator,
+    def unit(level, name, keep):
+        found = tune(
+            lambda value: kind(**arguments, **{settings["parameter"]: value}),
+            measurements,
             level=level,
             weights=params["values"],
             seed=params["seed"],
+            keep=keep,
+            name=name,
         )
         return Group(
             arrays={"errors": found.errors},
@@ -44,23 +43,26 @@ def main(inputs, outputs, params):
             },
         )
 
-    levels = {}
-    for level in params["levels"]:
-        key = {"stage": "tune", "source": params["source"], "method": method, "arguments": arguments}
-        key |= {"values": params["values"], "level": level, "seed": params["seed"]}
-        found = store.get(key | {"data": content_hash(images, mask)}, lambda level=level: unit(level))
+    tuned = {}
+    for name in params["tuned"]:
+        level = 0.0 if name == "clean" else float(name)
+        key = {"stage": "tune", "code": params["code"], "method": method, "arguments": arguments}
+        key |= {"values": params["values"], "level": level, "seed": params["seed"], "data": data}
+        keep = store.claim(f"tuning-{content_hash(key)}.pt")
+        label = f"{len(data)} images" if name == "clean" else f"level {name}"
+        found = store.get(key, lambda level=level, label=label, keep=keep: unit(level, label, keep))
+        keep.unlink(missing_ok=True)
         values = {
-            name: getattr(value, "tolist", lambda value=value: value)()
-            for name, value in found.attributes.items()
+            each: getattr(value, "tolist", lambda value=value: value)()
+            for each, value in found.attributes.items()
         }
-        levels[f"{level:g}"] = values | {"errors": found.arrays["errors"].tolist()}
+        tuned[name] = values | {"errors": found.arrays["errors"].tolist()}
         if values["at_edge"]:
-            print(f"warning: at level {level:g} the best value {values['chosen']:.2e} is at the grid's edge")
+            print(f"warning: {label}: the best value {values['chosen']:.2e} is at the grid's edge")
     store.finish()
     print(f"{store.computed} levels computed, {store.found} found")
-    write_text(
-        outputs["tuning"], json.dumps({"parameter": tune["parameter"], "levels": levels}, indent=1) + "\n"
-    )
+    result = {"parameter": settings["parameter"], "tuned": tuned}
+    write_text(outputs["tuning"], json.dumps(result, indent=1) + "\n")
 
 
 if "snakemake" in globals():

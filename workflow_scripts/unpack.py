@@ -6,7 +6,7 @@ from workflow_scripts.job import run
 def main(inputs, outputs, params):
     from pathlib import Path
 
-    from mrilib.data.archives import unpack
+    from mrilib.data.downloads.archives import unpack
     from mrilib.store.atomic import write_text
 
     listing, wanted = Path(outputs["listing"]), params["volumes"]

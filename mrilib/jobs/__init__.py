@@ -1,0 +1,1 @@
+"""What one job of the workflow computes: units of work, and what they are made of."""

@@ -1,0 +1,96 @@
+"""Reconstruction of unperturbed data, as it is stored, and as attacks read it."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mrilib.data.measurement import Measurement
+from mrilib.reconstructors.base import Reconstructor, observed
+from mrilib.solvers.solution import Solution, Status
+from mrilib.store.arrays import Group
+from mrilib.store.states import pack_arrays, unpack_arrays
+
+# Numbers of a solution that are stored, where a method has them.
+STATS = ("objective", "gap", "steps")
+STATE = "state."
+
+
+def reconstruction_unit(
+    reconstructor: Reconstructor,
+    measurement: Measurement,
+    *,
+    weight: float | None = None,
+    factor: float = 1.0,
+    keep: str | Path | None = None,
+    keep_state: bool = False,
+) -> Group:
+    """What a method makes of the data as they were measured, and how long it takes.
+
+    Args:
+        reconstructor: the method.
+        measurement: the data.
+        weight, factor: the tuned parameter and its multiple, for the record.
+        keep: file that a fit under way is kept in, for methods that take long and can go on.
+        keep_state: store the solver's state, which an attack begins with.
+
+    Returns:
+        `reconstruction`, as coils see it (`observed`); attributes `status`, `seconds`, `weight`, `factor`,
+        and `objective`, `gap`, `steps` where the method has them. A numerical failure is an outcome: its
+        reason stands in `failed`, and there is no image.
+    """
+    options: dict[str, Any] = {"keep": keep} if reconstructor.resumable else {}
+    reconstructor.warm_up(measurement.operator)
+    started = time.perf_counter()
+    solution = reconstructor.solve(measurement.kspace, measurement.operator, throw=False, **options)
+    image = observed(reconstructor, solution.value, measurement.operator).cpu()  # waits for the device
+    attributes: dict[str, Any] = {
+        "weight": weight,
+        "factor": factor,
+        "seconds": time.perf_counter() - started,
+        "status": solution.status.value,
+    }
+    for name in STATS:
+        if name in solution.stats:
+            attributes[name] = float(solution.stats[name])
+    if solution.status.failed or not bool(torch.isfinite(image.abs()).all()):
+        bad = int((~torch.isfinite(image.abs())).sum())
+        attributes["failed"] = (
+            f"{solution.status.value}, {bad} pixels not finite" if bad else solution.status.value
+        )
+        return Group(attributes=attributes)
+    arrays = {"reconstruction": image.numpy()}
+    curve = solution.stats.get("loss_curve")
+    if isinstance(curve, Tensor):
+        arrays["loss_curve"] = curve.cpu().numpy()
+    if keep_state and solution.state is not None:
+        try:
+            states, described = pack_arrays(solution.state)
+        except ValueError as error:
+            # A user's own state: an attack begins without one.
+            print(f"the solver's state is not kept: {error}", flush=True)
+        else:
+            arrays |= {f"{STATE}{name}": array for name, array in states.items()}
+            attributes["state"] = described
+    return Group(arrays, attributes, {"reconstruction": "of the measurement"})
+
+
+def stored_solution(unit: Group, device: torch.device | str) -> Solution | str:
+    """The solution that a unit holds, its value as coils see it; or why there is none."""
+    if "failed" in unit.attributes:
+        return str(unit.attributes["failed"])
+    state = None
+    if "state" in unit.attributes:
+        arrays = {
+            name.removeprefix(STATE): array for name, array in unit.arrays.items() if name.startswith(STATE)
+        }
+        state = unpack_arrays(arrays, unit.attributes["state"], device)
+    stats = {
+        name: torch.tensor(unit.attributes[name], dtype=torch.float64)
+        for name in STATS
+        if name in unit.attributes
+    }
+    value = torch.from_numpy(unit.arrays["reconstruction"]).to(device)
+    return Solution(value, Status(unit.attributes["status"]), stats, state)

@@ -1,0 +1,45 @@
+# Measurements: one file an image under a mask, of phantoms, image files and scans alike.
+
+
+localrules:
+    measure_image,
+
+
+rule measure_image:
+    input:
+        files=local_files,
+    output:
+        measurement=measurement_file("{source}", "{mask}", "{part}", "{position}"),
+    log:
+        f"{RUN}/logs/measurements/{{source}}/{{mask}}/{{part}}/{{position}}.log",
+    wildcard_constraints:
+        source=any_of(IMAGES),
+    conda:
+        "../envs/environment.yaml"
+    params:
+        **measured("measure_image.py", "measurements.smk:measure_image"),
+        image=image_settings,
+    script:
+        "../workflow_scripts/measure_image.py"
+
+
+rule measure_scan:
+    input:
+        slices=f"{RUN}/sets/{{source}}/{{part}}.csv",
+    output:
+        measurement=measurement_file("{source}", "{mask}", "{part}", "{position}"),
+    log:
+        f"{RUN}/logs/measurements/{{source}}/{{mask}}/{{part}}/{{position}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/measurements/{{source}}/{{mask}}/{{part}}/{{position}}.tsv"
+    wildcard_constraints:
+        source=any_of(cfg.scans),
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=lambda wildcards, attempt: 15 * attempt,
+    params:
+        **measured("measure_scan.py", "measurements.smk:measure_scan"),
+    script:
+        "../workflow_scripts/measure_scan.py"

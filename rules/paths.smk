@@ -1,0 +1,190 @@
+# What every stage shares: the config, where files lie, and what the code of a rule is.
+import functools
+import re
+import sys
+
+from snakemake.exceptions import WorkflowError
+
+sys.path.insert(0, workflow.basedir)
+
+from workflow_scripts import config as settings
+from workflow_scripts.config_run import Application
+from workflow_scripts.job import use_checkout
+from workflow_scripts.provenance import check_import_path, stage_hash
+from workflow_scripts.restore import restore_metadata
+from workflow_scripts.runlock import RunInUse, take
+
+use_checkout(workflow.basedir)
+
+try:
+    cfg = settings.load(config)
+except (settings.ConfigError, ValueError) as error:
+    raise WorkflowError(str(error)) from None
+
+RUN = f"results/{cfg.run}"
+LABELS = {name: method.label or name for name, method in cfg.methods.items()}
+MASK_LABELS = {name: mask.label for name, mask in cfg.masks.items()}
+# A method's results all stand in one order of folders: what was applied to what.
+APPLIED = "{method}/{domain}/{source}/{mask}"
+
+
+def any_of(names):
+    """Constraint of a wildcard to names; none matches where there are none."""
+    return "|".join(map(re.escape, names)) or "none"
+
+
+wildcard_constraints:
+    dataset=any_of(cfg.datasets),
+    source=any_of(cfg.images),
+    method=any_of(cfg.methods),
+    mask=any_of(cfg.masks),
+    domain=any_of(dict.fromkeys(each.domain for each in cfg.applications)),
+    part="train|validation|test",
+    position=r"\d+",
+
+
+def lock_run():
+    """Refuse to be the second scheduler on the run's folder."""
+    try:
+        take(RUN)
+    except RunInUse as error:
+        raise WorkflowError(str(error)) from None
+
+
+def stage(script, rule_name, roots=()):
+    """How to compute the code hash of a rule: a job does so again before it works."""
+    return {"script": f"workflow_scripts/{script}", "rule": f"rules/{rule_name}", "roots": sorted(roots)}
+
+
+def code_of(described):
+    """The code hash of a stage."""
+    return stage_hash(described["script"], described["rule"], tuple(described["roots"]))
+
+
+def fixed(described):
+    """Params of a rule whose code does not depend on its wildcards."""
+    return {"stage": described, "code": code_of(described)}
+
+
+def by_method(script, rule_name):
+    """Params of a rule whose code is that of the method as well."""
+
+    @functools.cache
+    def described(method):
+        return stage(script, rule_name, roots_of(method))
+
+    return {
+        "stage": lambda wildcards: described(wildcards.method),
+        "code": lambda wildcards: code_of(described(wildcards.method)),
+    }
+
+
+def canonical(value):
+    """The same with keys in order: Snakemake compares params as text, and order means nothing in a config."""
+    if isinstance(value, dict):
+        return {key: canonical(value[key]) for key in sorted(value)}
+    return [canonical(each) for each in value] if isinstance(value, list) else value
+
+
+def roots_of(method):
+    """Import paths that a method's config names, its search apart: its class and its networks."""
+
+    def named(value):
+        if isinstance(value, dict):
+            here = [value["class"]] if isinstance(value.get("class"), str) else []
+            return here + [path for inner in value.values() for path in named(inner)]
+        return []
+
+    found = cfg.methods[method]
+    return sorted({found.reconstructor, *named(found.parameters)})
+
+
+def method_spec(method):
+    """What of a method's config changes its results."""
+    found = cfg.methods[method]
+    tuned = found.tune.parameter if found.tune else None
+    return canonical({"reconstructor": found.reconstructor, "parameters": found.parameters, "tuned": tuned})
+
+
+def sampling_of(mask):
+    """How a mask is drawn: its class and arguments."""
+    return canonical({"class": cfg.masks[mask].sampling, "arguments": cfg.masks[mask].arguments})
+
+
+def check_import_paths():
+    """Every import path of the config leads somewhere: told now, not when a job starts."""
+    searches = {method.search for method in cfg.methods.values()}
+    searches |= {getattr(attack, "search", None) for attack in cfg.attacks.values()}
+    for path in sorted(
+        {*filter(None, searches)} | {path for method in cfg.methods for path in roots_of(method)}
+    ):
+        try:
+            check_import_path(path)
+        except ValueError as error:
+            raise WorkflowError(str(error)) from None
+
+
+check_import_paths()
+
+
+# Where files lie.
+
+
+def measurement_file(source, mask, part, position):
+    return f"{RUN}/measurements/{source}/{mask}/{part}/{position}.h5"
+
+
+def tuning_file(method, domain):
+    return f"{RUN}/tuning/{method}/{domain}.json"
+
+
+def training_file(method, domain, name="best.pt"):
+    return f"{RUN}/training/{method}/{domain}/{name}"
+
+
+def applied_file(stage_name, applied, position):
+    """A file of the stages `reconstructions`, `attacks` and `transfer`."""
+    return f"{RUN}/{stage_name}/{APPLIED.format(**applied._asdict())}/{position}.h5"
+
+
+def score_file(applied):
+    return f"{RUN}/scores/{APPLIED.format(**applied._asdict())}.csv"
+
+
+def application(wildcards):
+    """The method, domain, source and mask of a job."""
+    return Application(wildcards.method, wildcards.domain, wildcards.source, wildcards.mask)
+
+
+def positions(source):
+    """Of the test images of a source."""
+    return range(cfg.count(source))
+
+
+def test_measurement(wildcards):
+    """The measurement that a job reconstructs or attacks."""
+    return measurement_file(wildcards.source, wildcards.mask, "test", wildcards.position)
+
+
+def validation_measurements(wildcards):
+    """The measurements that a method is tuned on."""
+    domain = cfg.domain(wildcards.domain)
+    count = cfg.images[domain.source].validation_count
+    return [measurement_file(domain.source, domain.mask, "validation", position) for position in range(count)]
+
+
+def tuning_of(wildcards):
+    """The tuned parameter of a method; nothing for untuned ones."""
+    return tuning_file(wildcards.method, wildcards.domain) if wildcards.method in cfg.tuned else []
+
+
+def checkpoint_of(wildcards):
+    """The network of a trained method; nothing for the others."""
+    return training_file(wildcards.method, wildcards.domain) if wildcards.method in cfg.trained else []
+
+
+def kinds_of(tables, figures):
+    """Tables and figures in every format."""
+    return [f"{RUN}/tables/{table}.{kind}" for table in tables for kind in ("csv", "md", "tex")] + [
+        f"{RUN}/figures/{figure}.{kind}" for figure in figures for kind in ("pdf", "png")
+    ]

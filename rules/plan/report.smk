@@ -1,0 +1,262 @@
+# What the rules of scores, tables and figures ask of the config: files, params, costs.
+
+
+QUANTITIES = ["amplification", "amplification_of_moduli", "severity", "severity_of_moduli", "relative_error"]
+TRANSFERRED = ["amplification", "severity", "relative_error"]
+IMAGE_PICTURES = ["noise", "mask"]
+
+
+def attack_pictures():
+    """Pictures of an attack; of severities by place where it has places."""
+    places = cfg.figures and cfg.attacks[cfg.figures.attack].kind == "localized"
+    return ["attack", "levels", *(["map"] if places else [])]
+
+
+STUDIES = {name: study for name, study in cfg.studies if study is not None}
+# Sources of images like P1's, whose numbers stand beside ours.
+PUBLISHED_SOURCES = [name for name, source in cfg.images.items() if source.kind == "ellipses"]
+MASKS = {name: {"kind": mask.kind} | mask.arguments for name, mask in cfg.masks.items()}
+ATTACKS = {
+    name: attack.model_dump(exclude={"masks", "methods", "sources"}) for name, attack in cfg.attacks.items()
+}
+USUAL = {
+    source: {mask: cfg.usual_domain(source, mask) for mask in cfg.masks_for(source)} for source in cfg.images
+}
+# Whether a method is given others' perturbations anywhere.
+TRANSFERS = any(map(shared, cfg.usual))
+# The first example under each mask; its image's pictures show the whole run.
+EXAMPLES = (
+    {
+        f"{example.source}-{example.position}": (
+            example.source,
+            example.position,
+            example.mask or cfg.figures.mask,
+        )
+        for example in cfg.figures.examples
+    }
+    if cfg.figures
+    else {}
+)
+
+
+def domain_labels():
+    """What domains are called: by their names in the config, or by source and mask."""
+    named = {name: name for name in cfg.domains}
+    pairs = {each.domain: cfg.domain(each.domain) for each in cfg.applications if each.domain not in named}
+    return named | {name: f"{pair.source}, {MASK_LABELS[pair.mask]}" for name, pair in pairs.items()}
+
+
+def files_of(stage_name):
+    """Files of a stage for all test images of an application, in order."""
+    return lambda wildcards: [
+        applied_file(stage_name, application(wildcards), position) for position in positions(wildcards.source)
+    ]
+
+
+def test_measurements(wildcards):
+    return [
+        measurement_file(wildcards.source, wildcards.mask, "test", position)
+        for position in positions(wildcards.source)
+    ]
+
+
+def is_attacked(applied):
+    """Whether the config asks for perturbations of a method at this place."""
+    wanted = cfg.shifted.get(applied, True)
+    return wanted and bool(cfg.attacks_of(applied.method, applied.source, applied.mask))
+
+
+def attacks_to_score(wildcards):
+    return files_of("attacks")(wildcards) if is_attacked(application(wildcards)) else []
+
+
+def transfers_to_score(wildcards):
+    """What a method makes of the others' perturbations, where there are others."""
+    applied = application(wildcards)
+    return files_of("transfer")(wildcards) if applied in cfg.usual and shared(applied) else []
+
+
+def table_note():
+    """What stands below every table of attacks: where the numbers come from."""
+    parts = [
+        "Mean ± sd over images [95 % bootstrap interval of the mean]; n images; —: not run, or all missing."
+    ]
+    for name, source in cfg.images.items():
+        if source.tuned_on:
+            parts.append(
+                f"Images of {name} are reconstructed by methods tuned and trained on {source.tuned_on}."
+            )
+    if TRANSFERS:
+        parts.append(
+            "†k: for k images the first search found less than a spike, noise, or another method's "
+            "perturbation; it was repeated with more restarts, and the strongest of all counts."
+        )
+    if cfg.scans:
+        parts.append(
+            "Scans: norms over all coils; no amplification for methods that see more of the data than Aᴴy."
+        )
+    parts.append("The paper's numbers are for its own phantoms, networks and parameters.")
+    return " ".join(parts)
+
+
+def drawn_method():
+    """The method whose choice of the parameter by level is drawn."""
+    names = cfg.figures.methods if cfg.figures else []
+    return next((name for name in names if name in cfg.tuned and cfg.tuned_for(name) != ["clean"]), None)
+
+
+def drawn_tunings():
+    """Masks and files of its tunings on the first source of phantoms."""
+    method, source = drawn_method(), next(iter(PUBLISHED_SOURCES), None)
+    domains = [cfg.domain(domain) for name, domain in cfg.tunings if name == method]
+    return {
+        domain.mask: tuning_file(method, cfg.domain_name(domain.source, domain.mask))
+        for domain in domains
+        if domain.source == source
+    }
+
+
+CURVES = ["error", "amplification", *(["weight"] if drawn_tunings() else [])] if cfg.attacks else []
+
+
+def trained_on(domain):
+    """The trained methods of a domain."""
+    return [method for method, other in cfg.trainings if other == domain]
+
+
+def figure_methods(source, mask):
+    """The methods of the figures that an example is shown with."""
+    return [
+        name
+        for name in cfg.figures.methods
+        if cfg.applies(name, source, mask) and cfg.figures.attack in cfg.attacks_of(name, source, mask)
+    ]
+
+
+def example(wildcards):
+    """Source, position and mask of an example."""
+    return EXAMPLES[wildcards.example]
+
+
+def example_file(stage_name, method, wildcards):
+    source, position, mask = example(wildcards)
+    applied = Application(method, cfg.usual_domain(source, mask), source, mask)
+    return applied_file(stage_name, applied, position)
+
+
+def example_measurement(wildcards):
+    source, position, mask = example(wildcards)
+    return measurement_file(source, mask, "test", position)
+
+
+def example_transfer(wildcards):
+    """The method's transfer file, which has its attacks as they count; nothing where it is alone."""
+    source, _, mask = example(wildcards)
+    applied = Application(wildcards.method, cfg.usual_domain(source, mask), source, mask)
+    return example_file("transfer", wildcards.method, wildcards) if shared(applied) else []
+
+
+def example_files(stage_name):
+    """Files of a stage for all methods of the figures."""
+
+    def files(wildcards):
+        source, _, mask = example(wildcards)
+        return [example_file(stage_name, method, wildcards) for method in figure_methods(source, mask)]
+
+    return files
+
+
+def example_title(wildcards):
+    source, position, mask = example(wildcards)
+    return f"{source} {position}, {MASK_LABELS[mask]}"
+
+
+def study_applied(study):
+    found = STUDIES[study]
+    domain = cfg.usual_domain(found.source, found.mask)
+    return Application(found.method, domain, found.source, found.mask)
+
+
+def study_files(kind):
+    """Files of a study's images: measurements, reconstructions or its attacks."""
+
+    def files(wildcards):
+        applied, count = study_applied(wildcards.study), STUDIES[wildcards.study].images
+        if kind == "measurements":
+            return [measurement_file(applied.source, applied.mask, "test", number) for number in range(count)]
+        stage_name = f"studies/{wildcards.study}" if kind == "attacks" else kind
+        return [applied_file(stage_name, applied, number) for number in range(count)]
+
+    return files
+
+
+def study_title(wildcards):
+    study = STUDIES[wildcards.study]
+    level = f", level {100 * study.level:g} %" if wildcards.study == "radius" else ""
+    place = f"{LABELS[study.method]}, {MASK_LABELS[study.mask]}, {study.source}"
+    return f"{place}{level}, {study.grid}×{study.grid} places"
+
+
+def study_attacks(wildcards):
+    """The attacks of the radius study, with what each is."""
+    return radius_attacks(study_applied("radius"))[0] if wildcards.study == "radius" else {}
+
+
+def study_searches(wildcards):
+    """The attacks of the weight study, with the search of each as the figure calls it."""
+    names = {
+        "mrilib.attacks.unrolled:UnrolledAdam": "reference",
+        "mrilib.attacks.coupled:CoupledAscent": "coupled",
+    }
+    if wildcards.study != "weight":
+        return {}
+    found = weight_attacks(study_applied("weight"))[0]
+    return {name: names.get(each["search"], each["search"].partition(":")[2]) for name, each in found.items()}
+
+
+def shown_reconstructions(wildcards):
+    """What every method makes of one image."""
+    return [
+        applied_file("reconstructions", each, wildcards.position)
+        for each in cfg.usual
+        if (each.source, each.mask) == (wildcards.source, wildcards.mask)
+    ]
+
+
+def method_tables():
+    """Names of the tables of the methods."""
+    tables = ["quality"] if cfg.methods else []
+    if cfg.attacks:
+        tables += [*QUANTITIES, *(["table-1"] if PUBLISHED_SOURCES else [])]
+        tables += [f"transfer-{quantity}" for quantity in TRANSFERRED if TRANSFERS]
+    return tables
+
+
+def method_figures():
+    """Names of the figures of the methods and attacks."""
+    places = list(dict.fromkeys((each.source, each.mask) for each in cfg.usual))
+    figures = [f"reconstructions-{source}-{mask}-0" for source, mask in places]
+    figures += [f"quality-{mask}" for mask in dict.fromkeys(mask for _, mask in places)]
+    figures += [f"training-{domain}" for domain in dict.fromkeys(domain for _, domain in cfg.trainings)]
+    figures += [*CURVES, *(f"study-{name}" for name in STUDIES)]
+    if cfg.figures and TRANSFERS:
+        figures += [f"transfer-{quantity}" for quantity in TRANSFERRED]
+    for name, (source, _, mask) in EXAMPLES.items():
+        methods = figure_methods(source, mask)
+        figures += [f"{picture}-{name}" for picture in IMAGE_PICTURES]
+        figures += [f"{picture}-{method}-{name}" for picture in attack_pictures() for method in methods]
+        figures += [f"transfer-{name}"] if len(methods) > 1 else []
+    return figures
+
+
+def all_outputs():
+    """Everything that the config asks for."""
+    # Training draws its masks itself; of all else there is a measurement, used or not.
+    measured = [
+        measurement_file(source, mask, part, position)
+        for source, found in cfg.images.items()
+        for mask in cfg.masks_for(source)
+        for part, count in (("test", found.count), ("validation", found.validation_count))
+        for position in range(count)
+    ]
+    return data_outputs() + measured + kinds_of(method_tables(), method_figures())

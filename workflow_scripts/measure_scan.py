@@ -1,0 +1,46 @@
+"""One slice of raw multi-coil data, undersampled and scaled, with its coil maps and its reference."""
+
+from workflow_scripts.job import run
+
+
+def main(inputs, outputs, params):
+    import torch
+
+    from mrilib.data.calibration import calibrated
+    from mrilib.data.catalogue import read_catalogue
+    from mrilib.data.measurement import measure
+    from mrilib.data.measurement_files import write_measurement
+    from mrilib.data.sampling.base import Sampling, name_seed
+    from mrilib.data.volumes.fastmri import read_slice, volume_maximum
+    from mrilib.store.classes import load_class
+
+    slices, identity, sampling = read_catalogue(inputs["slices"]), params["identity"], params["sampling"]
+    position = identity["position"]
+    if position >= len(slices):
+        print(f"no slice: the set has {len(slices)}")
+        write_measurement(outputs["measurement"], None, **identity)
+        return
+    row = slices.iloc[position]
+    scan = read_slice(row["path"], int(row["slice"]))
+    drawing = load_class(sampling["class"], Sampling)(**sampling["arguments"])
+    mask = drawing.draw((int(row["rows"]), int(row["columns"])), name_seed(f"{row['volume']}.h5"))
+    # Some brains of fastMRI have a target wider than their k-space.
+    shape = min(row["target_rows"], row["rows"]), min(row["target_columns"], row["columns"])
+    names = ("dataset", "volume", "slice", "anatomy", "acquisition", "patient", "simulated", "hash")
+    found = measure(
+        torch.from_numpy(scan.kspace),
+        mask,
+        reference_shape=tuple(map(int, shape)),
+        volume_maximum=volume_maximum(row["path"]),
+        # Plain values: pandas gives NumPy's.
+        about={name: getattr(row[name], "item", lambda name=name: row[name])() for name in names},
+    )
+    print(
+        f"{row['volume']}, slice {row['slice']}: acceleration {found.acceleration:.3f}, "
+        f"scale {found.scale:g}, coils and size {tuple(found.kspace.shape)}"
+    )
+    write_measurement(outputs["measurement"], calibrated(found), **identity)
+
+
+if "snakemake" in globals():
+    run(snakemake, main)
