@@ -26,12 +26,18 @@ LONGEST = (
     "tests/workflow/test_kills.py",
     "tests/workflow/test_edits.py",
     "tests/workflow/test_workflow.py",
-    "tests/workflow/test_quality.py",
-    "tests/workflow/test_scans.py",
+    "tests/workflow/test_mixed.py",
     "tests/workflow/test_upkeep.py",
+    "tests/workflow/test_resumed_jobs.py",
+    "tests/workflow/test_records.py",
+    "tests/workflow/test_receipts.py",
+    "tests/workflow/test_scans.py",
 )
-# Files that share a run: file to the one that it goes with.
-TOGETHER = {"tests/workflow/test_edits.py": "tests/workflow/test_kills.py"}
+# Files that share a run or a cluster: file to the one that it goes with.
+TOGETHER = {
+    "tests/workflow/test_edits.py": "tests/workflow/test_kills.py",
+    "tests/slurm/test_rehearsal.py": "tests/slurm/test_cluster.py",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -95,7 +101,7 @@ def measured() -> Callable[..., tuple[Any, Any, Any]]:
     `phase` makes the image complex, `noise` is the relative level, `dtype` that of the k-space.
     """
     # Not at the top: jaxtyping's hook must come before mrilib.
-    from mrilib.data.ellipses import ellipse_phantoms
+    from mrilib.data.images.ellipses import ellipse_phantoms
     from mrilib.data.masks import radial_mask
     from mrilib.operators.fourier import MaskedFourier
 

@@ -22,10 +22,11 @@ GROUPS = (
     "reconstructors",
     "training",
     "attacks",
+    "jobs",
     "experiments",
     "report",
 )
-# A config names a network by its import path; an import would put it into the source hash of every method.
+# A config names a network by its import path; an import would put it into the code hash of every method.
 NAMED_ONLY = "networks"
 # Names that say nothing of what a file holds.
 VAGUE = {"utils", "helpers", "common", "misc", "core"}

@@ -9,8 +9,8 @@ from tests.slurm.conftest import Checkout
 
 pytestmark = pytest.mark.slurm
 
-ATTACK = "results/tiny/attacks/{}/radial-40/ellipses/0.h5"
-LOG = "results/tiny/logs/attacks/{}/radial-40/ellipses/0.log"
+ATTACK = "results/tiny/attacks/{}/ellipses@radial-40/ellipses/radial-40/0.h5"
+LOG = "results/tiny/logs/attacks/{}/ellipses@radial-40/ellipses/radial-40/0.log"
 
 
 def stopping(search, name):
@@ -113,7 +113,7 @@ def test_an_edit_in_slurm_reaches_the_jobs(checkout):
     text = text.replace(commented, re.sub("^# ", "", commented, flags=re.MULTILINE))
     checkout.profile.write_text(text.replace("  # slurm_partition: gpu", "  slurm_partition: main"))
     checkout.site()
-    tuned = "results/tiny/tuning/tv/radial-40/ellipses.json"
+    tuned = "results/tiny/tuning/tv/ellipses@radial-40.json"
     with checkout.snakemake(ATTACK.format("zero-filled"), tuned) as process:
         checkout.until(process, "both jobs are submitted", lambda: len(checkout.jobs()) == 2)
     attack, tune = sorted(checkout.jobs(), key=lambda job: job["Comment"])

@@ -1,5 +1,6 @@
 """Small runs of the workflow, for tests."""
 
+import copy
 import os
 import shutil
 import subprocess
@@ -20,8 +21,95 @@ EVERY_RULE = (
     "results/tiny/figures/transfer-ellipses-0.pdf",
     "results/tiny/figures/attack-tv-ellipses-0.pdf",
     "results/tiny/figures/mask-ellipses-0.pdf",
-    "results/tiny/figures/training-radial-40.pdf",
+    "results/tiny/figures/training-ellipses@radial-40.pdf",
+    "results/tiny/figures/reconstructions-ellipses-radial-40-0.pdf",
+    "results/tiny/tables/quality.csv",
 )
+# Multi-coil data of seconds, from an image that a package brings.
+SCAN_DATA = {
+    "kind": "simulated",
+    "anatomy": "abdomen",
+    "coils": 4,
+    "rows": 40,
+    "columns": 48,
+    "volumes": {
+        name: {"file": "pydicom:examples_overlay.dcm", "draws": draws}
+        for name, draws in (("first", 3), ("second", 2))
+    },
+}
+COLUMNS = {"kind": "equispaced-fraction", "acceleration": 3, "center_fraction": 0.25}
+# Networks on scans, small enough for seconds.
+SCAN_METHODS = {
+    "varnet": {
+        "reconstructor": "mrilib.reconstructors.multicoil:TrainedMultiCoil",
+        "parameters": {
+            "network": {
+                "class": "mrilib.networks.varnet:VarNet",
+                "arguments": {
+                    "num_cascades": 1,
+                    "chans": 2,
+                    "pools": 1,
+                    "sens_chans": None,
+                    "center_fraction": 0.25,
+                },
+            }
+        },
+        "training": {"loss": "ssim", "phases": [{"epochs": 2, "batch": 1, "learning_rate": 1e-3}]},
+    },
+    "unet": {
+        "reconstructor": "mrilib.reconstructors.multicoil:TrainedMultiCoil",
+        "parameters": {
+            "network": {
+                "class": "mrilib.networks.magnitude_unet:MagnitudeUnet",
+                "arguments": {"chans": 2, "num_pool_layers": 1},
+            }
+        },
+        "training": {"loss": "l1", "phases": [{"epochs": 2, "batch": 1, "learning_rate": 1e-3}]},
+    },
+    "decoder": {
+        "reconstructor": "mrilib.reconstructors.untrained:Untrained",
+        "parameters": {
+            "network": {
+                "class": "mrilib.networks.decoders:ConvDecoder",
+                "arguments": {"channels": 4, "layers": 3},
+            },
+            "steps": 20,
+        },
+    },
+    "l1": {
+        "reconstructor": "mrilib.reconstructors.l1:L1",
+        "parameters": {
+            "basis": {"class": "mrilib.operators.bases:Wavelet", "arguments": {"levels": 2}},
+            "tolerance": 1e-2,
+        },
+        "tune": {
+            "parameter": "weight",
+            "at": "clean",
+            "tolerance": 1e-2,
+            "grid": {"low": 1e-3, "high": 1e-2, "count": 2},
+        },
+    },
+    "tv": {
+        "reconstructor": "mrilib.reconstructors.total_variation:TotalVariation",
+        "parameters": {"coupling": "isotropic", "tolerance": 1e-2},
+        "tune": {
+            "parameter": "weight",
+            "at": "clean",
+            "tolerance": 1e-2,
+            "grid": {"low": 1e-3, "high": 1e-2, "count": 2},
+        },
+    },
+    "tikhonov": {
+        "reconstructor": "mrilib.reconstructors.linear:Tikhonov",
+        "tune": {"parameter": "weight", "at": "clean", "grid": {"low": 1e-3, "high": 1e-1, "count": 2}},
+        "search_arguments": {"rounds": [[4, 1]]},
+    },
+    "zero-filled": {
+        "label": "zero-filled",
+        "reconstructor": "mrilib.reconstructors.linear:ZeroFilled",
+        "search_arguments": {"rounds": [[1, 1]]},
+    },
+}
 
 
 def environment(*folders):
@@ -60,7 +148,7 @@ def tiny(*, methods=None, attacks=None, **changes):
     values |= {"run": "tiny", "size": 32, "levels": [0.04, 0.08], "studies": {}}
     values["images"]["ellipses"] = {"kind": "ellipses", "test": 1, "validation": 1}
     values["masks"] = {"radial-40": {"kind": "radial", "lines": 8}}
-    for name in ("peak", "disk"):
+    for name in ("peak", "disk", "object"):
         values["attacks"][name] |= {"grid": 2}
     values["methods"]["tv"]["tune"]["grid"] = {"low": 1e-3, "high": 0.1, "count": 5}
     for name in ("tira", "tirafl"):
@@ -75,10 +163,31 @@ def tiny(*, methods=None, attacks=None, **changes):
     if attacks is not None:
         values["attacks"] = {name: values["attacks"][name] for name in attacks}
     if methods is not None or attacks is not None:
-        # The fewest: one image.
+        # The fewest: one image, without the attack that is for the head alone.
         del values["images"]["head"]
+        values["attacks"].pop("object", None)
         values["figures"]["examples"] = [{"source": "ellipses"}]
     return values | changes
+
+
+def tiny_scans(methods, **changes):
+    """Slices of multi-coil data under a mask of columns, reconstructed by some of `SCAN_METHODS`."""
+    chosen = {"dataset": "abdomen-data"}
+    return {
+        "run": "tiny",
+        "seed": 1,
+        "datasets": {"abdomen-data": SCAN_DATA},
+        "images": {
+            "abdomen": {
+                "kind": "scans",
+                "train": chosen | {"count": 3},
+                "validation": chosen | {"count": 1},
+                "test": chosen | {"count": 1},
+            }
+        },
+        "masks": {"columns": COLUMNS},
+        "methods": {name: copy.deepcopy(SCAN_METHODS[name]) for name in methods},
+    } | changes
 
 
 def written(folder, values):

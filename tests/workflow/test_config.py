@@ -51,9 +51,9 @@ def test_the_configs_of_the_repository_are_valid(name, monkeypatch):
         ("masks/radial-40/size", 512, "the mask \\(512\\) is larger than the images \\(256\\)"),
         ("masks/radial-40/lines", 0, "masks.radial-40.lines: .* got 0"),
         (
-            "images/head/validation",
+            "images/head/tuned_on",
             "elipses",
-            "images.head.validation: 'elipses' is not defined; did you mean 'ellipses'?",
+            "images.head.tuned_on: 'elipses' is not defined; did you mean 'ellipses'?",
         ),
         ("images/head/files", ["nowhere.png"], "images.head.files: nowhere.png does not exist"),
         ("images/ellipses/test", -3, "images.ellipses.test: .* got -3"),
@@ -74,7 +74,38 @@ def test_the_configs_of_the_repository_are_valid(name, monkeypatch):
         ("methods/tira/training/phases/0/batch", 900, "phases.0.batch: 900 is more than the"),
         ("methods/tira/training/phases/0/epocs", 3, "phases.0.epocs: unknown key; did you mean 'epochs'?"),
         ("methods/tira/training/jitter", -1, "methods.tira.training.jitter: .* got -1"),
-        ("methods/tira/training/source", "head", "training.source: 'head' is not defined"),
+        ("methods/tira/training/source", "head", "methods.tira.training.source: unknown key"),
+        ("methods/tira/training/loss", "ssim", "loss: images, validation and jitter are for phantoms"),
+        ("methods/tv/tune/at", "level", "methods.tv.tune.at: .*'levels' or 'clean'"),
+        ("attacks/object/region", "body", "attacks.object.region: .*'image' or 'object'"),
+        (
+            "attacks/peak/sources",
+            ["heat"],
+            "attacks.peak.sources: 'heat' is not defined; did you mean 'head'?",
+        ),
+        ("domains", {"a": {"source": "elipses", "mask": "radial-40"}}, "domains.a.source: 'elipses' is not"),
+        (
+            "shifts",
+            {"a": {"domain": "ellipses@radial-4", "source": "head", "mask": "radial-25"}},
+            "shifts.a.domain: 'ellipses@radial-4' is not defined; did you mean",
+        ),
+        (
+            "shifts",
+            {"a": {"domain": "ellipses@radial-40", "source": "head", "mask": "radial-40"}},
+            "shifts.a.domain: 'ellipses@radial-40' is the usual domain of head under radial-40",
+        ),
+        (
+            "shifts",
+            {
+                "a": {
+                    "domain": "ellipses@radial-40",
+                    "source": "head",
+                    "mask": "radial-25",
+                    "methods": ["zero-filled"],
+                }
+            },
+            "shifts.a.methods: 'zero-filled' is not defined",
+        ),
         ("methods/tirafl/training/start/method", "tv", "start.method: 'tv' is not defined"),
         ("methods/tirafl/training/start/epoch", 99, "start.epoch: tira is trained for .* epochs, got 99"),
         (
@@ -107,24 +138,40 @@ def test_a_mistake_gets_one_clear_line(values, path, value, message):
         ("datasets/stanford-knees/volumes", ["../secret"], "datasets.stanford-knees.volumes.0: .*secret"),
         ("datasets/stanford-knees/sha256", {"a": "0123"}, "datasets.stanford-knees.sha256.a: "),
         ("masks/random-4/acceleration", 0.5, "masks.random-4.acceleration: .* got 0.5"),
-        ("masks", {"radial": {"kind": "radial", "lines": 40}}, "images.knee: scans need a mask of columns"),
-        ("annotations", {"plus": {"file": "a.csv", "dataset": "kne"}}, "annotations.plus.dataset: 'kne'"),
-        ("images/own", {"kind": "ellipses", "test": 1, "validation": 1}, "need a run each, got both in one"),
         (
-            "methods",
-            {"tira": {"training": {"source": "knee", "images": 1, "validation": 1, "phases": [PHASE]}}},
-            "methods.tira.training.kind: expected 'slices' for these images",
+            "images/knee/masks",
+            ["radial"],
+            "images.knee.masks: scans need a mask of columns, 'radial' is none",
+        ),
+        ("annotations", {"plus": {"file": "a.csv", "dataset": "kne"}}, "annotations.plus.dataset: 'kne'"),
+        (
+            "images/head",
+            {"kind": "files", "files": ["."], "test": 1, "tuned_on": "knee"},
+            "scans take the methods of",
         ),
         (
             "methods",
-            {"unet": {"training": {"kind": "slices", "loss": "l2", "phases": [PHASE]}}},
+            {"tira": {"training": {"images": 1, "validation": 1, "phases": [PHASE]}}},
+            "methods.tira.training.loss: expected 'ssim', 'l1' or 'mse' on knee, got 'moduli'",
+        ),
+        (
+            "methods",
+            {"unet": {"training": {"loss": "l2", "phases": [PHASE]}}},
             "methods.unet.training.loss: .*'ssim', 'l1' or 'mse'",
         ),
         (
             "methods",
-            {"unet": {"training": {"kind": "slices", "loss": "l1", "phases": [PHASE]}}},
-            "images.lonely.validation: methods.unet needs this set, or a source that it is tuned_on",
+            {"unet": {"training": {"loss": "l1", "phases": [PHASE]}}},
+            "images.lonely.train: methods.unet needs this set, or a source that it is tuned_on",
         ),
+        (
+            "methods/unet/training/seeds",
+            [0, 0],
+            "methods.unet.training.seeds: expected several seeds, each once",
+        ),
+        ("masks/random-4-b/tuned_on", "random", "masks.random-4-b.tuned_on: 'random' is not defined"),
+        ("methods/tv/tune/at", "levels", "methods.tv.tune.at: there are no levels"),
+        ("attacks", {"peak": {"kind": "localized"}}, "levels: attacks need this key"),
         (
             "images/lonely/tuned_on",
             "kne",
@@ -135,6 +182,8 @@ def test_a_mistake_gets_one_clear_line(values, path, value, message):
 def test_mistakes_about_scans(path, value, message):
     scans = yaml.safe_load((ROOT / "config.paper.multicoil.yaml").read_text())
     scans["images"]["lonely"] = {"kind": "scans", "test": {"dataset": "stanford-knees", "count": 1}}
+    scans["images"]["lonely"]["masks"] = ["random-4"]
+    scans["masks"]["radial"] = {"kind": "radial", "lines": 40}
     with pytest.raises(ConfigError, match=message):
         load(edited(scans, path, value))
 
@@ -157,6 +206,32 @@ def test_an_empty_file_and_an_uncounted_folder_are_known_before_any_job(values, 
 
 def test_attacks_keep_to_their_masks_and_methods(values):
     config = load(values)
-    assert config.attacks_of("tv", "radial-40") == ["peak", "disk", "global", "gaussian"]
-    assert config.attacks_of("tv", "radial-25") == ["peak", "gaussian"]
-    assert config.attacks_of("zero-filled", "radial-40") == ["peak", "gaussian"]
+    assert config.attacks_of("tv", "ellipses", "radial-40") == ["peak", "disk", "global", "gaussian"]
+    assert config.attacks_of("tv", "head", "radial-40") == ["peak", "object", "disk", "global", "gaussian"]
+    assert config.attacks_of("tv", "ellipses", "radial-25") == ["peak", "gaussian"]
+    assert config.attacks_of("zero-filled", "ellipses", "radial-40") == ["peak", "gaussian"]
+
+
+def test_a_search_is_the_classs_own_where_the_config_names_none(values):
+    config = load(values)
+    assert config.search_of("tv", "peak", "ellipses") == "mrilib.attacks.coupled:CoupledAscent"
+    assert config.search_of("tira", "peak", "ellipses") == "mrilib.attacks.pgd:GradientAscent"
+    assert config.search_of("tv", "gaussian", "ellipses") is None
+    moduli = load(edited(values, "attacks/peak/artifact", "magnitude"))
+    assert moduli.search_of("tv", "peak", "ellipses") == "mrilib.attacks.pgd:GradientAscent"
+
+
+def test_seeds_make_methods_of_one_and_domains_are_named():
+    config = load(yaml.safe_load((ROOT / "config.paper.multicoil.yaml").read_text()))
+    assert [name for name in config.methods if name.startswith("varnet3-")] == [
+        f"varnet3-{n}" for n in range(3)
+    ]
+    assert {config.methods[f"varnet3-{n}"].replica_of for n in range(3)} == {"varnet3"}
+    assert config.methods["varnet3-2"].training.seed == 2
+    assert config.usual_domain("stanford", "random-4") == "knee@random-4"
+    assert config.usual_domain("knee-draws", "random-4-b") == "knee@random-4"
+    # 30 networks on two anatomies, each applied to the other one as well; untuned methods are not shifted.
+    assert len(config.trainings) == 60
+    shifted = [each for each in config.shifted if each.source == "brain"]
+    assert len(shifted) == 35
+    assert {each.domain for each in shifted} == {"knee@random-4"}

@@ -5,9 +5,10 @@ import re
 
 import pytest
 
-from tests.workflow.runs import EVERY_RULE, ROOT, snakemake, written
+from tests.workflow.runs import EVERY_RULE, ROOT, copied, snakemake, tiny_scans, written
 
 DOCUMENT = ROOT / "docs/edits.md"
+SCAN_TARGETS = ("results/tiny/tables/quality.csv",)
 # What only gathers results: it follows whatever changed above it.
 GATHERING = {
     "all",
@@ -18,12 +19,27 @@ GATHERING = {
     "transfer_panel",
     "transfer_matrix",
     "attack_figures",
+    "image_figures",
+    "reconstruction_panel",
+    "quality_figure",
+    "catalogue_table",
+    "thumbnails",
 }
 
 
-def dry_run(checkout, values):
+@pytest.fixture(scope="module")
+def finished_scans(tmp_path_factory):
+    """A copy of the checkout with a finished run on scans, and its config."""
+    checkout, values = copied(tmp_path_factory.mktemp("scans")), tiny_scans(SCAN_METHODS)
+    arguments = [*SCAN_TARGETS, "--cores", "2", "--configfile", written(checkout, values)]
+    done = snakemake(checkout, *arguments, checkout=checkout)
+    assert done.returncode == 0, done.stdout
+    return checkout, values
+
+
+def dry_run(checkout, values, targets=EVERY_RULE):
     config = written(checkout, values)
-    result = snakemake(checkout, *EVERY_RULE, "-n", "--configfile", config, checkout=checkout)
+    result = snakemake(checkout, *targets, "-n", "--configfile", config, checkout=checkout)
     assert result.returncode == 0, result.stdout
     return result.stdout
 
@@ -52,8 +68,10 @@ def configure(change):
     return lambda checkout, values: change(values)
 
 
-ATTACKS = {"attack (tv)", "attack (zero-filled)", "attack (tira)"}
-TRANSFERS = {"transfer (tv)", "transfer (zero-filled)", "transfer (tira)"}
+METHODS = ("tv", "zero-filled", "tira")
+SOLVED, ATTACKS, TRANSFERS = (
+    {f"{rule} ({method})" for method in METHODS} for rule in ("reconstruct", "attack", "transfer")
+)
 EDITS = {
     "comment in the TV solver": (edit("mrilib/solvers/admm.py", "\n\n", "\n# a comment\n\n"), set()),
     "docstring of the TV solver": (
@@ -62,15 +80,19 @@ EDITS = {
     ),
     "number in the TV solver": (
         edit("mrilib/solvers/problem.py", "RHO_OVER_ROOT_WEIGHT = 7.0", "RHO_OVER_ROOT_WEIGHT = 7.5"),
-        {"tune (tv)", "attack (tv)", *TRANSFERS},
+        {"tune (tv)", "reconstruct (tv)", "attack (tv)", *TRANSFERS},
+    ),
+    "cycle spinning of ℓ1": (
+        edit("mrilib/solvers/cycle_spinning.py", "momentum = 1.0", "momentum = 1.5"),
+        set(),
     ),
     "the network of Tira": (
         edit("mrilib/networks/tiramisu.py", "nn.ReLU(inplace=True)", "nn.ReLU()"),
-        {"train (tira)", "attack (tira)", *TRANSFERS},
+        {"train (tira)", "reconstruct (tira)", "attack (tira)", *TRANSFERS},
     ),
     "the training loop": (
         edit("mrilib/training/fit.py", "REPORT_EVERY = 30.0", "REPORT_EVERY = 20.0"),
-        {"train (tira)", "attack (tira)", *TRANSFERS},
+        {"train (tira)", "reconstruct (tira)", "attack (tira)", *TRANSFERS},
     ),
     "the search of the networks": (
         edit("mrilib/attacks/pgd.py", "decay: float = 0.95", "decay: float = 0.96"),
@@ -80,38 +102,88 @@ EDITS = {
         edit("mrilib/attacks/coupled.py", "decay: float = 0.96", "decay: float = 0.95"),
         {"attack (tv)", *TRANSFERS},
     ),
+    "masks of lines": (
+        edit("mrilib/data/sampling/radial.py", "math.sqrt(2.0) * size", "math.sqrt(2.1) * size"),
+        {"measure_image", "tune (tv)", "train (tira)", *SOLVED, *ATTACKS, *TRANSFERS},
+    ),
     "figure code": (edit("mrilib/report/figures_curves.py", "MOST_COLUMNS = 4", "MOST_COLUMNS = 3"), set()),
     "one new noise level": (
         configure(lambda values: values["levels"].append(0.06)),
-        {"tune (tv)", *ATTACKS, *TRANSFERS},
+        {"tune (tv)", "reconstruct (tv)", *ATTACKS, *TRANSFERS},
     ),
     "one new image": (
         configure(lambda values: values["images"]["ellipses"].update(test=2)),
-        {"ellipse_image", *ATTACKS, *TRANSFERS},
+        {"measure_image", *SOLVED, *ATTACKS, *TRANSFERS},
     ),
     "one new mask": (
         configure(lambda values: values["masks"].update({"radial-25": {"kind": "radial", "lines": 6}})),
-        {"mask", "tune (tv)", "attack (tv)"},
+        {"measure_image", "tune (tv)", "reconstruct (tv)", "attack (tv)"},
+    ),
+}
+SCAN_METHODS = ("varnet", "unet", "decoder", "l1", "tv")
+SCANS_SOLVED = {f"reconstruct ({method})" for method in SCAN_METHODS}
+SCAN_EDITS = {
+    "the VarNet": (
+        edit("mrilib/networks/varnet.py", "VARNET_MULTIPLE = 16", "VARNET_MULTIPLE = 32"),
+        {"train (varnet)", "reconstruct (varnet)"},
+    ),
+    "the decoder": (
+        edit("mrilib/networks/decoders.py", "nn.ReLU()", "nn.ReLU(inplace=True)"),
+        {"reconstruct (decoder)"},
+    ),
+    "masks of columns": (
+        edit("mrilib/data/sampling/columns.py", "MOST_DRAWS = 1000", "MOST_DRAWS = 999"),
+        {"measure_scan", "train (varnet)", "train (unet)", "tune (l1)", "tune (tv)", *SCANS_SOLVED},
+    ),
+    "masks of lines": (
+        edit("mrilib/data/sampling/radial.py", "math.sqrt(2.0) * size", "math.sqrt(2.1) * size"),
+        set(),
+    ),
+    "coil maps": (
+        edit("mrilib/operators/espirit.py", "WIDEST_CALIBRATION = 32", "WIDEST_CALIBRATION = 30"),
+        {"measure_scan", "tune (l1)", "tune (tv)", *SCANS_SOLVED},
+    ),
+    "cycle spinning of ℓ1": (
+        edit("mrilib/solvers/cycle_spinning.py", "momentum = 1.0", "momentum = 1.5"),
+        {"tune (l1)", "reconstruct (l1)"},
+    ),
+    "the training loop": (
+        edit("mrilib/training/fit.py", "REPORT_EVERY = 30.0", "REPORT_EVERY = 20.0"),
+        {"train (varnet)", "train (unet)", "reconstruct (varnet)", "reconstruct (unet)"},
+    ),
+    "one new slice": (
+        configure(lambda values: values["images"]["abdomen"]["test"].update(count=2)),
+        {"select_slices", "measure_scan", *SCANS_SOLVED},
     ),
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", EDITS)
-def test_an_edit_runs_what_depends_on_it(finished_run, name):
-    checkout, values = finished_run
-    change, expected = EDITS[name]
+def check(run, change, expected):
+    """Plan after an edit, and put back what was edited."""
+    checkout, values, targets = run
     before = {path: path.read_bytes() for path in checkout.rglob("*.py")}
     changed = copy.deepcopy(values)
     try:
         change(checkout, changed)
-        output = dry_run(checkout, changed)
+        output = dry_run(checkout, changed, targets)
     finally:
         for path, content in before.items():
             # Only what was edited: a new time alone must change nothing either, which the next edit shows.
             path.write_bytes(content)
         written(checkout, values)
     assert planned(output) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edit_runs_what_depends_on_it(finished_run, name):
+    check((*finished_run, EVERY_RULE), *EDITS[name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCAN_EDITS)
+def test_an_edit_runs_what_depends_on_it_on_scans(finished_scans, name):
+    check((*finished_scans, SCAN_TARGETS), *SCAN_EDITS[name])
 
 
 @pytest.mark.slow
@@ -132,7 +204,9 @@ def test_nothing_runs_after_a_fresh_checkout_of_the_same_source(finished_run):
     assert "Nothing to be done" in dry_run(checkout, values)
 
 
-def test_the_documents_table_is_the_one_that_is_tested():
-    rows = re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
-    shown = {name: set() if jobs == "—" else set(jobs.split(", ")) for name, jobs in rows[1:]}
-    assert shown == {name: set(expected) for name, (_, expected) in EDITS.items()}
+def test_the_documents_tables_are_those_that_are_tested():
+    text = DOCUMENT.read_text(encoding="utf-8")
+    for edits, part in zip((EDITS, SCAN_EDITS), text.split("\n## ")[1:], strict=True):
+        rows = re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|$", part, re.MULTILINE)
+        shown = {name: set() if jobs == "—" else set(jobs.split(", ")) for name, jobs in rows[1:]}
+        assert shown == {name: set(expected) for name, (_, expected) in edits.items()}

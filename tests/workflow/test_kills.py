@@ -20,7 +20,10 @@ from tests.workflow.runs import EVERY_KIND, command, environment, snakemake, tin
 
 KILLS = int(os.environ.get("MRI_ROBUSTNESS_KILLS", "3"))
 # What fills a small disk: arrays with their units, and pictures.
-FULL = ("results/tiny/attacks/tv/radial-40/ellipses/0.h5", "results/tiny/figures/mask-ellipses-0.pdf")
+FULL = (
+    "results/tiny/attacks/tv/ellipses@radial-40/ellipses/radial-40/0.h5",
+    "results/tiny/figures/mask-ellipses-0.pdf",
+)
 # Columns and keys of times.
 TIMES = {"seconds", "samples_per_second"}
 
@@ -74,7 +77,7 @@ def numbers(results):
     for path in sorted(results.rglob("*")):
         name = str(path.relative_to(results))
         stage = name.split("/")[0]
-        if stage in ("units", "logs", "benchmarks", "sources") or not path.is_file():
+        if stage in ("units", "logs", "benchmarks", "code", "receipts") or not path.is_file():
             continue
         if re.fullmatch(r"tables/costs\..*|accepted.log", name):
             continue

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mrilib.data.simulated import simulate_volume
+from mrilib.data.volumes.simulated import simulate_volume
 from tests.data.server import Reply, serving
 from tests.workflow.runs import snakemake, written
 
 pytestmark = pytest.mark.slow
-MEASUREMENT = "results/tiny/measurements/columns/{}/test/0.h5"
+MEASUREMENT = "results/tiny/measurements/{}/columns/test/0.h5"
 MASK = {"kind": "equispaced-fraction", "acceleration": 4, "center_fraction": 0.16}
 
 
@@ -147,7 +147,7 @@ def test_archives_folders_and_files_meet_in_one_catalogue(tmp_path):
     sets = {name: pd.read_csv(results / f"sets/brain/{name}.csv") for name in ("train", "test")}
     assert set(sets["train"]["patient"]) | set(sets["test"]["patient"]) == {"patient-1", "patient-2"}
     assert not set(sets["train"]["patient"]) & set(sets["test"]["patient"])
-    with h5py.File(results / "measurements/columns/own/test/3.h5") as file:
+    with h5py.File(results / "measurements/own/columns/test/3.h5") as file:
         assert file.attrs["missing"]
     table = pd.read_csv(results / "annotations/plus.csv")
     assert table[["row", "column", "height", "width"]].to_numpy().tolist() == [[64 - 10 - 8, 20, 8, 12]]
@@ -185,5 +185,5 @@ def test_a_raw_brain_of_bart_is_prepared(tmp_path, data_folder):
         )
     with h5py.File(tmp_path / MEASUREMENT.format("brain")) as measured:
         assert measured["coil_maps"].shape == (8, 230, 180)
-        target = measured["target"][()] * measured.attrs["scale"]
+        target = measured["reference"][()] * measured.attrs["scale"]
     np.testing.assert_allclose(target, direct, rtol=1e-4, atol=1e-5 * direct.max())

@@ -15,7 +15,7 @@ TARGETS = [
         "tables/table-1.md",
         "figures/error.pdf",
         "figures/attack-mine-ellipses-0.pdf",
-        "figures/training-radial-40.pdf",
+        "figures/training-ellipses@radial-40.pdf",
     )
 ]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -52,8 +52,8 @@ def test_the_readmes_network_gets_its_column(folder):
     result = run(folder, *TARGETS, "--cores", "2")
     assert result.returncode == 0, result.stdout
     results = folder / "results/mine"
-    assert "My network 40 lines" in (results / "tables/table-1.md").read_text()
-    scores = pd.read_csv(results / "scores/mine/radial-40.csv")
+    assert "My network 8 lines" in (results / "tables/table-1.md").read_text()
+    scores = pd.read_csv(results / "scores/mine/ellipses@radial-40/ellipses/radial-40.csv")
     assert scores["failed"].isna().all()
     assert (scores["severity"] > 0).all()
     assert all((folder / target).exists() for target in TARGETS)

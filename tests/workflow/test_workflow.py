@@ -9,7 +9,7 @@ import pytest
 
 from tests.workflow.runs import ROOT, snakemake, tiny, written
 
-ATTACK = "results/tiny/attacks/zero-filled/radial-40/{}/{}.h5"
+ATTACK = "results/tiny/attacks/zero-filled/ellipses@radial-40/{}/radial-40/{}.h5"
 
 
 def test_the_demo_and_the_papers_scale_can_be_planned(tmp_path):
@@ -19,7 +19,7 @@ def test_the_demo_and_the_papers_scale_can_be_planned(tmp_path):
     shutil.copy(ROOT / "config.yaml", tmp_path)
     paper = snakemake(tmp_path, "-n", "--configfile", str(ROOT / "config.paper.yaml"))
     assert paper.returncode == 0, paper.stdout
-    assert "results/paper/attacks/tv/radial-80/ellipses/49.h5" in paper.stdout
+    assert "results/paper/attacks/tv/ellipses@radial-80/ellipses/radial-80/49.h5" in paper.stdout
     # No key of the demo survives.
     assert "head" not in paper.stdout
     assert "results/demo" not in paper.stdout
@@ -40,7 +40,7 @@ def arrays(folder):
 
     def visit(path, name, item):
         if isinstance(item, h5py.Dataset):
-            found[path.name, path.parent.name, path.parents[2].name, name] = item[()]
+            found[str(path.relative_to(folder)), name] = item[()]
 
     for path in sorted((folder / "results/tiny/attacks").rglob("*.h5")):
         with h5py.File(path) as file:
@@ -61,9 +61,9 @@ def test_a_whole_run_and_its_extension(tmp_path):
         for kind in ("csv", "md", "tex"):
             assert (results / f"tables/{name}.{kind}").stat().st_size > 100
     assert (
-        len(list((results / "figures").glob("*.pdf"))) == len(list((results / "figures").glob("*.png"))) == 16
+        len(list((results / "figures").glob("*.pdf"))) == len(list((results / "figures").glob("*.png"))) == 19
     )
-    scores = pd.read_csv(results / "scores/tv/radial-40.csv")
+    scores = pd.read_csv(results / "scores/tv/ellipses@radial-40/ellipses/radial-40.csv")
     assert scores["failed"].isna().all()
     assert (scores["severity"] > 0).all()
 
@@ -83,12 +83,11 @@ def test_a_whole_run_and_its_extension(tmp_path):
 
     before = arrays(tmp_path)
     extended = written(tmp_path, values | {"levels": [0.04, 0.06, 0.08]})
-    target = "results/tiny/attacks/tv/radial-40/ellipses/0.h5"
+    target = "results/tiny/attacks/tv/ellipses@radial-40/ellipses/radial-40/0.h5"
     assert snakemake(tmp_path, target, "--cores", "2", "--configfile", extended).returncode == 0
-    log = (results / "logs/attacks/tv/radial-40/ellipses/0.log").read_text()
-    # Peak, disk, global and Gaussian at the new level, and the clean image if no other level has its λ; the
-    # other two levels are found.
-    assert "4 units computed, 11 found" in log or "5 units computed, 10 found" in log
+    log = (results / "logs/attacks/tv/ellipses@radial-40/ellipses/radial-40/0.log").read_text()
+    # Peak, disk, global and Gaussian at the new level; those of the other two are found.
+    assert "4 units computed, 8 found" in log
     after = arrays(tmp_path)
     assert len(after) > len(before)
     for key, value in before.items():

@@ -1,0 +1,169 @@
+"""Both papers' studies in small, as one run on the test cluster, from a server's files to the tables.
+
+What stands in `config.paper.yaml` and `config.paper.multicoil.yaml` is run, every rule of it, with every
+count 1, images of 32×32 and 40×48 pixels, a method of each class, and networks of a few hundred weights.
+"""
+
+import json
+import re
+import tarfile
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from mrilib.data.volumes.simulated import simulate_volume
+from tests.data.raw_files import cartesian_scan
+from tests.data.server import Reply, serving
+from tests.slurm.conftest import ROOT, Checkout
+
+pytestmark = pytest.mark.slurm
+
+METHODS = ("tv", "convdecoder", "unet", "varnet")
+SMALL = {
+    "convdecoder": {"channels": 4, "layers": 3},
+    "unet": {"chans": 2, "num_pool_layers": 1},
+    "varnet": {"chans": 2, "sens_chans": 2, "num_cascades": 1, "pools": 1, "sens_pools": 1}
+    | {"center_fraction": 0.25},
+}
+TIRA = {"first": 4, "growth": 2, "down": [1, 1], "bottleneck": 1, "up": [1, 1], "zero_output": True}
+ANATOMIES = ("knee", "brain")
+GRID = {"low": 1e-3, "high": 1e-2, "count": 2}
+PHASES = [{"epochs": 1, "batch": 1, "learning_rate": 1e-3}]
+# Rules that neither paper has a use for: volumes simulated from images, and boxes, which P2's data lack.
+ELSEWHERE = {"simulate_volume", "annotations"}
+
+
+def volume(path, seed):
+    """A volume of fastMRI's schema: three slices of four coils."""
+    y, x = np.mgrid[-1:1:48j, -1:1:48j]
+    images = [np.exp(-((y / 0.6) ** 2 + (x / (0.3 + 0.1 * number)) ** 2)) for number in range(3)]
+    settings = {"coils": 4, "rows": 40, "columns": 48, "noise": 0.01, "seed": seed}
+    simulate_volume(images, path, patient=f"patient-{seed}", **settings)
+
+
+def scans(url):
+    """P2's config with everything at its smallest."""
+    values = yaml.safe_load((ROOT / "config.paper.multicoil.yaml").read_text())
+    datasets = values["datasets"]
+    for anatomy in ANATOMIES:
+        for part in ("train", "val"):
+            datasets[f"{anatomy}-{part}"] |= {"mail": "mail.txt", "archives": [f"{anatomy}_{part}.tar.gz"]}
+            del datasets[f"{anatomy}-{part}"]["folders"]
+        datasets[f"{anatomy}-train"]["split"] = {"train": 0.5, "validation": 0.5}
+    datasets["stanford-knees"] |= {"url": url, "volumes": ["knee-volume"]}
+    del datasets["stanford-2d-fse"], values["images"]["brain-draws"], values["shifts"]["brain-to-knee"]
+    for source in values["images"].values():
+        for part in {"train", "validation", "test"} & source.keys():
+            source[part]["count"] = 1
+    values["images"]["knee-draws"]["masks"] = ["random-4-b"]
+    for mask in values["masks"].values():
+        mask |= {"acceleration": 3, "center_fraction": 0.25, "redraw": None}
+    values["methods"] = {name: values["methods"][name] for name in METHODS}
+    for name, method in values["methods"].items():
+        method["masks"] = ["random-4", "random-4-b"]
+        if name in SMALL:
+            method["parameters"]["network"].setdefault("arguments", {}).update(SMALL[name])
+        if "tune" in method:
+            method["tune"]["grid"] = GRID
+        if "training" in method:
+            method["training"] |= {"seeds": [0], "phases": PHASES}
+    values["methods"]["convdecoder"]["parameters"]["steps"] = 5
+    return values
+
+
+def phantoms():
+    """P1's, with the reference's attack and both studies."""
+    values = yaml.safe_load((ROOT / "config.paper.yaml").read_text())
+    values["images"]["ellipses"] |= {"test": 1, "validation": 1}
+    values["masks"] = {"radial-40": {"kind": "radial", "lines": 8}}
+    values["methods"] = {f"p1-{name}": values["methods"][name] for name in ("tv", "zero-filled", "tira")}
+    for method in values["methods"].values():
+        method["masks"] = ["radial-40"]
+    values["methods"]["p1-tv"]["tune"]["grid"] = GRID
+    tira = values["methods"]["p1-tira"]
+    tira["parameters"]["network"]["arguments"] = TIRA
+    tira["training"] |= {"images": 2, "validation": 1, "phases": PHASES}
+    tira["search_arguments"] = {"rounds": [[2, 1]]}
+    for name, attack in values["attacks"].items():
+        attack |= {"sources": ["ellipses"]}
+        if attack["kind"] == "localized":
+            attack |= {"grid": 2, "restarts": 1}
+        if name == "reference":
+            attack["methods"] = ["p1-tv"]
+    values["attacks"]["global"] |= {"steps": 5}
+    for study in values["studies"].values():
+        study |= {"method": "p1-tv", "images": 1, "grid": 1}
+    values["studies"]["radius"] |= {"level": 0.04, "radii": [1, 5]}
+    values["studies"]["weight"] |= {"levels": [0.04], "factors": [1, 2], "attacks": ["peak", "reference"]}
+    values["figures"]["methods"] = ["p1-tv", "p1-tira"]
+    return values | {"levels": [0.04], "size": 32}
+
+
+def small(url):
+    """Both as one run: what one has beside the other does not disturb it."""
+    first, second = phantoms(), scans(url)
+    both = {key: first[key] | second[key] for key in ("images", "masks", "methods")}
+    return {**second, **first, **both, "run": "tiny", "downloads": "downloads"}
+
+
+def test_the_papers_studies_from_archives_to_tables(cluster, tmp_path):
+    served = tmp_path / "served"
+    served.mkdir()
+    (tmp_path / "checkout").mkdir()
+    checkout = Checkout(tmp_path / "checkout")
+    with serving() as server:
+        lines = []
+        for number, anatomy in enumerate(ANATOMIES):
+            for part, volumes in (("train", 2), ("val", 1)):
+                archive = served / f"{anatomy}_{part}.tar.gz"
+                with tarfile.open(archive, "w:gz") as file:
+                    for each in range(volumes):
+                        path = served / f"{anatomy}-{part}-{each}.h5"
+                        volume(path, 10 * number + 2 * (part == "val") + each)
+                        file.add(path, f"multicoil_{part}/{path.name}")
+                url = server.answer(f"/{archive.name}", Reply(archive.read_bytes()))
+                lines.append(f'curl -C - "{url}" --output {archive.name}\n')
+        raw = served / "raw.h5"
+        volume(served / "stanford.h5", 99)
+        with h5py.File(served / "stanford.h5") as file:
+            # A readout is a row of k-space, a line one of its columns.
+            kspace = file["kspace"][()].transpose(0, 3, 1, 2)[:, None]
+        cartesian_scan(kspace).write(raw)
+        server.answer("/knee-volume", Reply(raw.read_bytes()))
+        (checkout.folder / "mail.txt").write_text("".join(lines))
+        values = small(f"http://127.0.0.1:{server.server_port}/")
+        (checkout.folder / "tiny.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+        # On no GPU and with little memory, so that several run beside each other.
+        names = ("convert_volume", "catalogue", "measure_scan", "tune", "train", "reconstruct")
+        names += ("attack", "transfer", "radius_study", "weight_study")
+        resources = {"gpu": 0, "mem_mb": 2500, "runtime": 20}
+        checkout.site(**{"set-resources": dict.fromkeys(names, resources), "set-threads": {"train": 1}})
+        with checkout.snakemake() as process:
+            checkout.completed(process, seconds=1200)
+    ran = set(re.findall(r"^(?:local)?rule (\w+):", checkout.log.read_text(), re.MULTILINE))
+    stages = {
+        name
+        for path in (ROOT / "rules").glob("*.smk")
+        for name in re.findall(r"^rule (\w+):", path.read_text(), re.MULTILINE)
+    }
+    assert stages - ran == ELSEWHERE
+    assert {job["JobState"] for job in checkout.jobs()} == {"COMPLETED"}
+    results = checkout.folder / "results/tiny"
+    records = json.loads((results / "records/quality.json").read_text())
+    ssim = [record for record in records if record["quantity"] == "ssim"]
+    places = {(record["row"]["source"], record["row"].get("domain", "")) for record in ssim}
+    # Phantoms, knees, brains, another scanner's, another draw of the mask, brains by what knows only knees.
+    assert len(places) == 6
+    assert all(np.isfinite(record["value"]) for record in ssim)
+    for name in ("quality", "table-1", "transfer-severity"):
+        assert (results / f"tables/{name}.md").stat().st_size > 500
+    for name in ("study-radius", "study-weight", "map-p1-tv-ellipses-0", "quality-random-4"):
+        assert (results / f"figures/{name}.pdf").stat().st_size > 1000
+    catalogue = pd.read_csv(results / "tables/catalogue.csv")
+    assert catalogue["accepted"].all()
+    assert set(catalogue["dataset"]) == {"stanford-knees"} | {
+        f"{anatomy}-{part}" for anatomy in ANATOMIES for part in ("train", "val")
+    }

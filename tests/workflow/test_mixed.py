@@ -1,0 +1,150 @@
+"""One run with phantoms, a file image and scans side by side, and methods that serve all of them."""
+
+import json
+import subprocess
+import sys
+
+import h5py
+import pandas as pd
+import pytest
+
+from tests.workflow.runs import COLUMNS, ROOT, SCAN_DATA, SCAN_METHODS, environment, snakemake, tiny, written
+
+pytestmark = pytest.mark.slow
+METHODS = ("tv", "zero-filled")
+ATTACKS = ("peak", "object", "gaussian")
+
+
+def mixed():
+    """TV, zero-filled and Tikhonov on all three, and a network on scans."""
+    values = tiny(levels=[0.08])
+    values["methods"] = {name: values["methods"][name] for name in METHODS}
+    values["attacks"] = {name: values["attacks"][name] for name in ATTACKS}
+    values["attacks"]["object"] |= {
+        "grid": 2,
+        "sources": ["head", "abdomen"],
+        "methods": ["zero-filled", "tikhonov"],
+    }
+    del values["methods"]["zero-filled"]["masks"]
+    values["methods"]["tikhonov"] = SCAN_METHODS["tikhonov"]
+    values["methods"]["unet"] = SCAN_METHODS["unet"] | {"masks": ["columns"]}
+    for name in ("unet", "tv"):
+        values["methods"][name]["search_arguments"] = {"rounds": [[2, 1]]}
+    values["datasets"] = {"abdomen-data": SCAN_DATA}
+    chosen = {"dataset": "abdomen-data"}
+    values["images"]["abdomen"] = {"kind": "scans"} | {
+        part: chosen | {"count": count} for part, count in (("train", 2), ("validation", 1), ("test", 1))
+    }
+    values["masks"]["columns"] = COLUMNS
+    values["masks"]["denser"] = COLUMNS | {"acceleration": 2}
+    values["images"]["abdomen"]["masks"] = ["columns"]
+    values["domains"] = {"abdomen-3x": {"source": "abdomen", "mask": "columns"}}
+    values["shifts"] = {
+        "faster": {"domain": "abdomen-3x", "source": "abdomen", "mask": "denser", "methods": ["tikhonov"]}
+    }
+    values["figures"] = {
+        "examples": [{"source": "abdomen", "mask": "columns"}],
+        "methods": ["tikhonov", "unet"],
+        "mask": "radial-40",
+        "attack": "peak",
+        "level": 0.08,
+    }
+    return values
+
+
+def summary(folder):
+    return subprocess.run(
+        [sys.executable, "-m", "workflow_scripts.summary", "--configfile", "tiny.yaml"],
+        cwd=folder,
+        env=environment(ROOT),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The run, from one call of Snakemake."""
+    folder = tmp_path_factory.mktemp("mixed")
+    done = snakemake(folder, "--cores", "2", "--configfile", written(folder, mixed()))
+    assert done.returncode == 0, done.stdout
+    return folder
+
+
+def test_every_source_is_reconstructed_attacked_and_scored_by_every_method(run):
+    results = run / "results/tiny"
+    scores = pd.concat([pd.read_csv(path) for path in (results / "scores").rglob("*.csv")])
+    assert scores["failed"].isna().all()
+    for source, methods in (
+        ("ellipses", {"tv", "zero-filled", "tikhonov"}),
+        ("head", {"tv", "zero-filled", "tikhonov"}),
+        ("abdomen", {"tv", "zero-filled", "tikhonov", "unet"}),
+    ):
+        here = scores[scores["source"] == source]
+        assert set(here["method"]) == methods
+        for method in methods:
+            own = here[(here["method"] == method) & (here["made_for"] == method)]
+            assert {"localized", "gaussian"} <= set(own["kind"])
+            severity = own.groupby("kind")["severity"].max()
+            assert severity["localized"] >= severity["gaussian"] * 0.999
+    # What is seen through more than Aᴴy has no amplification on coils, and a severity all the same.
+    coils = scores[(scores["source"] == "abdomen") & (scores["kind"] == "localized")]
+    assert coils.loc[coils["method"] == "unet", "amplification"].isna().all()
+    assert coils.loc[coils["method"] == "tikhonov", "amplification"].notna().all()
+    assert (coils["severity"] > 0).all()
+
+
+def test_a_shift_is_a_path_and_no_second_source(run):
+    results = run / "results/tiny"
+    own, shifted = (
+        results / "reconstructions/tikhonov/abdomen-3x/abdomen" / mask / "0.h5"
+        for mask in ("columns", "denser")
+    )
+    weights = []
+    for path in (own, shifted):
+        with h5py.File(path) as file:
+            weights.append(file["clean"].attrs["weight"])
+            assert file.attrs["domain"] == "abdomen-3x"
+    assert weights[0] == weights[1]
+    tuned = {path.name for path in (results / "tuning/tikhonov").iterdir()}
+    assert tuned == {"abdomen-3x.json", "ellipses@radial-40.json"}
+    records = json.loads((results / "records/quality.json").read_text())
+    assert any(record["row"].get("domain") == "abdomen-3x" for record in records)
+
+
+def test_every_table_and_figure_is_there(run):
+    results = run / "results/tiny"
+    for name in ("quality", "severity", "amplification", "table-1", "transfer-severity"):
+        assert (results / f"tables/{name}.md").stat().st_size > 100
+    for name in ("attack-tikhonov-abdomen-0", "map-unet-abdomen-0", "quality-columns", "transfer-abdomen-0"):
+        assert (results / f"figures/{name}.pdf").stat().st_size > 1000
+
+
+def test_the_summary_ends_well_and_tells_what_failed(run):
+    told = summary(run)
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "0 failed" in told.stdout
+    values = mixed()
+    # One step is too few for any tolerance.
+    values["methods"]["hasty"] = {
+        "reconstructor": "mrilib.reconstructors.total_variation:TotalVariation",
+        "parameters": {"weight": 1e-3, "tolerance": 1e-6, "max_steps": 1},
+        "masks": ["columns"],
+    }
+    values["attacks"] = {"gaussian": {"kind": "gaussian"}}
+    del values["figures"]
+    config = written(run, values)
+    score = "results/tiny/scores/hasty/abdomen-3x/abdomen/columns.csv"
+    done = snakemake(run, score, "--cores", "2", "--configfile", config)
+    assert done.returncode == 0, done.stdout
+    told = summary(run)
+    assert told.returncode == 1, told.stdout + told.stderr
+    assert "failed: abdomen" in told.stdout
+    assert "hasty" in told.stdout
+    written(run, mixed())
+
+
+def test_a_second_call_has_nothing_to_do(run):
+    again = snakemake(run, "--cores", "2", "--configfile", written(run, mixed()))
+    assert "Nothing to be done" in again.stdout
