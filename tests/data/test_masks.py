@@ -6,6 +6,8 @@ import torch
 from fastmri.data import subsample
 
 from mrilib.data.masks import column_mask, name_seed, radial_mask, true_acceleration
+from mrilib.data.sampling.columns import Columns
+from mrilib.data.sampling.radial import Radial
 
 # Lines to m and n²/m at n = 256: the values of P1, exact.
 SAMPLES = {25: (6990, 9.376), 40: (10941, 5.990), 80: (20908, 3.134)}
@@ -180,3 +182,24 @@ def test_drawing_changes_no_global_state():
     before = np.random.get_state()[1].copy()  # noqa: NPY002  the state that must not change
     columns(seed=3)
     assert np.array_equal(before, np.random.get_state()[1])  # noqa: NPY002
+
+
+def test_samplings_draw_what_the_functions_draw_and_say_what_they_are():
+    radial = Radial(lines=25)
+    assert torch.equal(radial.draw((64, 64), 3), radial_mask(64, 25))
+    assert radial.about == {"kind": "radial", "lines": 25}
+    with pytest.raises(
+        ValueError, match="Radial: expected square k-space, got 64×32; take a mask of columns"
+    ):
+        radial.draw((64, 32), 3)
+    with pytest.raises(ValueError, match="Radial: expected lines >= 1"):
+        Radial(lines=0)
+    settings = {"kind": "random", "acceleration": 4, "center_fraction": 0.08}
+    first, second = Columns(**settings), Columns(**settings, draw=1)
+    seed = name_seed("file1.h5")
+    assert torch.equal(first.draw((640, 368), seed), column_mask(368, seed=seed, **settings))
+    assert torch.equal(second.draw((640, 368), seed), column_mask(368, seed=(*seed, 1), **settings))
+    assert not torch.equal(first.draw((640, 368), seed), second.draw((640, 368), seed))
+    assert first.about == {"kind": "random", "acceleration": 4}
+    with pytest.raises(ValueError, match="Columns: expected draw >= 0"):
+        Columns(**settings, draw=-1)
