@@ -58,8 +58,8 @@ class Config(Run):
         for key in ("levels", "methods") if self.attacks else ():
             if not getattr(self, key):
                 raise ValueError(f"{key}: attacks need this key")
-        if len(set(self.levels)) != len(self.levels):
-            raise ValueError(f"levels: expected each level once, got {self.levels}")
+        if len({f"{level:g}" for level in self.levels}) != len(self.levels):
+            raise ValueError(f"levels: expected each level once, in six digits, got {self.levels}")
         self._masks()
         self._sources()
         self._domains()

@@ -52,13 +52,10 @@ class ImageResults:
     transfer: str | Path | None = None
     _names: dict[str, set[str]] = field(default_factory=dict)
     _clean: dict[str, Group] = field(default_factory=dict)
-    _operator: MeasurementOperator | None = None
 
     @property
     def operator(self) -> MeasurementOperator:
-        if self._operator is None:
-            self._operator = self.measurement.operator
-        return self._operator
+        return self.measurement.operator
 
     @property
     def has_amplification(self) -> bool:

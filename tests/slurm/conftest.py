@@ -101,11 +101,16 @@ class Checkout:
         """Wait for Snakemake to end well; if it does not, say what it printed."""
         assert process.wait(seconds) == 0, self.log.read_text()
 
-    def jobs(self, method=""):
-        """What `scontrol show job` says about the jobs of this checkout, or of one method, in their order."""
+    def jobs(self, rule="", method=""):
+        """What `scontrol show job` says of the jobs of this checkout, or of a rule and a method, in order."""
         shown = machine.command("scontrol", "--oneliner", "show", "job")
         jobs = [dict(word.partition("=")[::2] for word in line.split()) for line in shown.splitlines()]
-        mine = [job for job in jobs if job.get("WorkDir") == str(self.folder) and method in job["Comment"]]
+        wanted = f"rule_{rule}_wildcards_{method}" if rule else "rule_"
+        mine = [
+            job
+            for job in jobs
+            if job.get("WorkDir") == str(self.folder) and job["Comment"].startswith(wanted)
+        ]
         return sorted(mine, key=lambda job: int(job["JobId"]))
 
     def cancel(self):

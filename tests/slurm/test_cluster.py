@@ -25,8 +25,8 @@ def stopping(search, name):
 def check_that_it_went_on(checkout, method):
     """The last job of a method found what the one that was stopped had finished."""
     log = (checkout.folder / LOG.format(method)).read_text()
-    # Found: the clean image, for both levels, and the first level's attack.
-    assert log.splitlines()[-1] == "1 units computed, 3 found"
+    # Found: the first level's attack.
+    assert log.splitlines()[-1] == "1 units computed, 1 found"
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +41,11 @@ def killed(cluster, tmp_path_factory):
     with checkout.snakemake(*map(ATTACK.format, methods)) as process:
         for method in ("cancelled", "overtime"):
             checkout.until(process, "a unit is done", (checkout.folder / method / "reached").exists)
-        cluster.command("scancel", checkout.jobs("cancelled")[0]["JobId"])
+        cluster.command("scancel", checkout.jobs("attack", "cancelled")[0]["JobId"])
         # Cut short only now, so that a busy machine reaches that unit.
-        cluster.command("scontrol", "update", f"JobId={checkout.jobs('overtime')[0]['JobId']}", "TimeLimit=1")
+        cluster.command(
+            "scontrol", "update", f"JobId={checkout.jobs('attack', 'overtime')[0]['JobId']}", "TimeLimit=1"
+        )
         yield checkout, process
     checkout.cancel()
 
@@ -72,7 +74,8 @@ def test_a_whole_run(checkout, killed):
     assert "TV" in table.read_text()
     assert figure.exists()
     jobs = checkout.jobs()
-    assert len(jobs) == 5
+    # One tuning; reconstruction, attack and transfer of two methods.
+    assert len(jobs) == 7
     assert {(job["JobState"], job["TresPerJob"]) for job in jobs} == {("COMPLETED", "gres:gpu:1")}
     logs = [*(results / "logs/attacks").rglob("*.log"), *(results / "logs/transfer").rglob("*.log")]
     first = [log.read_text().splitlines()[0] for log in logs]
@@ -83,9 +86,9 @@ def test_a_whole_run(checkout, killed):
 def test_killed_jobs_are_repeated_and_go_on_from_their_units(killed):
     checkout, process = killed
     checkout.completed(process)
-    assert [job["JobState"] for job in checkout.jobs("cancelled")] == ["CANCELLED", "COMPLETED"]
-    assert [job["JobState"] for job in checkout.jobs("overtime")] == ["TIMEOUT", "COMPLETED"]
-    first, second = checkout.jobs("hungry")
+    assert [job["JobState"] for job in checkout.jobs("attack", "cancelled")] == ["CANCELLED", "COMPLETED"]
+    assert [job["JobState"] for job in checkout.jobs("attack", "overtime")] == ["TIMEOUT", "COMPLETED"]
+    first, second = checkout.jobs("attack", "hungry")
     assert "Exceeded job memory limit" in checkout.slurm_log(first)
     assert [first["MinMemoryNode"], second["MinMemoryNode"]] == ["1500M", "3000M"]
     for method in ("cancelled", "overtime", "hungry"):
@@ -100,7 +103,7 @@ def test_an_interrupted_run_leaves_no_jobs_and_goes_on(checkout, cluster):
         # The plugin wakes up for its end when it would next have asked for the state of its jobs.
         assert process.wait(200) != 0
     cluster.wait_for("no job is left", lambda: cluster.command("squeue", "--noheader") == "", seconds=10)
-    assert [job["JobState"] for job in checkout.jobs()] == ["CANCELLED"]
+    assert [job["JobState"] for job in checkout.jobs("attack")] == ["CANCELLED"]
     assert not (checkout.folder / ATTACK.format("waiting")).exists()
     with checkout.snakemake(ATTACK.format("waiting")) as process:
         checkout.completed(process)
@@ -115,18 +118,20 @@ def test_an_edit_in_slurm_reaches_the_jobs(checkout):
     checkout.site()
     tuned = "results/tiny/tuning/tv/ellipses@radial-40.json"
     with checkout.snakemake(ATTACK.format("zero-filled"), tuned) as process:
-        checkout.until(process, "both jobs are submitted", lambda: len(checkout.jobs()) == 2)
-    attack, tune = sorted(checkout.jobs(), key=lambda job: job["Comment"])
+        # The attack comes after its reconstruction.
+        checkout.until(process, "the attack is submitted", lambda: checkout.jobs("attack"))
+    (attack,), (tune, *_) = checkout.jobs("attack"), checkout.jobs("tune")
     names = ("Partition", "MinMemoryNode", "TimeLimit", "TresPerJob")
     assert [attack[name] for name in names] == ["short", "6000M", "01:30:00", "gres:gpu:a100:1"]
-    assert [tune[name] for name in names] == ["main", "4000M", "01:00:00", "gres:gpu:1"]
+    assert [tune[name] for name in names] == ["main", "8000M", "04:00:00", "gres:gpu:1"]
 
 
 def test_a_job_that_sees_none_of_its_gpus_stops(checkout):
     target = ATTACK.format("zero-filled")
     with checkout.snakemake(target, "--retries", "0", MRI_ROBUSTNESS_ALLOW_CPU="") as process:
         assert process.wait(300) != 0
-    log = (checkout.folder / LOG.format("zero-filled")).read_text()
+    # The first job that asks for a GPU.
+    log = (checkout.folder / LOG.format("zero-filled").replace("attacks", "reconstructions")).read_text()
     assert re.search(r"RuntimeError: SLURM gave this job GPU [01] on \S+, and torch \S+ sees none; see", log)
 
 
@@ -138,5 +143,5 @@ def test_a_lost_node_comes_back(checkout, cluster):
         checkout.until(process, "the node is lost", lambda: cluster.node_state().startswith("down"))
         cluster.start_daemon("slurmd")
         checkout.completed(process)
-    assert [(job["JobState"], job["Restarts"]) for job in checkout.jobs()] == [("COMPLETED", "1")]
+    assert [(job["JobState"], job["Restarts"]) for job in checkout.jobs("attack")] == [("COMPLETED", "1")]
     check_that_it_went_on(checkout, "waiting")
