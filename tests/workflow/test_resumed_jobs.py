@@ -157,7 +157,7 @@ def test_a_killed_job_goes_on_and_ends_bit_for_bit_equal(data, tmp_path, script)
     for _ in range(10 * KILLS):
         process = started(data, script, tmp_path / "killed")
         try:
-            process.wait(draw.uniform(0.5, 4.0))
+            process.communicate(timeout=draw.uniform(0.5, 4.0))
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
