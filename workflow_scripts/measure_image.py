@@ -10,8 +10,7 @@ def main(inputs, outputs, params):
     from mrilib.data.images.files import list_images, read_image
     from mrilib.data.measurement import measure_image
     from mrilib.data.measurement_files import write_measurement
-    from mrilib.data.sampling.base import Sampling, name_seed
-    from mrilib.store.classes import load_class
+    from mrilib.data.sampling.base import name_seed, sampling_from
     from mrilib.store.units import derived_seed
 
     identity, settings, sampling = params["identity"], params["image"], params["sampling"]
@@ -32,7 +31,7 @@ def main(inputs, outputs, params):
         image = torch.from_numpy(read_image(path, **options))
         about = {"description": path.name, "patient": path.name, "simulated": True}
         print(f"{path}: {tuple(image.shape)}, resized by {settings['resize']}")
-    drawing = load_class(sampling["class"], Sampling)(**sampling["arguments"])
+    drawing = sampling_from(sampling)
     mask = drawing.draw(tuple(image.shape), name_seed(f"{source}-{position}"))
     found = measure_image(image, mask, about=about)
     print(f"{found.operator.samples} of {image.numel()} samples, acceleration {found.acceleration:.3f}")

@@ -10,9 +10,8 @@ def main(inputs, outputs, params):
     from mrilib.data.catalogue import read_catalogue
     from mrilib.data.measurement import measure
     from mrilib.data.measurement_files import write_measurement
-    from mrilib.data.sampling.base import Sampling, name_seed
+    from mrilib.data.sampling.base import name_seed, sampling_from
     from mrilib.data.volumes.fastmri import read_slice, volume_maximum
-    from mrilib.store.classes import load_class
 
     slices, identity, sampling = read_catalogue(inputs["slices"]), params["identity"], params["sampling"]
     position = identity["position"]
@@ -22,7 +21,7 @@ def main(inputs, outputs, params):
         return
     row = slices.iloc[position]
     scan = read_slice(row["path"], int(row["slice"]))
-    drawing = load_class(sampling["class"], Sampling)(**sampling["arguments"])
+    drawing = sampling_from(sampling)
     mask = drawing.draw((int(row["rows"]), int(row["columns"])), name_seed(f"{row['volume']}.h5"))
     # Some brains of fastMRI have a target wider than their k-space.
     shape = min(row["target_rows"], row["rows"]), min(row["target_columns"], row["columns"])

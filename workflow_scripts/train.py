@@ -5,10 +5,9 @@ from workflow_scripts.job import run
 
 def main(inputs, outputs, params):
     from mrilib.data.catalogue import read_catalogue
-    from mrilib.data.sampling.base import Sampling
+    from mrilib.data.sampling.base import sampling_from
     from mrilib.reconstructors.trained import start_from
     from mrilib.store.checkpoints import Checkpoint, read_state, write_state
-    from mrilib.store.classes import load_class
     from mrilib.store.units import content_hash, derived_seed
     from mrilib.training.slices import SliceTask
     from mrilib.training.task import PhantomTask
@@ -16,7 +15,7 @@ def main(inputs, outputs, params):
 
     method, training, sampling = params["method"], params["training"], params["sampling"]
     source, mask, name = params["name"]
-    drawing = load_class(sampling["class"], Sampling)(**sampling["arguments"])
+    drawing = sampling_from(sampling)
     parts = [params["seed"], training["seed"]]
     if inputs.get("train"):
         seed = derived_seed(*parts, source, name, mask)

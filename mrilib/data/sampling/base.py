@@ -1,10 +1,13 @@
 """What every way of drawing masks offers."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from jaxtyping import Bool
 from torch import Tensor
+
+from mrilib.store.classes import load_class
 
 Seed = int | tuple[int, ...]
 
@@ -35,6 +38,12 @@ class Sampling(ABC):
     @abstractmethod
     def about(self) -> dict[str, Any]:
         """What tables and figures say of the masks: plain values, such as `lines` or `acceleration`."""
+
+
+def sampling_from(described: Mapping[str, Any]) -> Sampling:
+    """How masks are drawn, from `class`, an import path, and the `arguments` of its constructor."""
+    found: Sampling = load_class(described["class"], Sampling)(**described["arguments"])
+    return found
 
 
 def true_acceleration(mask: Bool[Tensor, "*shape"]) -> float:
