@@ -79,6 +79,22 @@ class Search(ABC):
         """Why the search cannot attack this method under this operator; `None` if it can."""
         return None
 
+    @classmethod
+    def refusal_unless(
+        cls, reconstructor: Reconstructor, operator: MeasurementOperator, *, method: type, measured_by: type
+    ) -> str | None:
+        """What a search made for one method under one kind of operator says of others."""
+        if not isinstance(reconstructor, method):
+            return cls.refused(f"expected {method.__name__}, got {type(reconstructor).__name__}")
+        if not isinstance(operator, measured_by):
+            return cls.refused(f"expected a {measured_by.__name__} operator, got {type(operator).__name__}")
+        return None
+
+    @classmethod
+    def refused(cls, wrong: str) -> str:
+        """A refusal, with the search that serves instead."""
+        return f"{cls.__name__}: {wrong}; search with {GENERAL}"
+
     @abstractmethod
     def begin(self, task: Task) -> None:
         """Take up the task."""

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
-from mrilib.attacks.base import GENERAL, Round, Search, rounds_of
+from mrilib.attacks.base import Round, Search, rounds_of
 from mrilib.attacks.coordinates import Ground, Moves, imaginary_part, is_real
 from mrilib.attacks.target import Artifact, Task
 from mrilib.operators.base import MeasurementOperator
@@ -67,15 +67,12 @@ class CoupledAscent(Search):
     def refusal(
         cls, reconstructor: Reconstructor, operator: MeasurementOperator, artifact: Artifact
     ) -> str | None:
-        if not isinstance(reconstructor, TotalVariation):
-            wrong = f"expected TotalVariation, got {type(reconstructor).__name__}"
-        elif not isinstance(operator, MaskedFourier):
-            wrong = f"expected a MaskedFourier operator, got {type(operator).__name__}"
-        elif artifact != "complex":
-            wrong = f"expected artifact 'complex', got {artifact!r}"
-        else:
-            return None
-        return f"{cls.__name__}: {wrong}; search with {GENERAL}"
+        refusal = cls.refusal_unless(
+            reconstructor, operator, method=TotalVariation, measured_by=MaskedFourier
+        )
+        if refusal is None and artifact != "complex":
+            return cls.refused(f"expected artifact 'complex', got {artifact!r}")
+        return refusal
 
     def begin(self, task: Task) -> None:
         method = cast(TotalVariation, task.reconstructor)

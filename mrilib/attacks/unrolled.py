@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
-from mrilib.attacks.base import BACKWARD_COST, GENERAL, Round, Search
+from mrilib.attacks.base import BACKWARD_COST, Round, Search
 from mrilib.attacks.target import Artifact, Task
 from mrilib.operators.base import MeasurementOperator, norm2
 from mrilib.operators.fourier import MaskedFourier
@@ -53,13 +53,7 @@ class UnrolledAdam(Search):
         cls, reconstructor: Reconstructor, operator: MeasurementOperator, artifact: Artifact
     ) -> str | None:
         # It climbs moduli whatever the artifact that judges.
-        if not isinstance(reconstructor, TotalVariation):
-            wrong = f"expected TotalVariation, got {type(reconstructor).__name__}"
-        elif not isinstance(operator, MaskedFourier):
-            wrong = f"expected a MaskedFourier operator, got {type(operator).__name__}"
-        else:
-            return None
-        return f"{cls.__name__}: {wrong}; search with {GENERAL}"
+        return cls.refusal_unless(reconstructor, operator, method=TotalVariation, measured_by=MaskedFourier)
 
     def begin(self, task: Task) -> None:
         method = cast(TotalVariation, task.reconstructor)
