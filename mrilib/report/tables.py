@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -99,6 +99,11 @@ def image_count(records: Iterable[Record]) -> str:
 def tuned_on(records: Iterable[Record]) -> bool:
     """Whether a method was tuned and trained elsewhere than usual, so that tables say where."""
     return any("domain" in record.row for record in records)
+
+
+def domain_name(domain: str, labels: Mapping[str, str] | None) -> str:
+    """What a domain is called; `—` for the usual one, whose name is empty."""
+    return (labels or {}).get(domain, domain) or NOTHING
 
 
 def cell(record: Record) -> str:

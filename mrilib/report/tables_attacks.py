@@ -8,7 +8,7 @@ import pandas as pd
 
 from mrilib.metrics.quantities import QUANTITIES
 from mrilib.report.names import NO_ATTACK, About, method_label, remarks
-from mrilib.report.tables import NOTHING, Table, cell, image_count, long_form, put, tuned_on
+from mrilib.report.tables import NOTHING, Table, cell, domain_name, image_count, long_form, put, tuned_on
 from mrilib.store.records import Record
 
 # Heading of the reconstructions of clean data.
@@ -57,9 +57,8 @@ def localized_table(
     with_paper = any(math.isfinite(record.paper) for record in records)
     lines = []
     for (source, method, mask, domain, level), found in rows.items():
-        domains = [(domain_labels or {}).get(domain, domain) or NOTHING] * tuned
-        counted = [each for each in found.values() if each.n + each.missing]
-        line = [source, method_label(method, labels), mask, *domains, level, image_count(counted)]
+        domains = [domain_name(domain, domain_labels)] * tuned
+        line = [source, method_label(method, labels), mask, *domains, level, _count(found.values())]
         line += [cell(found[attack]) if attack in found else NOTHING for attack in columns]
         papers = [_paper(each) for each in found.values() if math.isfinite(each.paper)]
         lines.append(line + [f"{papers[-1]} (n = 50)" if papers else NOTHING] * with_paper)
@@ -96,11 +95,10 @@ def transfer_table(
         )
     lines = []
     for (source, mask, domain, attack, made_for, level), found in groups.items():
-        domains = [(domain_labels or {}).get(domain, domain) or NOTHING] * tuned
+        domains = [domain_name(domain, domain_labels)] * tuned
         described = [source, mask, *domains, level, headings[attack], method_label(made_for, labels)]
-        counted = [each for each in found.values() if each.n + each.missing]
         cells = [cell(found[method]) if method in found else NOTHING for method in methods]
-        lines.append([*described, image_count(counted), *cells])
+        lines.append([*described, _count(found.values()), *cells])
     columns = ["images", "mask", *["tuned on"] * tuned, "level", "attack", "made for", "n"]
     wide = pd.DataFrame(lines, columns=columns + [method_label(method, labels) for method in methods])
     title = f"Transfer of perturbations. {QUANTITIES[quantity].title}"
@@ -164,6 +162,11 @@ def table_1(
         title += "; paper: n = 50"
     wide = pd.DataFrame(rows, columns=["level, attack", *names])
     return Table(title, long_form(usual), wide, _note(note, headings))
+
+
+def _count(records: Iterable[Record]) -> str:
+    """Number of images of a row; a method for which the quantity has no meaning has none and is left out."""
+    return image_count(record for record in records if record.n + record.missing)
 
 
 def _check(records: Iterable[Record], quantity: str, where: str) -> None:

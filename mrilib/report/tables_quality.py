@@ -8,7 +8,7 @@ import pandas as pd
 from mrilib.metrics.quantities import QUALITY, QUANTITIES
 from mrilib.report.names import method_label
 from mrilib.report.style import number, percent
-from mrilib.report.tables import NOTHING, Table, cell, image_count, long_form, put, tuned_on
+from mrilib.report.tables import NOTHING, Table, cell, domain_name, image_count, long_form, put, tuned_on
 from mrilib.store.records import Record
 
 NOTE = (
@@ -71,7 +71,7 @@ def quality_table(
             "method": method_label(method, labels),
         }
         if tuned:
-            line["tuned on"] = (domain_labels or {}).get(domain, domain) or NOTHING
+            line["tuned on"] = domain_name(domain, domain_labels)
         if by_level:
             line["tuned at"] = percent(100.0 * float(level)) if level else NOTHING
         line |= {QUANTITIES[name].column: _text(found[name]) if name in found else NOTHING for name in shown}
