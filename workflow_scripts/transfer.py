@@ -28,12 +28,12 @@ def main(inputs, outputs, params):
                 if group in present[rival]
             }
             rivals = {rival: array for rival, array in found.items() if array is not None}
-            key |= {"code": params["codes"][name], "level": subject.level, "seed": subject.seed}
+            common = key | {"code": params["codes"][name], "level": subject.level, "seed": subject.seed}
             artifact = attack.get("artifact", "complex")
             for rival, array in rivals.items():
                 perturbation = torch.from_numpy(array).to(subject.kspace.device)
                 carried = store.get(
-                    {**key, "stage": "carried", "perturbation": content_hash(array), "artifact": artifact},
+                    common | {"stage": "carried", "perturbation": content_hash(array), "artifact": artifact},
                     lambda subject=subject, perturbation=perturbation, artifact=artifact: carried_unit(
                         subject, perturbation, artifact=artifact
                     ),
@@ -41,7 +41,7 @@ def main(inputs, outputs, params):
                 carried.arrays["perturbation"] = array
                 groups[f"carried/{rival}/{name}/{place}"] = carried
             own = read_group(inputs["own"], group)
-            challenge = {**key, "stage": "challenged", "attack": attack, "factor": subject.factor}
+            challenge = common | {"stage": "challenged", "attack": attack, "factor": subject.factor}
             challenge["own"] = content_hash(*own.arrays.values())
             challenge["rivals"] = {rival: content_hash(array) for rival, array in rivals.items()}
 
