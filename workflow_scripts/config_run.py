@@ -121,11 +121,15 @@ class Run(Strict):
         """The domain whose methods are applied to a source under a mask, where nothing is shifted."""
         return self.domain_name(self.images[source].tuned_on or source, self.masks[mask].tuned_on or mask)
 
+    def usually_applied(self, method: str, source: str, mask: str) -> Application:
+        """A method on a source under a mask, with the usual domain."""
+        return Application(method, self.usual_domain(source, mask), source, mask)
+
     @cached_property
     def usual(self) -> list[Application]:
         """Every method on every source and mask that it is applied to, with the usual domain."""
         return [
-            Application(method, self.usual_domain(source, mask), source, mask)
+            self.usually_applied(method, source, mask)
             for source in self.images
             for mask in self.masks_for(source)
             for method in self.methods

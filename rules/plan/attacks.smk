@@ -36,16 +36,19 @@ def attack_spec(method, attack, source):
     return canonical(spec)
 
 
+def at_all_levels(applied, names):
+    """These attacks of the config with the run's levels, at the tuned parameter."""
+    return {name: attack_spec(applied.method, name, applied.source) for name in names}, cfg.levels, [1.0]
+
+
 def configured(applied):
     """The attacks that the config asks for."""
-    names = cfg.attacks_of(applied.method, applied.source, applied.mask)
-    return {name: attack_spec(applied.method, name, applied.source) for name in names}, cfg.levels, [1.0]
+    return at_all_levels(applied, cfg.attacks_of(applied.method, applied.source, applied.mask))
 
 
 def rivalled(applied):
     """The attacks whose perturbations other methods share."""
-    names = cfg.searched(applied.method, applied.source, applied.mask)
-    return {name: attack_spec(applied.method, name, applied.source) for name in names}, cfg.levels, [1.0]
+    return at_all_levels(applied, cfg.searched(applied.method, applied.source, applied.mask))
 
 
 def radius_attacks(applied):
@@ -140,8 +143,11 @@ def rivals_of(wildcards):
 
 def rival_files(wildcards):
     """The attack files of the other methods on the same image."""
-    place = cfg.usual_domain(wildcards.source, wildcards.mask), wildcards.source, wildcards.mask
     return [
-        applied_file("attacks", Application(method, *place), wildcards.position)
+        applied_file(
+            "attacks",
+            cfg.usually_applied(method, wildcards.source, wildcards.mask),
+            wildcards.position,
+        )
         for method in rivals_of(wildcards)
     ]

@@ -140,8 +140,7 @@ def example(wildcards):
 
 def example_file(stage_name, method, wildcards):
     source, position, mask = example(wildcards)
-    applied = Application(method, cfg.usual_domain(source, mask), source, mask)
-    return applied_file(stage_name, applied, position)
+    return applied_file(stage_name, cfg.usually_applied(method, source, mask), position)
 
 
 def example_measurement(wildcards):
@@ -152,7 +151,7 @@ def example_measurement(wildcards):
 def example_transfer(wildcards):
     """The method's transfer file, which has its attacks as they count; nothing where it is alone."""
     source, _, mask = example(wildcards)
-    applied = Application(wildcards.method, cfg.usual_domain(source, mask), source, mask)
+    applied = cfg.usually_applied(wildcards.method, source, mask)
     return example_file("transfer", wildcards.method, wildcards) if shared(applied) else []
 
 
@@ -173,8 +172,7 @@ def example_title(wildcards):
 
 def study_applied(study):
     found = STUDIES[study]
-    domain = cfg.usual_domain(found.source, found.mask)
-    return Application(found.method, domain, found.source, found.mask)
+    return cfg.usually_applied(found.method, found.source, found.mask)
 
 
 def study_files(kind):
