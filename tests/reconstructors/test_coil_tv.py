@@ -1,7 +1,5 @@
 import math
-import warnings
 
-import cvxpy
 import numpy as np
 import pytest
 import torch
@@ -10,6 +8,7 @@ from mrilib.operators.coils import CoilFourier
 from mrilib.reconstructors.total_variation import TotalVariation
 from mrilib.solvers.differentiation import Implicit, Unrolled
 from mrilib.solvers.solution import NotConvergedError, Status
+from tests.reconstructors.cvxpy_tv import minimum_by_cvxpy
 from tests.reconstructors.scenes import multicoil
 
 WEIGHT = 0.05
@@ -32,7 +31,7 @@ def objective_of(image, kspace, operator, coupling):
     return float(0.5 * residual.abs().square().sum() + WEIGHT * norm.sum())
 
 
-def minimum_by_cvxpy(kspace, operator, coupling):
+def minimise_with_cvxpy(kspace, operator, coupling):
     """Minimiser and minimum with `A` and `∇` written out as matrices."""
     shape = tuple(operator.mask.shape)
     eye = torch.eye(math.prod(shape), dtype=torch.complex128).reshape(-1, *shape)
@@ -41,29 +40,15 @@ def minimum_by_cvxpy(kspace, operator, coupling):
     matrix, data = matrix[kept], kspace.flatten().numpy()[kept]
     along_x = (eye.roll(-1, -1) - eye).flatten(1).mT.real.numpy()
     along_y = (eye.roll(-1, -2) - eye).flatten(1).mT.real.numpy()
-    real, imaginary = cvxpy.Variable(math.prod(shape)), cvxpy.Variable(math.prod(shape))
-    parts = [along_x @ real, along_x @ imaginary, along_y @ real, along_y @ imaginary]
-    groups = {
-        "split": [[part] for part in parts],
-        "complex": [parts[:2], parts[2:]],
-        "isotropic": [parts],
-    }[coupling]
-    norm = sum(cvxpy.sum(cvxpy.norm(cvxpy.vstack(group), axis=0)) for group in groups)
-    whole = np.block([[matrix.real, -matrix.imag], [matrix.imag, matrix.real]])
-    residual = whole @ cvxpy.hstack([real, imaginary]) - np.concatenate([data.real, data.imag])
-    problem = cvxpy.Problem(cvxpy.Minimize(0.5 * cvxpy.sum_squares(residual) + WEIGHT * norm))
-    with warnings.catch_warnings():
-        # Asked for 1e-12 it may stop a little short; the comparison is what counts.
-        warnings.filterwarnings("ignore", message="Solution may be inaccurate", category=UserWarning)
-        problem.solve(solver=cvxpy.CLARABEL, tol_gap_abs=1e-12, tol_gap_rel=1e-12, tol_feas=1e-12)
-    return (real.value + 1j * imaginary.value).reshape(shape), problem.value
+    found, minimum = minimum_by_cvxpy(matrix, data, along_x, along_y, weight=WEIGHT, coupling=coupling)
+    return found.reshape(shape), minimum
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("unchecked")  # checks take most of a long loop's time
 def test_minimiser_is_that_of_cvxpy(coupling):
     kspace, operator = multicoil((16, 16))
-    expected, minimum = minimum_by_cvxpy(kspace, operator, coupling)
+    expected, minimum = minimise_with_cvxpy(kspace, operator, coupling)
     solution = TotalVariation(weight=WEIGHT, coupling=coupling, tolerance=1e-7).solve(kspace, operator)
     found = float(solution.stats["objective"])
     assert found == pytest.approx(minimum, rel=1e-7)

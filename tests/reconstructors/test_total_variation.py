@@ -1,8 +1,6 @@
 import shutil
 import subprocess
-import warnings
 
-import cvxpy
 import numpy as np
 import pytest
 import scipy.sparse
@@ -12,6 +10,7 @@ from mrilib.operators.fourier import MaskedFourier
 from mrilib.reconstructors.total_variation import TotalVariation
 from mrilib.solvers.differentiation import Implicit, Unrolled
 from mrilib.solvers.solution import NotConvergedError, Status
+from tests.reconstructors.cvxpy_tv import minimum_by_cvxpy
 
 WEIGHT = 5e-3
 # For 16² pixels: heavy enough that 1500 unrolled steps have converged, and light enough to leave edges.
@@ -32,23 +31,10 @@ def minimise_with_cvxpy(kspace, mask, coupling):
     operator = np.kron(transform, transform)[mask.flatten()]
     forward = np.roll(eye, 1, axis=1) - eye
     along_x, along_y = (scipy.sparse.csr_array(np.kron(*pair)) for pair in ((eye, forward), (forward, eye)))
-    real, imaginary = cvxpy.Variable(size**2), cvxpy.Variable(size**2)
-    parts = [along_x @ real, along_x @ imaginary, along_y @ real, along_y @ imaginary]
-    groups = {
-        "split": [[part] for part in parts],
-        "complex": [parts[:2], parts[2:]],
-        "isotropic": [parts],
-    }[coupling]
-    norm = sum(cvxpy.sum(cvxpy.norm(cvxpy.vstack(group), axis=0)) for group in groups)
-    matrix = np.block([[operator.real, -operator.imag], [operator.imag, operator.real]])
-    data = kspace[mask]
-    residual = matrix @ cvxpy.hstack([real, imaginary]) - np.concatenate([data.real, data.imag])
-    problem = cvxpy.Problem(cvxpy.Minimize(0.5 * cvxpy.sum_squares(residual) + WEIGHT * norm))
-    with warnings.catch_warnings():
-        # Asked for 1e-12 it may stop a little short; the comparison is what counts.
-        warnings.filterwarnings("ignore", message="Solution may be inaccurate", category=UserWarning)
-        problem.solve(solver=cvxpy.CLARABEL, tol_gap_abs=1e-12, tol_gap_rel=1e-12, tol_feas=1e-12)
-    return (real.value + 1j * imaginary.value).reshape(size, size), problem.value
+    found, minimum = minimum_by_cvxpy(
+        operator, kspace[mask], along_x, along_y, weight=WEIGHT, coupling=coupling
+    )
+    return found.reshape(size, size), minimum
 
 
 def test_minimiser_is_that_of_cvxpy(measured, coupling):
