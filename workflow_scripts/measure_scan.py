@@ -7,7 +7,7 @@ def main(inputs, outputs, params):
     import torch
 
     from mrilib.data.calibration import calibrated
-    from mrilib.data.catalogue import read_catalogue
+    from mrilib.data.catalogue import read_catalogue, target_shape
     from mrilib.data.measurement import measure
     from mrilib.data.measurement_files import write_measurement
     from mrilib.data.sampling.base import name_seed, sampling_from
@@ -23,13 +23,12 @@ def main(inputs, outputs, params):
     scan = read_slice(row["path"], int(row["slice"]))
     drawing = sampling_from(sampling)
     mask = drawing.draw((int(row["rows"]), int(row["columns"])), name_seed(f"{row['volume']}.h5"))
-    # Some brains of fastMRI have a target wider than their k-space.
-    shape = min(row["target_rows"], row["rows"]), min(row["target_columns"], row["columns"])
+    sides = (int(row[name]) for name in ("rows", "columns", "target_rows", "target_columns"))
     names = ("dataset", "volume", "slice", "anatomy", "acquisition", "patient", "simulated", "hash")
     found = measure(
         torch.from_numpy(scan.kspace),
         mask,
-        reference_shape=tuple(map(int, shape)),
+        reference_shape=target_shape(*sides),
         volume_maximum=volume_maximum(row["path"]),
         # Plain values: pandas gives NumPy's.
         about={name: getattr(row[name], "item", lambda name=name: row[name])() for name in names},

@@ -65,6 +65,11 @@ def to_frame(entries: list[Entry]) -> pd.DataFrame:
     return pd.DataFrame([asdict(entry) for entry in entries], columns=[each.name for each in fields(Entry)])
 
 
+def target_shape(rows: int, columns: int, target_rows: int, target_columns: int) -> tuple[int, int]:
+    """Size of the target within the image: some brains of fastMRI have one wider than their k-space."""
+    return min(target_rows, rows), min(target_columns, columns)
+
+
 def read_catalogue(path: str | Path) -> pd.DataFrame:
     """A catalogue from its CSV, with texts as texts.
 

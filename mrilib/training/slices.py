@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mrilib.data.catalogue import target_shape
 from mrilib.data.measurement import measure
 from mrilib.data.sampling.base import Sampling, Seed, name_seed
 from mrilib.data.volumes.fastmri import read_slice, volume_maximum
@@ -33,8 +34,7 @@ class SliceRecord:
 
     @property
     def target_shape(self) -> tuple[int, int]:
-        """Of the target within the image: some brains of fastMRI have one wider than their k-space."""
-        return min(self.target_rows, self.rows), min(self.target_columns, self.columns)
+        return target_shape(self.rows, self.columns, self.target_rows, self.target_columns)
 
 
 class SliceTask(TrainingTask):
