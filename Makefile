@@ -33,20 +33,20 @@ $(INSTALLED): pyproject.toml envs/constraints.txt
 
 demo: $(INSTALLED) ## run config.yaml here: minutes on two cores, no download
 	$(BIN)/snakemake --cores $(CORES)
-	$(BIN)/python -m workflow_scripts.summary results/demo
+	$(BIN)/python -m workflow_scripts.upkeep.summary results/demo
 
 demo-multicoil: $(INSTALLED) ## run config.multicoil.yaml here: multi-coil data, no download
 	$(BIN)/snakemake --cores $(CORES) --configfile config.multicoil.yaml
-	$(BIN)/python -m workflow_scripts.summary --configfile config.multicoil.yaml
+	$(BIN)/python -m workflow_scripts.upkeep.summary --configfile config.multicoil.yaml
 
 why: $(INSTALLED) ## say which jobs would run, and why
-	$(BIN)/python -m workflow_scripts.why $(FILE)
+	$(BIN)/python -m workflow_scripts.upkeep.why $(FILE)
 
 accept: $(INSTALLED) ## keep results although their code changed, after a refactoring that changes no number
-	$(BIN)/python -m workflow_scripts.accept $(FILE) $(if $(YES),--yes)
+	$(BIN)/python -m workflow_scripts.upkeep.accept $(FILE) $(if $(YES),--yes)
 
 prune: $(INSTALLED) ## remove units of work that no job of the config uses, receipts of lost results
-	$(BIN)/python -m workflow_scripts.prune $(FILE)
+	$(BIN)/python -m workflow_scripts.upkeep.prune $(FILE)
 
 test: $(INSTALLED) ## the fast tests, under 5 minutes
 	$(PYTEST) -n $(WORKERS) -m "not slow and not slurm and not gpu"

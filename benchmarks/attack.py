@@ -20,14 +20,14 @@ from typing import Any
 
 from benchmarks.clock import processor_seconds
 from benchmarks.problems import LINES, RESULTS, SEED, SIZE, TUNED, measured_phantom, save
-from mrilib.attacks.base import Round
-from mrilib.attacks.coupled import CoupledAscent
 from mrilib.attacks.judge import AttackResult
 from mrilib.attacks.kinds.localized import localized_attack
-from mrilib.attacks.unrolled import UnrolledAdam
+from mrilib.attacks.searches.base import Round
+from mrilib.attacks.searches.coupled import CoupledAscent
+from mrilib.attacks.searches.unrolled import UnrolledAdam
 from mrilib.data.masks import radial_mask
 from mrilib.reconstructors.total_variation import TotalVariation
-from mrilib.solvers.problem import RHO_OVER_ROOT_WEIGHT
+from mrilib.solvers.total_variation.problem import RHO_OVER_ROOT_WEIGHT
 from mrilib.store.atomic import write_text
 
 TOLERANCE = 1e-4
@@ -39,7 +39,7 @@ REFERENCE_JUDGING = 5000
 SINGLE = (12, 20, 40, 80, 160, 340)
 # The reference's result is a function of these, of the settings and of the mask.
 SOURCES = (
-    "mrilib/attacks/unrolled.py",
+    "mrilib/attacks/searches/unrolled.py",
     "mrilib/attacks/objectives.py",
     "mrilib/data/images/ellipses.py",
     "mrilib/operators/gradient.py",

@@ -14,8 +14,8 @@ from benchmarks.problems import save
 from mrilib.data.volumes.cfl import convert_cfl
 from mrilib.data.volumes.fastmri import check_volume, read_slice
 from mrilib.data.volumes.ismrmrd import convert
-from tests.data.peak_memory import peak_growth
-from tests.data.raw_files import cartesian_scan, noise_kspace
+from tests.data.volumes.peak_memory import peak_growth
+from tests.data.volumes.raw_files import cartesian_scan, noise_kspace
 
 RUNS = 5
 # (slice, partition, line, coil, sample): 2-D and 3-D, readouts oversampled twice, about 200 MB each

@@ -23,16 +23,16 @@ import torch
 
 from benchmarks.clock import RUNS
 from benchmarks.problems import LINES, SEED, SIZE, TUNED, save
-from mrilib.attacks.perturb import Subject, perturbed_unit
 from mrilib.data.images.ellipses import ellipse_phantoms
 from mrilib.data.masks import radial_mask
 from mrilib.data.measurement import measure_image
+from mrilib.jobs.attack import Subject, perturbed_unit
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.reconstructors.total_variation import TotalVariation
-from mrilib.solvers.batched import CAPTURE_AFTER, BatchLoop
 from mrilib.solvers.couplings import COUPLINGS
-from mrilib.solvers.loops import AVERAGE_EVERY, AVERAGE_SHARE
-from mrilib.solvers.problem import initial_state
+from mrilib.solvers.total_variation.batched import CAPTURE_AFTER, BatchLoop
+from mrilib.solvers.total_variation.loops import AVERAGE_EVERY, AVERAGE_SHARE
+from mrilib.solvers.total_variation.problem import initial_state
 
 PAIRED = "paired"
 WEIGHT, LEVEL = TUNED[0.04], 0.04
@@ -159,7 +159,7 @@ def attack_row(options: argparse.Namespace, device: torch.device) -> dict[str, A
         "objective": "peak",
         "grid": options.grid,
         "restarts": options.restarts,
-        "search": "mrilib.attacks.coupled:CoupledAscent",
+        "search": "mrilib.attacks.searches.coupled:CoupledAscent",
     }
     cells = [
         (lines, level, index)

@@ -5,9 +5,9 @@ from typing import Any
 
 from benchmarks.clock import memory
 from benchmarks.problems import TUNED, measured_phantom, save
-from mrilib.attacks.base import Round
-from mrilib.attacks.coupled import CoupledAscent
 from mrilib.attacks.kinds.localized import localized_attack
+from mrilib.attacks.searches.base import Round
+from mrilib.attacks.searches.coupled import CoupledAscent
 from mrilib.reconstructors.total_variation import TotalVariation
 
 

@@ -27,12 +27,12 @@ HEAVY = ("torch", "pandas", "matplotlib", "snakemake")
 def job_scripts() -> list[str]:
     """Modules of `workflow_scripts` that a rule starts."""
     texts = [path.read_text(encoding="utf-8") for path in sorted(Path("rules").glob("*.smk"))]
-    return sorted({name for text in texts for name in re.findall(r"workflow_scripts/(\w+)\.py", text)})
+    return sorted({name for text in texts for name in re.findall(r"workflow_scripts/stages/(\w+)\.py", text)})
 
 
 def import_lines(script: str) -> str:
     """All imports of a script as source: its own, and those of its functions, which run when the job does."""
-    tree = ast.parse(Path(f"workflow_scripts/{script}.py").read_text(encoding="utf-8"))
+    tree = ast.parse(Path(f"workflow_scripts/stages/{script}.py").read_text(encoding="utf-8"))
     found = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
     return "\n".join(ast.unparse(node) for node in found)
 
@@ -48,7 +48,7 @@ def imports(script: str) -> dict[str, Any]:
     found = subprocess.run([sys.executable, "-c", show], check=True, capture_output=True, text=True)
     taken = median_seconds(work, RUNS, warm=True)
     return {
-        "what": f"imports of workflow_scripts/{script}.py",
+        "what": f"imports of workflow_scripts/stages/{script}.py",
         "seconds": taken.processor,
         "wall seconds": taken.wall,
         "brings": " ".join(json.loads(found.stdout)),

@@ -14,8 +14,8 @@ from mrilib.operators.fourier import MaskedFourier
 from mrilib.operators.gradient import divergence, gradient, laplacian_spectrum
 from mrilib.reconstructors.total_variation import TotalVariation
 from mrilib.solvers.couplings import COUPLINGS
-from mrilib.solvers.loops import Iteration
-from mrilib.solvers.problem import Problem, image_of, initial_state, reflect, step
+from mrilib.solvers.total_variation.loops import Iteration
+from mrilib.solvers.total_variation.problem import Problem, image_of, initial_state, reflect, step
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ rule attack:
     params:
         **attack_params("attack", configured),
     script:
-        "../workflow_scripts/attack.py"
+        "../workflow_scripts/stages/attack.py"
 
 
 rule transfer:
@@ -49,7 +49,7 @@ rule transfer:
         **attack_params("transfer", rivalled, "transfer.py"),
         rivals=rivals_of,
     script:
-        "../workflow_scripts/transfer.py"
+        "../workflow_scripts/stages/transfer.py"
 
 
 rule radius_study:
@@ -73,7 +73,7 @@ rule radius_study:
     params:
         **attack_params("radius_study", radius_attacks),
     script:
-        "../workflow_scripts/attack.py"
+        "../workflow_scripts/stages/attack.py"
 
 
 rule weight_study:
@@ -97,4 +97,4 @@ rule weight_study:
     params:
         **attack_params("weight_study", weight_attacks),
     script:
-        "../workflow_scripts/attack.py"
+        "../workflow_scripts/stages/attack.py"

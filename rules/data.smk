@@ -28,7 +28,7 @@ rule download_stanford:
         sha256=lambda wildcards: STANFORD_VOLUMES[wildcards.volume][1],
         kind="hdf5",
     script:
-        "../workflow_scripts/download.py"
+        "../workflow_scripts/stages/download.py"
 
 
 # `ancient`: a new e-mail with fresh links is no reason to fetch again what is there.
@@ -49,7 +49,7 @@ rule download_archive:
         manifest=lambda wildcards: cfg.datasets[wildcards.dataset].manifest,
         kind="archive",
     script:
-        "../workflow_scripts/download.py"
+        "../workflow_scripts/stages/download.py"
 
 
 rule unpack_archive:
@@ -67,7 +67,7 @@ rule unpack_archive:
     params:
         volumes=lambda wildcards: cfg.datasets[wildcards.dataset].volumes,
     script:
-        "../workflow_scripts/unpack.py"
+        "../workflow_scripts/stages/unpack.py"
 
 
 rule link_volumes:
@@ -86,7 +86,7 @@ rule link_volumes:
         folders=lambda wildcards: cfg.datasets[wildcards.dataset].folders,
         volumes=lambda wildcards: cfg.datasets[wildcards.dataset].volumes,
     script:
-        "../workflow_scripts/link_volumes.py"
+        "../workflow_scripts/stages/link_volumes.py"
 
 
 rule convert_volume:
@@ -110,7 +110,7 @@ rule convert_volume:
         options=conversion_options,
         strict=lambda wildcards: cfg.datasets[wildcards.dataset].strict,
     script:
-        "../workflow_scripts/convert.py"
+        "../workflow_scripts/stages/convert.py"
 
 
 rule simulate_volume:
@@ -131,7 +131,7 @@ rule simulate_volume:
         seed=cfg.seed,
         name=lambda wildcards: [wildcards.dataset, wildcards.volume],
     script:
-        "../workflow_scripts/simulate.py"
+        "../workflow_scripts/stages/simulate.py"
 
 
 rule catalogue:
@@ -155,7 +155,7 @@ rule catalogue:
         strict=lambda wildcards: cfg.datasets[wildcards.dataset].strict,
         units=f"{RUN}/units",
     script:
-        "../workflow_scripts/catalogue.py"
+        "../workflow_scripts/stages/catalogue.py"
 
 
 rule catalogue_table:
@@ -172,7 +172,7 @@ rule catalogue_table:
     params:
         **fixed(stage("catalogue_table.py", "data.smk:catalogue_table")),
     script:
-        "../workflow_scripts/catalogue_table.py"
+        "../workflow_scripts/stages/catalogue_table.py"
 
 
 rule thumbnails:
@@ -189,7 +189,7 @@ rule thumbnails:
         **fixed(stage("thumbnails.py", "data.smk:thumbnails")),
         dataset=lambda wildcards: wildcards.dataset,
     script:
-        "../workflow_scripts/thumbnails.py"
+        "../workflow_scripts/stages/thumbnails.py"
 
 
 rule select_slices:
@@ -209,7 +209,7 @@ rule select_slices:
         fractions=lambda wildcards: cfg.datasets[selection_of(wildcards).dataset].split,
         seed=cfg.seed,
     script:
-        "../workflow_scripts/select_slices.py"
+        "../workflow_scripts/stages/select_slices.py"
 
 
 rule annotations:
@@ -229,4 +229,4 @@ rule annotations:
     params:
         **fixed(stage("annotations.py", "data.smk:annotations")),
     script:
-        "../workflow_scripts/annotations.py"
+        "../workflow_scripts/stages/annotations.py"

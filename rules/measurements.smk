@@ -20,7 +20,7 @@ rule measure_image:
         **measured("measure_image.py", "measurements.smk:measure_image"),
         image=image_settings,
     script:
-        "../workflow_scripts/measure_image.py"
+        "../workflow_scripts/stages/measure_image.py"
 
 
 rule measure_scan:
@@ -42,4 +42,4 @@ rule measure_scan:
     params:
         **measured("measure_scan.py", "measurements.smk:measure_scan"),
     script:
-        "../workflow_scripts/measure_scan.py"
+        "../workflow_scripts/stages/measure_scan.py"

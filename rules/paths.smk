@@ -7,8 +7,8 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
 
-from workflow_scripts import config as settings
-from workflow_scripts.config_run import Application
+from workflow_scripts.config import config as settings
+from workflow_scripts.config.run import Application
 from workflow_scripts.job import use_checkout
 from workflow_scripts.provenance import check_import_path, stage_hash
 from workflow_scripts.restore import restore_metadata
@@ -53,7 +53,7 @@ def lock_run():
 
 def stage(script, rule_name, roots=()):
     """How to compute the code hash of a rule: a job does so again before it works."""
-    return {"script": f"workflow_scripts/{script}", "rule": f"rules/{rule_name}", "roots": sorted(roots)}
+    return {"script": f"workflow_scripts/stages/{script}", "rule": f"rules/{rule_name}", "roots": sorted(roots)}
 
 
 def code_of(described):

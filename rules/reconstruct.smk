@@ -26,4 +26,4 @@ rule reconstruct:
         keep_state=attacked,
         units=f"{RUN}/units",
     script:
-        "../workflow_scripts/reconstruct.py"
+        "../workflow_scripts/stages/reconstruct.py"

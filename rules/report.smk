@@ -30,7 +30,7 @@ rule score:
     params:
         **fixed(stage("score.py", "report.smk:score")),
     script:
-        "../workflow_scripts/score.py"
+        "../workflow_scripts/stages/score.py"
 
 
 rule table:
@@ -62,7 +62,7 @@ rule table:
         note=table_note(),
         seed=cfg.seed,
     script:
-        "../workflow_scripts/table.py"
+        "../workflow_scripts/stages/table.py"
 
 
 rule image_figures:
@@ -84,7 +84,7 @@ rule image_figures:
         title=lambda wildcards: "{} {}".format(*example(wildcards)[:2]),
         seed=cfg.seed,
     script:
-        "../workflow_scripts/image_figures.py"
+        "../workflow_scripts/stages/image_figures.py"
 
 
 rule attack_figures:
@@ -109,7 +109,7 @@ rule attack_figures:
         levels=sorted(cfg.levels),
         title=lambda wildcards: f"{example_title(wildcards)}, {LABELS[wildcards.method]}",
     script:
-        "../workflow_scripts/attack_figures.py"
+        "../workflow_scripts/stages/attack_figures.py"
 
 
 rule transfer_panel:
@@ -135,7 +135,7 @@ rule transfer_panel:
         labels=LABELS,
         title=lambda wildcards: f"{example_title(wildcards)}, level {100 * cfg.figures.level:g} %",
     script:
-        "../workflow_scripts/transfer_panel.py"
+        "../workflow_scripts/stages/transfer_panel.py"
 
 
 rule transfer_matrix:
@@ -159,7 +159,7 @@ rule transfer_matrix:
         methods=list(cfg.methods),
         labels=LABELS,
     script:
-        "../workflow_scripts/transfer_matrix.py"
+        "../workflow_scripts/stages/transfer_matrix.py"
 
 
 rule training_figure:
@@ -181,7 +181,7 @@ rule training_figure:
         title=lambda wildcards: domain_labels()[wildcards.domain],
         relative=lambda wildcards: cfg.domain(wildcards.domain).source not in cfg.scans,
     script:
-        "../workflow_scripts/training_figure.py"
+        "../workflow_scripts/stages/training_figure.py"
 
 
 rule curve_figures:
@@ -211,7 +211,7 @@ rule curve_figures:
         ),
         seed=cfg.seed,
     script:
-        "../workflow_scripts/curve_figures.py"
+        "../workflow_scripts/stages/curve_figures.py"
 
 
 rule study_figure:
@@ -236,7 +236,7 @@ rule study_figure:
         searches=study_searches,
         title=study_title,
     script:
-        "../workflow_scripts/study_figure.py"
+        "../workflow_scripts/stages/study_figure.py"
 
 
 rule quality_figure:
@@ -261,7 +261,7 @@ rule quality_figure:
         labels=LABELS,
         seed=cfg.seed,
     script:
-        "../workflow_scripts/quality_figure.py"
+        "../workflow_scripts/stages/quality_figure.py"
 
 
 rule reconstruction_panel:
@@ -281,4 +281,4 @@ rule reconstruction_panel:
         mask=lambda wildcards: wildcards.mask,
         about=lambda wildcards: MASKS[wildcards.mask],
     script:
-        "../workflow_scripts/reconstruction_panel.py"
+        "../workflow_scripts/stages/reconstruction_panel.py"

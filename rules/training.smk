@@ -33,4 +33,4 @@ rule train:
         domain=lambda wildcards: wildcards.domain,
         units=f"{RUN}/units",
     script:
-        "../workflow_scripts/train.py"
+        "../workflow_scripts/stages/train.py"

@@ -27,4 +27,4 @@ rule tune:
         seed=cfg.seed,
         units=f"{RUN}/units",
     script:
-        "../workflow_scripts/tune.py"
+        "../workflow_scripts/stages/tune.py"

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from workflow_scripts.config_parts import Method
+from workflow_scripts.config.parts import Method
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 

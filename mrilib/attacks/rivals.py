@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Complex
 from torch import Tensor
 
-from mrilib.attacks.base import Clock, gaussian_starts
 from mrilib.attacks.judge import AttackResult, Judged, judge
 from mrilib.attacks.kinds.spike import spike
+from mrilib.attacks.searches.base import Clock, gaussian_starts
 from mrilib.attacks.target import Start, Target, admitted
 
 # Restarts of a search that was found too weak, unless it had more.

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mrilib.attacks.base import Clock, Round, Search
 from mrilib.attacks.judge import AttackResult, Judged, judge, result_of, stacked
+from mrilib.attacks.searches.base import Clock, Round, Search
 from mrilib.attacks.target import Artifact, Observed, Start, Target, Task, admitted, clean_of
 from mrilib.operators.base import MeasurementOperator
 from mrilib.reconstructors.base import Reconstructor

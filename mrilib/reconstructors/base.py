@@ -24,7 +24,7 @@ class Reconstructor(ABC):
     """
 
     output: ClassVar[Literal["complex", "magnitude"]] = "complex"
-    search: ClassVar[str | None] = "mrilib.attacks.pgd:GradientAscent"
+    search: ClassVar[str | None] = "mrilib.attacks.searches.gradient:GradientAscent"
     through_adjoint: ClassVar[bool] = False
     resumable: ClassVar[bool] = False
 

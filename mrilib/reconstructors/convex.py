@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mrilib.solvers.coil_data import Scaled
+from mrilib.solvers.coils.data import Scaled
 from mrilib.solvers.differentiation import Implicit, Unrolled
 from mrilib.solvers.solution import Solution
 

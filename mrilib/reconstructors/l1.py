@@ -11,11 +11,12 @@ from mrilib.operators.base import LinearOperator
 from mrilib.operators.bases import Basis
 from mrilib.reconstructors.base import Reconstructor, check_kspace
 from mrilib.reconstructors.convex import Problem, check_arguments, differentiable, solved
-from mrilib.solvers import coil_splitting, fista, line_splitting
-from mrilib.solvers.coil_data import Scaled, scaled_data
-from mrilib.solvers.cycle_spinning import random_shifts, spin
+from mrilib.solvers.bases import fista, line_splitting
+from mrilib.solvers.bases.cycle_spinning import random_shifts, spin
+from mrilib.solvers.coils import splitting as coil_splitting
+from mrilib.solvers.coils.data import Scaled, scaled_data
+from mrilib.solvers.coils.priors import Analysis
 from mrilib.solvers.differentiation import Implicit, Unrolled
-from mrilib.solvers.priors import Analysis
 from mrilib.solvers.solution import Solution, Status
 from mrilib.store.classes import built
 

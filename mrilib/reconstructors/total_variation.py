@@ -13,13 +13,14 @@ from mrilib.operators.coil_fourier import CoilFourier
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.reconstructors.base import Reconstructor, check_kspace
 from mrilib.reconstructors.convex import check_arguments, differentiable, solved
-from mrilib.solvers import admm, coil_splitting
-from mrilib.solvers.coil_data import Scaled, scaled_data
+from mrilib.solvers.coils import splitting as coil_splitting
+from mrilib.solvers.coils.data import Scaled, scaled_data
+from mrilib.solvers.coils.priors import Variation
 from mrilib.solvers.couplings import COUPLINGS
 from mrilib.solvers.differentiation import Implicit, Unrolled
-from mrilib.solvers.priors import Variation
 from mrilib.solvers.solution import Solution
-from mrilib.solvers.unrolling import unroll
+from mrilib.solvers.total_variation import admm
+from mrilib.solvers.total_variation.unrolling import unroll
 
 # Side of the image that loops are compiled on.
 WARM = 16
@@ -57,7 +58,7 @@ class TotalVariation(Reconstructor):
     of 5000 steps.
     """
 
-    search = "mrilib.attacks.coupled:CoupledAscent"
+    search = "mrilib.attacks.searches.coupled:CoupledAscent"
     through_adjoint = True
 
     def __init__(

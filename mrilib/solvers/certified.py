@@ -6,8 +6,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from mrilib.solvers.certificate import Certificate
 from mrilib.solvers.solution import NotConvergedError, Solution, Status
+from mrilib.solvers.total_variation.certificate import Certificate
 
 CHECK = 20
 # From this relative gap on, rounding in float32 holds back the dual.

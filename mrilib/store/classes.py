@@ -6,7 +6,7 @@ from typing import Any
 
 
 def load_class(path: str, kind: type) -> Any:
-    """The class that an import path like `mrilib.attacks.pgd:GradientAscent` names.
+    """The class that an import path like `mrilib.attacks.searches.gradient:GradientAscent` names.
 
     Raises:
         ValueError: if the path is malformed, does not exist, or names no subclass of `kind`.

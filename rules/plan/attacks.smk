@@ -11,7 +11,7 @@ def shared(applied):
 
 # Seconds of an attack at one level on 256² pixels: measured on one core for TV's searches, estimated on a GPU
 # for searches through networks.
-SEARCH_SECONDS = {"mrilib.attacks.coupled:CoupledAscent": 10, "mrilib.attacks.unrolled:UnrolledAdam": 480}
+SEARCH_SECONDS = {"mrilib.attacks.searches.coupled:CoupledAscent": 10, "mrilib.attacks.searches.unrolled:UnrolledAdam": 480}
 OTHER_SECONDS = 15
 
 
@@ -91,7 +91,7 @@ def attack_params(rule_name, chosen, script="attack.py"):
             script, f"attacks.smk:{rule_name}", {path for paths in roots.values() for path in paths}
         )
         codes = {
-            name: stage_hash(f"workflow_scripts/{script}", roots=tuple(paths))
+            name: stage_hash(f"workflow_scripts/stages/{script}", roots=tuple(paths))
             for name, paths in roots.items()
         }
         by_level = cfg.methods[applied.method].tune is not None and cfg.tuned_for(applied.method) != ["clean"]

@@ -203,8 +203,8 @@ def study_attacks(wildcards):
 def study_searches(wildcards):
     """The attacks of the weight study, with the search of each as the figure calls it."""
     names = {
-        "mrilib.attacks.unrolled:UnrolledAdam": "reference",
-        "mrilib.attacks.coupled:CoupledAscent": "coupled",
+        "mrilib.attacks.searches.unrolled:UnrolledAdam": "reference",
+        "mrilib.attacks.searches.coupled:CoupledAscent": "coupled",
     }
     if wildcards.study != "weight":
         return {}

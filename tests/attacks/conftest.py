@@ -27,8 +27,8 @@ def scene(measured: Callable[..., Any]) -> Callable[..., Any]:
 @pytest.fixture
 def task_of() -> Callable[..., Any]:
     """`task_of(search, method, kspace, operator, radius)`: the task of a localized attack."""
-    from mrilib.attacks.base import starts_of
     from mrilib.attacks.objectives import grid_locations, localized_windows
+    from mrilib.attacks.searches.base import starts_of
     from mrilib.attacks.target import Task, clean_of
 
     def set_up(search, method, kspace, operator, radius, *, grid=2, objective="peak", disk_radius=3.0):

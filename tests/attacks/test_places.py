@@ -5,8 +5,8 @@ import torch
 
 from mrilib.attacks.kinds.localized import localized_attack
 from mrilib.attacks.objectives import disk_windows, grid_locations
-from mrilib.attacks.pgd import GradientAscent
 from mrilib.attacks.places import grid_places, nearest_place
+from mrilib.attacks.searches.gradient import GradientAscent
 from mrilib.attacks.target import NoPlaceError
 from mrilib.operators.coils import CoilFourier
 from mrilib.operators.fourier import MaskedFourier

@@ -4,11 +4,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mrilib.attacks.base import gaussian_starts
 from mrilib.attacks.kinds.localized import localized_attack
 from mrilib.attacks.kinds.spike import spike
-from mrilib.attacks.pgd import GradientAscent, global_attack
 from mrilib.attacks.rivals import Rival, baselines, strengthened
+from mrilib.attacks.searches.base import gaussian_starts
+from mrilib.attacks.searches.gradient import GradientAscent, global_attack
 from mrilib.attacks.target import Target, clean_of
 from mrilib.metrics.artifacts import severity
 from mrilib.operators.base import norm2

@@ -1,7 +1,7 @@
 import torch
 
-from mrilib.attacks.base import Round, Search
 from mrilib.attacks.rounds import GIVEN, searched
+from mrilib.attacks.searches.base import Round, Search
 from mrilib.attacks.target import Target, clean_of
 from mrilib.reconstructors.linear import ZeroFilled
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import torch
 
-from mrilib.attacks.perturb import Subject, perturbed_unit
 from mrilib.data.images.ellipses import ellipse_phantoms
 from mrilib.data.masks import radial_mask
 from mrilib.data.measurement import Measurement, measure_image
 from mrilib.data.measurement_files import write_measurement
+from mrilib.jobs.attack import Subject, perturbed_unit
 from mrilib.operators.base import fft2c
 from mrilib.operators.coil_images import center_crop, rss
 from mrilib.reconstructors.base import observed
@@ -17,7 +17,7 @@ from mrilib.store.arrays import Group, write_groups
 
 SIZE, LEVEL = 32, 0.05
 PEAK = {"kind": "localized", "objective": "peak", "grid": 2, "disk_radius": 5.0, "select": "clean"}
-ASCENT = {"search": "mrilib.attacks.pgd:GradientAscent"}
+ASCENT = {"search": "mrilib.attacks.searches.gradient:GradientAscent"}
 
 
 def phantom(position=0):

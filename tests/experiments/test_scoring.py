@@ -8,9 +8,9 @@ import torch
 from skimage.metrics import structural_similarity
 
 from mrilib.attacks.kinds.spike import spike
-from mrilib.attacks.perturb import carried_unit
 from mrilib.experiments.scores import COLUMNS, read_scores, scores_csv
 from mrilib.experiments.scoring import score_image
+from mrilib.jobs.attack import carried_unit
 from mrilib.operators.coil_images import center_crop
 from mrilib.reconstructors.linear import Tikhonov, ZeroFilled
 from mrilib.reconstructors.total_variation import TotalVariation
@@ -45,7 +45,7 @@ def test_the_zero_filled_control_reaches_its_known_worst_case(tmp_path):
 
 
 def test_an_attack_beats_noise_of_its_norm_and_its_scores_are_consistent(tmp_path):
-    attack = PEAK | {"search": "mrilib.attacks.coupled:CoupledAscent"}
+    attack = PEAK | {"search": "mrilib.attacks.searches.coupled:CoupledAscent"}
     stored = Stored(tmp_path, phantom(), TotalVariation(weight=0.01))
     clean, noise, peak = score_image(*stored.attacked(peak=attack, gaussian=GAUSSIAN))
     assert (peak["attack"], noise["attack"]) == ("peak", "gaussian")

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from mrilib.attacks.base import Search
-from mrilib.attacks.coupled import CoupledAscent
+from mrilib.attacks.searches.base import Search
+from mrilib.attacks.searches.coupled import CoupledAscent
 from mrilib.reconstructors.base import Reconstructor, check_kspace
 from mrilib.reconstructors.linear import ZeroFilled
 from mrilib.solvers.solution import Status
@@ -11,7 +11,7 @@ from mrilib.store.classes import load_class
 
 def test_load_class():
     assert load_class("mrilib.reconstructors.linear:ZeroFilled", Reconstructor) is ZeroFilled
-    assert load_class("mrilib.attacks.coupled:CoupledAscent", Search) is CoupledAscent
+    assert load_class("mrilib.attacks.searches.coupled:CoupledAscent", Search) is CoupledAscent
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_load_class():
         (":ZeroFilled", "expected package.module:ClassName"),
         ("mrilib.reconstructors.lienar:ZeroFilled", "No module named 'mrilib.reconstructors.lienar'"),
         ("mrilib.reconstructors.linear:ZeroFiled", "has no attribute 'ZeroFiled'; check the spelling"),
-        ("mrilib.attacks.coupled:CoupledAscent", "expected a subclass of Reconstructor, got <class"),
+        ("mrilib.attacks.searches.coupled:CoupledAscent", "expected a subclass of Reconstructor, got <class"),
         ("mrilib.reconstructors.base:observed", "expected a subclass of Reconstructor, got <function"),
     ],
 )

@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from mrilib.data.volumes.simulated import simulate_volume
-from tests.data.raw_files import cartesian_scan
-from tests.data.server import Reply, serving
+from tests.data.downloads.server import Reply, serving
+from tests.data.volumes.raw_files import cartesian_scan
 from tests.slurm.conftest import ROOT, Checkout
 
 pytestmark = pytest.mark.slurm

@@ -20,7 +20,7 @@ def problem_of(draw: Callable[..., torch.Tensor]) -> Callable[..., Any]:
     is even and whose data are Hermitian.
     """
     # Not at the top: jaxtyping's hook must come before mrilib.
-    from mrilib.solvers.problem import Problem
+    from mrilib.solvers.total_variation.problem import Problem
 
     def problem(height, width, *, coupling="split", real=False, seed=0):
         generator = torch.Generator().manual_seed(seed)

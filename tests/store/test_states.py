@@ -13,7 +13,7 @@ from mrilib.reconstructors.l1 import L1
 from mrilib.reconstructors.linear import Tikhonov, ZeroFilled
 from mrilib.reconstructors.total_variation import TotalVariation
 from mrilib.reconstructors.untrained import Untrained
-from mrilib.solvers.problem import WarmStart
+from mrilib.solvers.total_variation.problem import WarmStart
 from mrilib.store.arrays import Group, read_group, write_groups
 from mrilib.store.checkpoints import read_state, write_state
 from mrilib.store.states import pack, pack_arrays, state_hash, unpack, unpack_arrays
@@ -136,7 +136,7 @@ def test_names_of_arrays_say_what_they_are():
         "start.state.spectra",
         "start.threshold",
     ]
-    assert json.loads(text)["class"] == "mrilib.solvers.coil_splitting:WarmStart"
+    assert json.loads(text)["class"] == "mrilib.solvers.coils.splitting:WarmStart"
     # two places that read alike stay apart
     clash = {"a.b": torch.zeros(1), "a": {"b": torch.ones(1)}}
     arrays, text = pack_arrays(clash)
@@ -203,7 +203,7 @@ def test_types_that_numpy_lacks_are_refused():
         pack_arrays({"a": torch.zeros(1, dtype=torch.bfloat16)})
 
 
-START = "mrilib.solvers.problem:WarmStart"
+START = "mrilib.solvers.total_variation.problem:WarmStart"
 
 
 @pytest.mark.parametrize(
@@ -215,10 +215,16 @@ START = "mrilib.solvers.problem:WarmStart"
             {"class": "mrilib.solvers.gone:X", "fields": {}},
             r"a.pt: no class 'mrilib.solvers.gone:X' \(No mod",
         ),
-        ({"class": "mrilib.solvers.problem:Gone", "fields": {}}, r"no class .* another version"),
-        ({"class": "mrilib.solvers.problem:step", "fields": {}}, "expected a dataclass, got .*:step"),
         (
-            {"class": "mrilib.solvers.admm:WarmStart", "fields": {}},
+            {"class": "mrilib.solvers.total_variation.problem:Gone", "fields": {}},
+            r"no class .* another version",
+        ),
+        (
+            {"class": "mrilib.solvers.total_variation.problem:step", "fields": {}},
+            "expected a dataclass, got .*:step",
+        ),
+        (
+            {"class": "mrilib.solvers.total_variation.admm:WarmStart", "fields": {}},
             "expected a dataclass, got .*admm:WarmStart",
         ),
         (

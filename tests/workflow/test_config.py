@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from workflow_scripts.config import ConfigError, load
+from workflow_scripts.config.config import ConfigError, load
 
 ROOT = Path(__file__).parents[2]
 
@@ -214,11 +214,11 @@ def test_attacks_keep_to_their_masks_and_methods(values):
 
 def test_a_search_is_the_classs_own_where_the_config_names_none(values):
     config = load(values)
-    assert config.search_of("tv", "peak", "ellipses") == "mrilib.attacks.coupled:CoupledAscent"
-    assert config.search_of("tira", "peak", "ellipses") == "mrilib.attacks.pgd:GradientAscent"
+    assert config.search_of("tv", "peak", "ellipses") == "mrilib.attacks.searches.coupled:CoupledAscent"
+    assert config.search_of("tira", "peak", "ellipses") == "mrilib.attacks.searches.gradient:GradientAscent"
     assert config.search_of("tv", "gaussian", "ellipses") is None
     moduli = load(edited(values, "attacks/peak/artifact", "magnitude"))
-    assert moduli.search_of("tv", "peak", "ellipses") == "mrilib.attacks.pgd:GradientAscent"
+    assert moduli.search_of("tv", "peak", "ellipses") == "mrilib.attacks.searches.gradient:GradientAscent"
 
 
 def test_seeds_make_methods_of_one_and_domains_are_named():

@@ -73,17 +73,28 @@ SOLVED, ATTACKS, TRANSFERS = (
     {f"{rule} ({method})" for method in METHODS} for rule in ("reconstruct", "attack", "transfer")
 )
 EDITS = {
-    "comment in the TV solver": (edit("mrilib/solvers/admm.py", "\n\n", "\n# a comment\n\n"), set()),
+    "comment in the TV solver": (
+        edit("mrilib/solvers/total_variation/admm.py", "\n\n", "\n# a comment\n\n"),
+        set(),
+    ),
     "docstring of the TV solver": (
-        edit("mrilib/solvers/problem.py", "One step costs one FFT pair.", "A step costs one FFT pair."),
+        edit(
+            "mrilib/solvers/total_variation/problem.py",
+            "One step costs one FFT pair.",
+            "A step costs one FFT pair.",
+        ),
         set(),
     ),
     "number in the TV solver": (
-        edit("mrilib/solvers/problem.py", "RHO_OVER_ROOT_WEIGHT = 7.0", "RHO_OVER_ROOT_WEIGHT = 7.5"),
+        edit(
+            "mrilib/solvers/total_variation/problem.py",
+            "RHO_OVER_ROOT_WEIGHT = 7.0",
+            "RHO_OVER_ROOT_WEIGHT = 7.5",
+        ),
         {"tune (tv)", "reconstruct (tv)", "attack (tv)", *TRANSFERS},
     ),
     "cycle spinning of ℓ1": (
-        edit("mrilib/solvers/cycle_spinning.py", "momentum = 1.0", "momentum = 1.5"),
+        edit("mrilib/solvers/bases/cycle_spinning.py", "momentum = 1.0", "momentum = 1.5"),
         set(),
     ),
     "the network of Tira": (
@@ -95,11 +106,11 @@ EDITS = {
         {"train (tira)", "reconstruct (tira)", "attack (tira)", *TRANSFERS},
     ),
     "the search of the networks": (
-        edit("mrilib/attacks/pgd.py", "decay: float = 0.95", "decay: float = 0.96"),
+        edit("mrilib/attacks/searches/gradient.py", "decay: float = 0.95", "decay: float = 0.96"),
         {"attack (zero-filled)", "attack (tira)", *TRANSFERS},
     ),
     "the coupled search of TV": (
-        edit("mrilib/attacks/coupled.py", "decay: float = 0.96", "decay: float = 0.95"),
+        edit("mrilib/attacks/searches/coupled.py", "decay: float = 0.96", "decay: float = 0.95"),
         {"attack (tv)", *TRANSFERS},
     ),
     "masks of lines": (
@@ -144,7 +155,7 @@ SCAN_EDITS = {
         {"measure_scan", "tune (l1)", "tune (tv)", *SCANS_SOLVED},
     ),
     "cycle spinning of ℓ1": (
-        edit("mrilib/solvers/cycle_spinning.py", "momentum = 1.0", "momentum = 1.5"),
+        edit("mrilib/solvers/bases/cycle_spinning.py", "momentum = 1.0", "momentum = 1.5"),
         {"tune (l1)", "reconstruct (l1)"},
     ),
     "the training loop": (

@@ -13,7 +13,7 @@ from workflow_scripts.kept import accepted_codes, code_record
 from workflow_scripts.provenance import stage_hash, stage_modules
 from workflow_scripts.receipts import name_of, read_receipt
 
-STAGE = {"script": "workflow_scripts/attack.py", "rule": "Snakefile:all", "roots": []}
+STAGE = {"script": "workflow_scripts/stages/attack.py", "rule": "Snakefile:all", "roots": []}
 CODE = stage_hash(STAGE["script"], STAGE["rule"])
 LOG = "results/demo/logs/attacks/tv/radial-40/ellipses/0.log"
 OUTPUT = "results/demo/attacks/tv/radial-40/ellipses/0.h5"
@@ -45,8 +45,8 @@ def test_a_job_records_what_its_code_is_made_of(run, tmp_path):
     modules = json.loads(record.read_text())
     assert modules == stage_modules(STAGE["script"], STAGE["rule"])
     assert {
-        "workflow_scripts/attack.py",
-        "mrilib/attacks/perturb.py",
+        "workflow_scripts/stages/attack.py",
+        "mrilib/jobs/attack.py",
         STAGE["rule"],
         "torch",
         "fastmri",

@@ -54,7 +54,7 @@ def mixed():
 
 def summary(folder):
     return subprocess.run(
-        [sys.executable, "-m", "workflow_scripts.summary", "--configfile", "tiny.yaml"],
+        [sys.executable, "-m", "workflow_scripts.upkeep.summary", "--configfile", "tiny.yaml"],
         cwd=folder,
         env=environment(ROOT),
         capture_output=True,

@@ -34,9 +34,9 @@ def checkout(tmp_path, monkeypatch):
 def hashes(clear):
     clear()
     return {
-        root: provenance.stage_hash("workflow_scripts/attack.py", "rules/attacks.smk:attack", (root,))
+        root: provenance.stage_hash("workflow_scripts/stages/attack.py", "rules/attacks.smk:attack", (root,))
         for root in (TV, ZERO)
-    } | {"figures": provenance.stage_hash("workflow_scripts/curve_figures.py")}
+    } | {"figures": provenance.stage_hash("workflow_scripts/stages/curve_figures.py")}
 
 
 def changed(checkout, file, old, new):
@@ -50,7 +50,7 @@ def changed(checkout, file, old, new):
 
 
 def test_comments_docstrings_and_formatting_change_nothing(checkout):
-    file = "mrilib/solvers/problem.py"
+    file = "mrilib/solvers/total_variation/problem.py"
     assert changed(checkout, file, "OVER_RELAXATION = 1.95", "OVER_RELAXATION  =  1.95  # a remark") == set()
     assert changed(checkout, file, '"""State of the zero image."""', '"""Another."""') == set()
     assert changed(checkout, "rules/attacks.smk", "rule attack:", "# a remark\nrule attack:") == set()
@@ -58,7 +58,10 @@ def test_comments_docstrings_and_formatting_change_nothing(checkout):
 
 def test_a_number_in_the_solver_changes_the_methods_that_reach_it(checkout):
     assert changed(
-        checkout, "mrilib/solvers/problem.py", "OVER_RELAXATION = 1.95", "OVER_RELAXATION = 1.7"
+        checkout,
+        "mrilib/solvers/total_variation/problem.py",
+        "OVER_RELAXATION = 1.95",
+        "OVER_RELAXATION = 1.7",
     ) == {TV}
 
 
@@ -86,7 +89,7 @@ def test_a_users_own_package_is_followed(checkout, tmp_path, monkeypatch):
 
     def digest():
         clear()
-        return provenance.stage_hash("workflow_scripts/attack.py", "", ("mymethod.net:Net",))
+        return provenance.stage_hash("workflow_scripts/stages/attack.py", "", ("mymethod.net:Net",))
 
     before = digest()
     (own / "mymethod" / "blocks.py").write_text("WIDTH = 2\n")
@@ -95,7 +98,7 @@ def test_a_users_own_package_is_followed(checkout, tmp_path, monkeypatch):
 
 def test_a_rule_that_does_not_exist_is_told(checkout):
     with pytest.raises(ValueError, match="no rule 'attak'"):
-        provenance.stage_hash("workflow_scripts/attack.py", "rules/attacks.smk:attak")
+        provenance.stage_hash("workflow_scripts/stages/attack.py", "rules/attacks.smk:attak")
 
 
 TWO_BASES = """
@@ -163,15 +166,15 @@ def attribute(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("path", "name", "expected"),
     [
-        (TV, "search", "mrilib.attacks.coupled:CoupledAscent"),
-        (ZERO, "search", "mrilib.attacks.pgd:GradientAscent"),
+        (TV, "search", "mrilib.attacks.searches.coupled:CoupledAscent"),
+        (ZERO, "search", "mrilib.attacks.searches.gradient:GradientAscent"),
         ("mrilib.reconstructors.untrained:Untrained", "search", None),
         ("mymethods.classes:Own", "search", "own:Search"),
         ("mymethods.classes:Inherited", "search", "own:Search"),
         ("mymethods.classes:Inherited", "output", "magnitude"),
         ("mymethods:Inherited", "search", "own:Search"),
         ("mymethods.classes:Generic", "search", "own:Search"),
-        ("mymethods.classes:ByModule", "search", "mrilib.attacks.pgd:GradientAscent"),
+        ("mymethods.classes:ByModule", "search", "mrilib.attacks.searches.gradient:GradientAscent"),
         ("mymethods.classes:ByModule", "levels", 3),
         ("mymethods.classes:FromPackage", "search", None),
         ("mymethods.classes:FromPackage", "output", "complex"),

@@ -28,7 +28,7 @@ import mrilib.store.unfinished, mrilib.training.fit
 mrilib.store.unfinished.SAVE_EVERY = 0.02
 given = json.load(open(sys.argv[1]))
 print("ready", flush=True)
-job = importlib.import_module(f"workflow_scripts.{given['script']}")
+job = importlib.import_module(f"workflow_scripts.stages.{given['script']}")
 job.main(given["inputs"], given["outputs"], given["params"])
 """
 FIT = {

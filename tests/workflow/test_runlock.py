@@ -159,7 +159,7 @@ def test_a_run_in_another_folder_leaves_no_lock(tmp_path):
 @pytest.mark.slow
 def test_a_failed_run_is_free_again(checkouts):
     first, _ = checkouts
-    script = first / "workflow_scripts/measure_image.py"
+    script = first / "workflow_scripts/stages/measure_image.py"
     script.write_text(script.read_text().replace("    import torch\n", "    1 / 0\n"))
     process, text = start(first, MEASUREMENT)
     done = rest(process, text)

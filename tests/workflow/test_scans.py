@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from mrilib.data.volumes.simulated import simulate_volume
-from tests.data.server import Reply, serving
+from tests.data.downloads.server import Reply, serving
 from tests.workflow.runs import snakemake, written
 
 pytestmark = pytest.mark.slow

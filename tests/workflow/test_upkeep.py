@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 
 from tests.workflow.runs import copied, environment, tiny, written
-from workflow_scripts import summary
 from workflow_scripts.receipts import file_of, name_of, read_receipt
+from workflow_scripts.upkeep import summary
 
-SOLVER = "mrilib/solvers/problem.py"
+SOLVER = "mrilib/solvers/total_variation/problem.py"
 NUMBER = "OVER_RELAXATION = 1.95"
 PLACE = "{}/ellipses@radial-40/ellipses/radial-40/0"
 ATTACK = f"results/tiny/attacks/{PLACE}.h5"
@@ -46,7 +46,7 @@ def snakemake(checkout, *arguments):
 
 def why(checkout, *targets):
     """Its lines, for the attacks by default; without paths to files in the results."""
-    return call(checkout, "workflow_scripts.why", *CONFIG, *(targets or TARGETS)).splitlines()
+    return call(checkout, "workflow_scripts.upkeep.why", *CONFIG, *(targets or TARGETS)).splitlines()
 
 
 def edit(checkout, file, old, new):
@@ -99,27 +99,27 @@ def test_why_names_the_reason_and_the_module(checkout):
 
 @pytest.mark.slow
 def test_why_tells_a_mistake_without_a_traceback(checkout):
-    wrong = call(checkout, "workflow_scripts.why", *CONFIG, "results/tiny/nothing", status=1)
+    wrong = call(checkout, "workflow_scripts.upkeep.why", *CONFIG, "results/tiny/nothing", status=1)
     assert "No rule to produce results/tiny/nothing" in wrong
     assert "Traceback" not in wrong
     assert (
-        call(checkout, "workflow_scripts.why", "--configfile", "no.yaml", status=1)
+        call(checkout, "workflow_scripts.upkeep.why", "--configfile", "no.yaml", status=1)
         == "no.yaml: no such file\n"
     )
     edit(checkout, "tiny.yaml", "levels:", "levls:")
-    assert "did you mean 'levels'?" in call(checkout, "workflow_scripts.why", *CONFIG, status=1)
+    assert "did you mean 'levels'?" in call(checkout, "workflow_scripts.upkeep.why", *CONFIG, status=1)
 
 
 @pytest.mark.slow
 def test_accepted_results_stay_and_their_units_are_found(checkout):
     results = checkout / "results/tiny"
     edit(checkout, SOLVER, NUMBER, "OVER_RELAXATION = 3.9 / 2")
-    asked = call(checkout, "workflow_scripts.accept", *CONFIG, *TARGETS, status=1)
+    asked = call(checkout, "workflow_scripts.upkeep.accept", *CONFIG, *TARGETS, status=1)
     assert "make accept YES=1" in asked
     times = {path: path.stat().st_mtime_ns for path in results.rglob("*.h5")}
     assert not (results / "accepted.log").exists()
 
-    told = call(checkout, "workflow_scripts.accept", *CONFIG, "--yes", *TARGETS)
+    told = call(checkout, "workflow_scripts.upkeep.accept", *CONFIG, "--yes", *TARGETS)
     assert f"attack (tv): 1 job; code changed: {SOLVER}" in told
     assert "3 jobs accepted" in told
     lines = [line.split("\t") for line in (results / "accepted.log").read_text().splitlines()]
@@ -133,7 +133,7 @@ def test_accepted_results_stay_and_their_units_are_found(checkout):
     assert not (results / "scheduler.lock").exists()
 
     assert "Nothing to be done" in snakemake(checkout, "-n")
-    assert "no code has changed" in call(checkout, "workflow_scripts.accept", *CONFIG, *TARGETS)
+    assert "no code has changed" in call(checkout, "workflow_scripts.upkeep.accept", *CONFIG, *TARGETS)
     # The receipts know it as well.
     shutil.rmtree(checkout / ".snakemake")
     assert "Nothing to be done" in snakemake(checkout, "-n")
@@ -144,9 +144,9 @@ def test_accepted_results_stay_and_their_units_are_found(checkout):
 
     # A second refactoring, and then back to the first code: the same units.
     edit(checkout, SOLVER, "3.9 / 2", "5.85 / 3")
-    call(checkout, "workflow_scripts.accept", *CONFIG, "--yes", *TARGETS)
+    call(checkout, "workflow_scripts.upkeep.accept", *CONFIG, "--yes", *TARGETS)
     edit(checkout, SOLVER, "OVER_RELAXATION = 5.85 / 3", NUMBER)
-    call(checkout, "workflow_scripts.accept", *CONFIG, "--yes", *TARGETS)
+    call(checkout, "workflow_scripts.upkeep.accept", *CONFIG, "--yes", *TARGETS)
     (checkout / ATTACK.format("tv")).unlink()
     snakemake(checkout)
     log = (results / f"logs/attacks/{PLACE.format('tv')}.log").read_text()
@@ -157,17 +157,17 @@ def test_accepted_results_stay_and_their_units_are_found(checkout):
 def test_accept_refuses_when_more_than_the_source_changed(checkout):
     edit(checkout, SOLVER, NUMBER, "OVER_RELAXATION = 3.9 / 2")
     # All that the config asks for: tables were never made.
-    refused = call(checkout, "workflow_scripts.accept", *CONFIG, "--yes", status=1)
+    refused = call(checkout, "workflow_scripts.upkeep.accept", *CONFIG, "--yes", status=1)
     assert "nothing accepted" in refused
     assert re.search(r"  table: \d+ jobs; missing output", refused)
     written(checkout, values(seed=1))
-    refused = call(checkout, "workflow_scripts.accept", *CONFIG, "--yes", *TARGETS, status=1)
+    refused = call(checkout, "workflow_scripts.upkeep.accept", *CONFIG, "--yes", *TARGETS, status=1)
     assert f"  attack (tv): 1 job; params changed: seed; code changed: {SOLVER}" in refused
     assert not (checkout / "results/tiny/accepted.log").exists()
     written(checkout, values())
     image = checkout / "results/tiny/measurements/ellipses/radial-40/test/0.h5"
     image.write_bytes(image.read_bytes() + b" ")
-    refused = call(checkout, "workflow_scripts.accept", *CONFIG, "--yes", *TARGETS, status=1)
+    refused = call(checkout, "workflow_scripts.upkeep.accept", *CONFIG, "--yes", *TARGETS, status=1)
     assert f"newer input: {image.relative_to(checkout)}" in refused
 
 
@@ -193,10 +193,10 @@ def test_prune_removes_what_no_job_uses_and_nothing_else(checkout):
     others = set(receipts.rglob("*")) - {orphan}
 
     also = ", and 1 receipt of results that are gone"
-    told = call(checkout, "workflow_scripts.prune", *CONFIG, "--dry-run")
+    told = call(checkout, "workflow_scripts.upkeep.prune", *CONFIG, "--dry-run")
     assert told == f"results/tiny/units: 5 files, 2.5 MB would be removed{also}; 13 units kept\n"
     assert all(path.exists() for path in stale)
-    told = call(checkout, "workflow_scripts.prune", *CONFIG)
+    told = call(checkout, "workflow_scripts.upkeep.prune", *CONFIG)
     assert told == f"results/tiny/units: 5 files, 2.5 MB removed{also}; 13 units kept\n"
     assert not any(path.exists() for path in [*stale, gone])
     assert set(receipts.rglob("*")) == others
@@ -205,13 +205,13 @@ def test_prune_removes_what_no_job_uses_and_nothing_else(checkout):
 
     # A level less: its units stay until the job has run without it.
     written(checkout, values(levels=[0.04]))
-    assert "0 files" in call(checkout, "workflow_scripts.prune", *CONFIG)
+    assert "0 files" in call(checkout, "workflow_scripts.upkeep.prune", *CONFIG)
     snakemake(checkout)
-    assert "6 files" in call(checkout, "workflow_scripts.prune", *CONFIG)
+    assert "6 files" in call(checkout, "workflow_scripts.upkeep.prune", *CONFIG)
     assert "none of 7 jobs" in why(checkout)[-1]
 
     (units / f"index/attacks/{PLACE.format('tv')}.txt").unlink()
-    told = call(checkout, "workflow_scripts.prune", *CONFIG, status=1)
+    told = call(checkout, "workflow_scripts.upkeep.prune", *CONFIG, status=1)
     assert "nothing removed: 1 job did not list which units are theirs" in told
 
 
@@ -240,7 +240,7 @@ def test_the_summary_counts_costs_and_what_is_missing(checkout):
     scored(checkout, 2, 3)
     with (results / f"logs/attacks/{PLACE.format('tv')}.log").open("a") as log:
         log.write("peak GPU memory: 1234 MB\n")
-    told = call(checkout, "workflow_scripts.summary", "results/tiny", *CONFIG, status=1)
+    told = call(checkout, "workflow_scripts.upkeep.summary", "results/tiny", *CONFIG, status=1)
     assert re.search(r"\n\d+ of \d+ jobs done, \d+ missing: .*transfer tv 1, transfer zero-filled 1", told)
     assert "1 of 1 reconstructions computed, 0 failed" in told
     assert "1 of 3 perturbations computed, 2 failed" in told
@@ -261,7 +261,7 @@ def test_the_summary_counts_costs_and_what_is_missing(checkout):
     (checkout / "config.yaml").write_text(
         (checkout / "tiny.yaml").read_text().replace("run: tiny", "run: other")
     )
-    told = call(checkout, "workflow_scripts.summary", "results/tiny", status=1)
+    told = call(checkout, "workflow_scripts.upkeep.summary", "results/tiny", status=1)
     assert "not known without the run's `--configfile`" in told
     alone = pd.read_csv(results / "tables/costs.csv", index_col=["stage", "method"])
     assert set(alone.index) == {
@@ -272,11 +272,11 @@ def test_the_summary_counts_costs_and_what_is_missing(checkout):
     }
     # A reconstruction that failed is a failure too, and a run without failure is none.
     scored(checkout, 0)
-    told = call(checkout, "workflow_scripts.summary", "results/tiny", status=1)
+    told = call(checkout, "workflow_scripts.upkeep.summary", "results/tiny", status=1)
     assert "0 of 1 reconstructions computed, 1 failed" in told
     assert "tv of ellipses@radial-40, reconstruction: not converged" in told
     scored(checkout)
-    assert "failed: " not in call(checkout, "workflow_scripts.summary", "results/tiny")
+    assert "failed: " not in call(checkout, "workflow_scripts.upkeep.summary", "results/tiny")
     assert "Snakemake's records" not in snakemake(checkout, "-n")
 
 

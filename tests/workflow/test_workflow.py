@@ -70,7 +70,7 @@ def test_a_whole_run_and_its_extension(tmp_path):
     assert (perturbed["severity"] > 0).all()
 
     summary = subprocess.run(
-        [sys.executable, "-m", "workflow_scripts.summary", str(results)],
+        [sys.executable, "-m", "workflow_scripts.upkeep.summary", str(results)],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from mrilib.attacks.base import Search, chosen_search, starts_of
 from mrilib.attacks.judge import AttackResult, Judged
 from mrilib.attacks.objectives import localized_windows
 from mrilib.attacks.places import Region, grid_places
 from mrilib.attacks.rounds import GIVEN, Found, Plan, attacked
+from mrilib.attacks.searches.base import Search, chosen_search, starts_of
 from mrilib.attacks.target import Artifact, Observed, Start, check_attack
 from mrilib.metrics.artifacts import severity
 from mrilib.operators.base import MeasurementOperator

@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from mrilib.attacks.base import Round, Search, chosen_search, gaussian_starts
 from mrilib.attacks.judge import AttackResult
 from mrilib.attacks.kinds.spike import spike
 from mrilib.attacks.rounds import GIVEN, Found, Plan, attacked
+from mrilib.attacks.searches.base import Round, Search, chosen_search, gaussian_starts
 from mrilib.attacks.target import Artifact, NoPlaceError, Observed, Start, check_attack, visible_pixels
 from mrilib.operators.base import MeasurementOperator, norm2
 from mrilib.reconstructors.base import Reconstructor

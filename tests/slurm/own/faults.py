@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from mrilib.attacks.pgd import GradientAscent
+from mrilib.attacks.searches.gradient import GradientAscent
 
 
 class Waiting(GradientAscent):

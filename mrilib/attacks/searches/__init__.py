@@ -1,0 +1,1 @@
+"""How attacks search: one module a search, each with the class that a config names."""

@@ -1,0 +1,198 @@
+"""What searches share: their interface, their rounds, where they start, and which one serves a method."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Complex, Float, Int
+from torch import Tensor
+
+from mrilib.attacks.kinds.spike import spike
+from mrilib.attacks.target import Artifact, Task
+from mrilib.operators.base import MeasurementOperator
+from mrilib.reconstructors.base import Reconstructor
+from mrilib.store.classes import load_class
+
+# Cost of differentiating one solver step, in solver steps (measured for autograd on unrolled steps).
+BACKWARD_COST = 1.48
+# Serves every method with a derivative, under every operator.
+GENERAL = "mrilib.attacks.searches.gradient:GradientAscent"
+
+
+@dataclass(frozen=True)
+class Round:
+    """A stage of a search: every running candidate takes `steps`, the best `keep` (`None`: all) go on."""
+
+    steps: int
+    keep: int | None
+
+
+def rounds_of(rounds: Sequence[Round | Sequence[int | None]]) -> tuple[Round, ...]:
+    """Rounds from `Round`s or from pairs `[steps, keep]`, as a config has them.
+
+    Raises:
+        ValueError: if there is none, if one is no pair, or for counts below 1.
+    """
+    found = []
+    for entry in rounds:
+        steps, keep = (entry.steps, entry.keep) if isinstance(entry, Round) else _pair(entry)
+        if steps is None or steps < 1 or (keep is not None and keep < 1):
+            raise ValueError(f"rounds: expected steps >= 1 and keep >= 1 or null, got [{steps}, {keep}]")
+        found.append(Round(steps, keep))
+    if not found:
+        raise ValueError("rounds: expected at least one, got none")
+    return tuple(found)
+
+
+def _pair(entry: Sequence[int | None]) -> tuple[int | None, int | None]:
+    if len(entry) != 2:
+        raise ValueError(f"rounds: expected pairs [steps, keep], got {list(entry)}")
+    return entry[0], entry[1]
+
+
+class Search(ABC):
+    """Ascent of `‖φ ⊙ ρ‖₂` over `‖e‖₂ ≤ η` for several candidates at once, `ρ` as `Target.artifacts`.
+
+    A subclass keeps its running candidates as it likes. The caller runs `rounds`, drops candidates
+    between them, and judges what is left; nothing that a search says about itself is taken as a result.
+
+    Attributes:
+        start: where candidates start at first.
+        start_norm: norm of noise that they start from, in radii.
+        from_state: whether the search begins from the state of the clean solve, which whoever has several
+            searches of one image may then solve for once.
+    """
+
+    rounds: tuple[Round, ...]
+    start: ClassVar[Literal["spike", "gaussian"]] = "spike"
+    start_norm: ClassVar[float] = 1.0
+    from_state: ClassVar[bool] = False
+
+    @classmethod
+    def refusal(
+        cls, reconstructor: Reconstructor, operator: MeasurementOperator, artifact: Artifact
+    ) -> str | None:
+        """Why the search cannot attack this method under this operator; `None` if it can."""
+        return None
+
+    @classmethod
+    def refusal_unless(
+        cls, reconstructor: Reconstructor, operator: MeasurementOperator, *, method: type, measured_by: type
+    ) -> str | None:
+        """What a search made for one method under one kind of operator says of others."""
+        if not isinstance(reconstructor, method):
+            return cls.refused(f"expected {method.__name__}, got {type(reconstructor).__name__}")
+        if not isinstance(operator, measured_by):
+            return cls.refused(f"expected a {measured_by.__name__} operator, got {type(operator).__name__}")
+        return None
+
+    @classmethod
+    def refused(cls, wrong: str) -> str:
+        """A refusal, with the search that serves instead."""
+        return f"{cls.__name__}: {wrong}; search with {GENERAL}"
+
+    @abstractmethod
+    def begin(self, task: Task) -> None:
+        """Take up the task."""
+
+    @abstractmethod
+    def run(self, steps: int) -> Float[Tensor, "running"]:
+        """Take `steps` steps with every candidate; returns each one's `‖ρ‖∞` as the search sees it."""
+
+    @abstractmethod
+    def keep(self, candidates: Int[Tensor, "kept"]) -> None:
+        """Go on with these of the running candidates."""
+
+    @abstractmethod
+    def found(self) -> Complex[Tensor, "running *coil ky kx"]:
+        """Perturbation of each running candidate, in the budget and on the mask."""
+
+    @property
+    @abstractmethod
+    def costs(self) -> dict[str, float]:
+        """Counted work: `solver_steps` (a backward step counts `BACKWARD_COST`), `gradient_evaluations`."""
+
+
+def chosen_search(
+    given: Search | None,
+    reconstructor: Reconstructor,
+    operator: MeasurementOperator,
+    artifact: Artifact,
+    where: str,
+) -> Search:
+    """The search that was given, or by default one of the class that the method names.
+
+    If that class cannot serve the method under this operator with this artifact, the default is
+    `GradientAscent`, which follows the method's own derivative.
+
+    Raises:
+        ValueError: if the given search cannot serve, or if the method has no derivative.
+    """
+    if given is not None:
+        refusal = given.refusal(reconstructor, operator, artifact)
+        if refusal is not None:
+            raise ValueError(f"{where}: {refusal}")
+        return given
+    if reconstructor.search is None:
+        raise ValueError(
+            f"{where}: {type(reconstructor).__name__} has no derivative that a search could follow; "
+            "methods that have one can be attacked: TotalVariation, L1, ZeroFilled, Tikhonov, Trained, "
+            "TrainedMultiCoil, and your own that name a search"
+        )
+    named = load_class(reconstructor.search, Search)
+    if named.refusal(reconstructor, operator, artifact) is not None:
+        named = load_class(GENERAL, Search)
+    found: Search = named()
+    return found
+
+
+def gaussian_starts(
+    operator: MeasurementOperator, count: int, norm: float, seed: list[int]
+) -> Complex[Tensor, "count *coil ky kx"]:
+    """`count` draws of complex Gaussian noise on the mask of every coil, each scaled to `norm` over all."""
+    generator = np.random.default_rng(seed)
+    draw = generator.standard_normal((count, *operator.kspace_shape, 2), dtype=np.float32)
+    noise = torch.view_as_complex(torch.from_numpy(draw)).to(operator.mask.device) * operator.mask
+    return noise * by_item(norm / operator.kspace_norm(noise), noise)
+
+
+def by_item(values: Tensor, arrays: Tensor) -> Tensor:
+    """One number an item, to multiply arrays of as many items."""
+    return values.reshape(-1, *[1] * (arrays.ndim - 1))
+
+
+def starts_of(
+    search: Search,
+    operator: MeasurementOperator,
+    locations: Int[Tensor, "places 2"],
+    radius: float,
+    seed: list[int],
+    restarts: int = 1,
+) -> Complex[Tensor, "candidates *coil ky kx"]:
+    """Where a search of localized perturbations begins: `restarts` times at all places.
+
+    First spikes, or noise for searches that start there; noise again for every further restart. Noise has
+    `start_norm` radii.
+    """
+    count, norm = locations.shape[0], search.start_norm * radius
+    if search.start == "spike":
+        first = torch.stack([spike(operator, location, radius) for location in locations])
+    else:
+        first = gaussian_starts(operator, count, norm, seed)
+    further = [gaussian_starts(operator, count, norm, [*seed, restart]) for restart in range(1, restarts)]
+    return torch.cat([first, *further])
+
+
+class Clock:
+    """Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._start

@@ -1,0 +1,1 @@
+"""ℓ1 in an orthonormal basis."""

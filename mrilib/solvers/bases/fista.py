@@ -1,0 +1,265 @@
+"""ℓ1 in an orthonormal basis: accelerated proximal gradients to a certified accuracy, and the derivative.
+
+With `c = Ψx`, `x = Ψᴴc` and `b = Aᴴy` (and `‖A‖ ≤ 1`, so that the step is 1), one step is
+
+    `c₊ = S(z − Ψ(AᴴAΨᴴz − b))`,   `z = c₊ + (t − 1)/t₊·(c₊ − c)`,   `t₊ = (1 + √(1 + 4t²))/2`,
+
+`S` the complex soft threshold by λ; `t` starts again whenever `Re⟨z − c₊, c₊ − c⟩ > 0`.
+
+The basis' grid is the image's own; `coil_splitting` takes those of a larger grid.
+
+Source: [beck2009], restart of [odonoghue2015].
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from mrilib.operators.bases import Basis
+from mrilib.solvers.certified import joined, minimise
+from mrilib.solvers.coils.data import CoilData, Coils, Images
+from mrilib.solvers.solution import Solution, linearised_solution
+from mrilib.solvers.total_variation.certificate import Certificate, bound
+
+Coefficients = Complex[Tensor, "batch cy cx"]
+
+
+@dataclass(frozen=True)
+class State:
+    """Coefficients `c`, extrapolated ones `z`, momentum `t`."""
+
+    coefficients: Coefficients
+    ahead: Coefficients
+    momentum: Float[Tensor, "batch"]
+
+    def __getitem__(self, items: Tensor) -> "State":
+        return State(*(getattr(self, name)[items] for name in self.__dataclass_fields__))
+
+    def to(self, dtype: torch.dtype) -> "State":
+        return State(
+            self.coefficients.to(dtype),
+            self.ahead.to(dtype),
+            self.momentum.to(dtype.to_real()),
+        )
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """Where a solve ended: the coefficients of the scaled problem."""
+
+    coefficients: Complex[Tensor, "*batch cy cx"]
+
+    def reshape(self, *batch: int) -> "WarmStart":
+        """The same with another batch shape."""
+        return WarmStart(self.coefficients.reshape(*batch, *self.coefficients.shape[-2:]))
+
+    def state_for(self, problem: "Problem") -> State:
+        """State for `problem`, without momentum."""
+        coefficients = self.coefficients.to(problem.dtype)
+        return State(coefficients, coefficients, torch.ones_like(problem.weight))
+
+
+@dataclass(frozen=True)
+class Problem:
+    """`½‖Ax − y‖² + λ‖Ψx‖₁`, moduli of all coefficients, on a flat batch.
+
+    Args:
+        measurement: `A` and `y`.
+        basis: `Ψ`.
+        weight: `λ > 0`, `(batch)`.
+        projected: `Aᴴy`.
+    """
+
+    measurement: CoilData
+    basis: Basis
+    weight: Float[Tensor, "batch"]
+    projected: Images
+
+    @staticmethod
+    def of(measurement: CoilData, basis: Basis, weight: Tensor) -> "Problem":
+        return Problem(measurement, basis, weight, measurement.adjoint(measurement.data))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.measurement.dtype
+
+    def to(self, dtype: torch.dtype) -> "Problem":
+        return Problem.of(self.measurement.to(dtype), self.basis, self.weight.to(dtype.to_real()))
+
+    def __getitem__(self, items: Tensor) -> "Problem":
+        return Problem(self.measurement[items], self.basis, self.weight[items], self.projected[items])
+
+    def zero(self) -> State:
+        """State of the zero image."""
+        zeros = torch.zeros_like(self.projected)
+        return State(zeros, zeros, torch.ones_like(self.weight))
+
+    def curve(self, coefficients: Coefficients) -> Coefficients:
+        """`ΨAᴴAΨᴴ c`."""
+        return self.basis.forward(self.measurement.normal(self.basis.adjoint(coefficients)))
+
+    def moved(self, ahead: Coefficients) -> Coefficients:
+        """`S(z − Ψ(AᴴAΨᴴz − b))`."""
+        slope = self.projected - self.measurement.normal(self.basis.adjoint(ahead))
+        return shrink(ahead + self.basis.forward(slope), self.weight[:, None, None])
+
+    def advance(self, state: State, steps: int) -> State:
+        current, ahead, momentum = state.coefficients, state.ahead, state.momentum
+        for _ in range(steps):
+            found = self.moved(ahead)
+            change = found - current
+            against = torch.view_as_real((ahead - found).conj() * change)[..., 0].sum((-2, -1)) > 0
+            following = 0.5 * (1.0 + (1.0 + 4.0 * momentum.square()).sqrt())
+            share = torch.where(against, 0.0, (momentum - 1.0) / following)
+            momentum = torch.where(against, 1.0, following)
+            ahead = found + share[:, None, None] * change
+            current = found
+        return State(current, ahead, momentum)
+
+    def image(self, state: State) -> Images:
+        return self.basis.adjoint(state.coefficients)
+
+    def certify(self, state: State, image: Images) -> Certificate:
+        """Objective at `image`, and a lower bound of the minimum.
+
+        With `q = y − Ax`, `t·q` is dual feasible for `t‖ΨAᴴq‖∞ ≤ λ`, and then the bound is
+
+            `D = t·Re⟨q, y⟩ − ½t²‖q‖²`,   `t = max(0, min(λ/‖ΨAᴴq‖∞, Re⟨q, y⟩/‖q‖²))`.
+
+        Where all coil maps are zero `Aᴴq` is zero as well: such pixels loosen no bound.
+        """
+        double, image = self.to(torch.complex128), image.to(torch.complex128)
+        residual = double.residual(image)
+        dual, _ = double.dual(residual)
+        return Certificate(image, double.objective(image, residual), dual)
+
+    def residual(self, image: Images) -> Coils:
+        """`q = y − Ax`."""
+        return self.measurement.data - self.measurement.forward(image)
+
+    def objective(self, image: Images, residual: Coils) -> Float[Tensor, "batch"]:
+        """`½‖q‖² + λ‖Ψx‖₁`."""
+        square = torch.view_as_real(residual).square().sum((-4, -3, -2, -1))
+        return 0.5 * square + self.weight * self.basis.forward(image).abs().sum((-2, -1))
+
+    def dual(self, residual: Coils) -> tuple[Float[Tensor, "batch"], Coefficients]:
+        """`D` of `certify`, and `ΨAᴴq`."""
+        square = torch.view_as_real(residual).square().sum((-4, -3, -2, -1))
+        correlation = (residual.conj() * self.measurement.data).real.sum((-3, -2, -1))
+        slopes = self.basis.forward(self.measurement.adjoint(residual))
+        return bound(self.weight, slopes.abs().amax((-2, -1)), correlation, square), slopes
+
+    def minimise(
+        self, *, tolerance: float, max_steps: int, start: WarmStart | None = None, throw: bool = True
+    ) -> Solution:
+        """To a certified relative duality gap: see `certified.minimise`; `state` is a `WarmStart`."""
+        state = self.zero() if start is None else start.state_for(self)
+        solution = minimise(self, state, tolerance=tolerance, max_steps=max_steps, name="ℓ1", throw=throw)
+        last = joined(solution.state) if solution.state else state
+        return replace(solution, state=WarmStart(last.coefficients))
+
+    def unroll(self, data: Coils, steps: int) -> Images:
+        """Image after `steps` plain steps (no momentum) from zero, differentiable in `y`."""
+        problem = replace(self, projected=self.measurement.adjoint(data))
+        coefficients = torch.zeros_like(self.projected)
+        for _ in range(steps):
+            coefficients = problem.moved(coefficients)
+        return self.basis.adjoint(coefficients)
+
+    def derivative(self, start: WarmStart, direction: Images, *, tolerance: float, max_steps: int) -> Images:
+        """`P d` at the solution that `start` describes: see `solve_linearised`."""
+        coefficients = start.coefficients.to(self.dtype)
+        return solve_linearised(self, coefficients, direction, tolerance=tolerance, max_steps=max_steps).value
+
+
+def shrink(coefficients: Complex[Tensor, "*batch y x"], threshold: Tensor) -> Complex[Tensor, "*batch y x"]:
+    """Complex soft threshold: every modulus shortened by `threshold`, or to zero."""
+    # clamped before the root: autograd's derivative of the root at zero is infinite
+    squares = torch.view_as_real(coefficients).square().sum(-1)
+    length = squares.clamp(min=torch.finfo(squares.dtype).tiny).sqrt()
+    return coefficients * (1.0 - threshold / length).clamp(min=0.0)
+
+
+def solve_linearised(
+    problem: Problem,
+    coefficients: Coefficients,
+    direction: Images,
+    *,
+    tolerance: float,
+    max_steps: int,
+    throw: bool = True,
+) -> Solution:
+    """`a = P d`, `P` the symmetric derivative of the minimiser with respect to `Aᴴy` at `coefficients`.
+
+    On the active set (`c ≠ 0`, unit phases `u = c/|c|`) the optimality condition, linearised, is
+
+        `Ψ(AᴴAΨᴴa) + (λ/|c|)(a − Re⟨u, a⟩u) = Ψd`,   `a = 0` elsewhere:
+
+    the modulus is straight along `u` and curved across. Conjugate gradients, with the curvature and ¼ in
+    place of `ΨAᴴAΨᴴ` as preconditioner.
+
+    Args:
+        problem: the forward problem.
+        coefficients: its solution.
+        direction: `d`.
+        tolerance: largest relative residual.
+        max_steps: conjugate gradient steps after which it gives up.
+        throw: raise if it gives up.
+
+    Returns:
+        `a` as an image; `stats`: `steps`, `residual`.
+
+    Raises:
+        NotConvergedError: if it gives up, and `throw`.
+    """
+    moduli = coefficients.abs()
+    active = moduli > 0
+    safe = torch.where(active, moduli, torch.ones_like(moduli))
+    unit = torch.where(active, coefficients / safe, torch.zeros_like(coefficients))
+    curvature = problem.weight[:, None, None] / safe
+
+    def across(vector: Tensor) -> Tensor:
+        return vector - (unit.conj() * vector).real * unit
+
+    def apply(vector: Tensor) -> Tensor:
+        return torch.where(active, curvature * across(vector) + problem.curve(vector), 0.0)
+
+    def precondition(vector: Tensor) -> Tensor:
+        sideways = across(vector)
+        return 4.0 * (vector - sideways) + sideways / (0.25 + curvature)
+
+    right = torch.where(active, problem.basis.forward(direction), 0.0)
+    tiny = torch.finfo(right.real.dtype).tiny
+    size = _norm(right).clamp(min=tiny)
+    solution, residual, taken = torch.zeros_like(right), right, 0
+    search = precondition(residual)
+    product = _inner(residual, search)
+    worst = (_norm(residual) / size).max()
+    while taken < max_steps and bool(worst > tolerance):
+        image = apply(search)
+        length = (product / _inner(search, image).clamp(min=tiny))[:, None, None]
+        solution = solution + length * search
+        residual = residual - length * image
+        prepared = precondition(residual)
+        before, product = product, _inner(residual, prepared)
+        search = prepared + (product / before.clamp(min=tiny))[:, None, None] * search
+        taken += 1
+        worst = (_norm(residual) / size).max()
+    return linearised_solution(
+        "ℓ1",
+        problem.basis.adjoint(solution),
+        residual=worst,
+        steps=taken,
+        tolerance=tolerance,
+        throw=throw,
+    )
+
+
+def _inner(first: Tensor, second: Tensor) -> Float[Tensor, "batch"]:
+    return (torch.view_as_real(first) * torch.view_as_real(second)).sum((-3, -2, -1))
+
+
+def _norm(vector: Tensor) -> Float[Tensor, "batch"]:
+    return torch.linalg.vector_norm(vector, dim=(-2, -1))

@@ -1,0 +1,1 @@
+"""Total variation of one coil: the alternating directions, their fused and batched loops, the certificate."""

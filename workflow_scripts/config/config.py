@@ -1,0 +1,284 @@
+"""The configuration: what may stand in a config file, checked before anything is planned."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError, model_validator
+
+from workflow_scripts.config.errors import ConfigError, explained
+from workflow_scripts.config.masks import Columns, Radial
+from workflow_scripts.config.parts import (
+    Domain,
+    Ellipses,
+    Figures,
+    Files,
+    RadiusStudy,
+    Training,
+    WeightStudy,
+)
+from workflow_scripts.config.run import Run
+from workflow_scripts.config.scans import Scans
+from workflow_scripts.provenance import class_attribute
+
+
+class Config(Run):
+    """A run whose parts fit together."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _seeds(cls, values: Any) -> Any:
+        """A method with several training seeds becomes several, each with a name and a seed of its own."""
+        if not isinstance(values, dict) or not isinstance(values.get("methods"), dict):
+            return values
+        methods: dict[str, Any] = {}
+        for name, method in values["methods"].items():
+            training = method.get("training") if isinstance(method, dict) else None
+            if not isinstance(training, dict) or "seeds" not in training:
+                methods[name] = method
+                continue
+            rest = {key: value for key, value in training.items() if key != "seeds"}
+            seeds = training["seeds"]
+            if not isinstance(seeds, list) or not seeds or len(set(map(str, seeds))) < len(seeds):
+                raise ValueError(
+                    f"methods.{name}.training.seeds: expected several seeds, each once, got {seeds!r}"
+                )
+            for seed in seeds:
+                label = f"{method.get('label') or name}, seed {seed}"
+                one = {"label": label, "training": rest | {"seed": seed}, "replica_of": name}
+                methods[f"{name}-{seed}"] = method | one
+        return values | {"methods": methods}
+
+    @model_validator(mode="after")
+    def _references(self) -> "Config":
+        if not self.images and not self.datasets:
+            raise ValueError("images: expected images or datasets, got neither")
+        for key in ("images", "masks") if self.methods else ():
+            if not getattr(self, key):
+                raise ValueError(f"{key}: methods need this key")
+        for key in ("levels", "methods") if self.attacks else ():
+            if not getattr(self, key):
+                raise ValueError(f"{key}: attacks need this key")
+        if len({f"{level:g}" for level in self.levels}) != len(self.levels):
+            raise ValueError(f"levels: expected each level once, in six digits, got {self.levels}")
+        self._masks()
+        self._sources()
+        self._domains()
+        self._methods()
+        for name, attack in self.attacks.items():
+            for key, known in (("masks", self.masks), ("methods", self.methods), ("sources", self.images)):
+                for value in getattr(attack, key) or []:
+                    self._known(f"attacks.{name}.{key}", value, known)
+        self._attackable()
+        if self.studies.radius is not None:
+            self._study("studies.radius", self.studies.radius, [self.studies.radius.level])
+        if self.studies.weight is not None:
+            study = self.studies.weight
+            self._study("studies.weight", study, study.levels)
+            for attack in study.attacks:
+                self._known("studies.weight.attacks", attack, self.attacks)
+            if self.methods[study.method].tune is None:
+                raise ValueError(f"studies.weight.method: {study.method!r} has no tuned parameter")
+        if self.figures is not None:
+            self._figures(self.figures)
+        return self
+
+    def _masks(self) -> None:
+        for name, mask in self.masks.items():
+            if isinstance(mask, Radial) and mask.size is not None and mask.size != self.size:
+                comparison = "larger" if mask.size > self.size else "smaller"
+                raise ValueError(
+                    f"masks.{name}.size: the mask ({mask.size}) is {comparison} than the images "
+                    f"({self.size}); leave size out or make both equal"
+                )
+            if mask.tuned_on is not None:
+                own = [other for other, found in self.masks.items() if found.tuned_on is None]
+                self._known(f"masks.{name}.tuned_on", mask.tuned_on, own)
+
+    def _sources(self) -> None:
+        for name, source in self.images.items():
+            for mask in source.masks or []:
+                self._known(f"images.{name}.masks", mask, self.masks)
+                if isinstance(source, Scans) and not isinstance(self.masks[mask], Columns):
+                    raise ValueError(f"images.{name}.masks: scans need a mask of columns, {mask!r} is none")
+            if self.methods and not self.masks_for(name):
+                needed = "columns (random or equispaced)" if isinstance(source, Scans) else "lines (radial)"
+                raise ValueError(f"images.{name}.masks: expected a mask of {needed}, or masks by name")
+            if source.tuned_on is not None:
+                own = [other for other, found in self.images.items() if found.tuned_on is None]
+                self._known(f"images.{name}.tuned_on", source.tuned_on, own)
+                if isinstance(source, Scans) != isinstance(self.images[source.tuned_on], Scans):
+                    raise ValueError(
+                        f"images.{name}.tuned_on: scans take the methods of scans, and images those of "
+                        f"images; got {source.tuned_on!r}"
+                    )
+            if isinstance(source, Files):
+                _check_files(name, source)
+            if isinstance(source, Scans):
+                for part, selection in source.sets.items():
+                    where = f"images.{name}.{part}"
+                    self._known(f"{where}.dataset", selection.dataset, self.datasets)
+                    if selection.split is not None:
+                        splits = self.datasets[selection.dataset].split
+                        self._known(f"{where}.split", selection.split, splits)
+        for name, annotations in self.annotations.items():
+            self._known(f"annotations.{name}.dataset", annotations.dataset, self.datasets)
+
+    def _domains(self) -> None:
+        pairs: dict[tuple[str, str], str] = {}
+        for name, domain in self.domains.items():
+            self._known(f"domains.{name}.source", domain.source, self.images)
+            self._known(f"domains.{name}.mask", domain.mask, self.masks)
+            if (pair := (domain.source, domain.mask)) in pairs:
+                raise ValueError(f"domains.{name}: {pairs[pair]!r} is this pair already; keep one of them")
+            pairs[pair] = name
+        for name, shift in self.shifts.items():
+            self._known(f"shifts.{name}.source", shift.source, self.images)
+            self._known(f"shifts.{name}.mask", shift.mask, self.masks)
+            pair = self._domain(f"shifts.{name}.domain", shift.domain)
+            if isinstance(self.images[pair.source], Scans) != isinstance(self.images[shift.source], Scans):
+                raise ValueError(
+                    f"shifts.{name}: scans take the methods of scans, and images those of images"
+                )
+            if self.usual_domain(shift.source, shift.mask) == self.domain_name(pair.source, pair.mask):
+                raise ValueError(
+                    f"shifts.{name}.domain: {shift.domain!r} is the usual domain of {shift.source} under "
+                    f"{shift.mask}, which needs no entry; leave it out"
+                )
+            for method in shift.methods or []:
+                self._known(f"shifts.{name}.methods", method, self.adapted)
+
+    def _methods(self) -> None:
+        for name, method in self.methods.items():
+            for mask in method.masks or []:
+                self._known(f"methods.{name}.masks", mask, self.masks)
+            for source in method.sources or []:
+                self._known(f"methods.{name}.sources", source, self.images)
+            if method.tune is not None and method.tune.at == "levels" and not self.levels:
+                raise ValueError(
+                    f"methods.{name}.tune.at: there are no levels; say `at: clean`, or give levels"
+                )
+        for method, domain in self.trainings:
+            self._training(f"methods.{method}.training", method, self.domain(domain))
+        for method, domain in self.tunings:
+            source = self.domain(domain).source
+            if not self.images[source].validation_count:
+                raise ValueError(
+                    f"images.{source}.validation: methods.{method} needs this set, or a source that it is "
+                    "tuned_on"
+                )
+
+    def _training(self, where: str, name: str, domain: Domain) -> None:
+        source = self.images[domain.source]
+        training: Training = self.methods[name].training  # type: ignore[assignment]
+        phantoms = isinstance(source, Ellipses)
+        if phantoms != (training.loss == "moduli"):
+            wanted = "'moduli'" if phantoms else "'ssim', 'l1' or 'mse'"
+            raise ValueError(f"{where}.loss: expected {wanted} on {domain.source}, got {training.loss!r}")
+        if isinstance(source, Scans):
+            for key in ("train", "validation"):
+                if key not in source.sets:
+                    raise ValueError(
+                        f"images.{domain.source}.{key}: methods.{name} needs this set, or a source that it "
+                        "is tuned_on"
+                    )
+        for number, phase in enumerate(training.phases):
+            if training.images is not None and phase.batch > training.images:
+                raise ValueError(
+                    f"{where}.phases.{number}.batch: {phase.batch} is more than the {training.images} images"
+                )
+        seen, start = [name], training.start
+        while start is not None:
+            self._known(f"{where}.start.method", start.method, self.trained)
+            if start.method in seen:
+                raise ValueError(f"{where}.start.method: {' starts from '.join([*seen, start.method])}")
+            seen.append(start.method)
+            other: Training = self.methods[start.method].training  # type: ignore[assignment]
+            if start.epoch > other.epochs:
+                raise ValueError(
+                    f"{where}.start.epoch: {start.method} is trained for {other.epochs} epochs, "
+                    f"got {start.epoch}"
+                )
+            self._known(f"{where}.start.method: mask", domain.mask, self.masks_of(start.method))
+            start = other.start
+
+    def _attackable(self) -> None:
+        """No attack is asked for that needs a derivative which the method does not have."""
+        for name, attack in self.attacks.items():
+            for method in attack.methods or []:
+                if (
+                    attack.kind != "gaussian"
+                    and class_attribute(self.methods[method].reconstructor, "search") is None
+                ):
+                    raise ValueError(
+                        f"attacks.{name}.methods: {method!r} has no derivative, so that no search can attack "
+                        "it; leave it out"
+                    )
+
+    def _study(self, where: str, study: RadiusStudy | WeightStudy, levels: list[float]) -> None:
+        self._known(f"{where}.method", study.method, self.methods)
+        self._known(f"{where}.mask", study.mask, self.masks_of(study.method))
+        self._known(f"{where}.source", study.source, self.sources_of(study.mask))
+        self._position(f"{where}.images", study.source, study.images - 1)
+        for level in levels:
+            self._level(f"{where}.level", level)
+
+    def _figures(self, figures: Figures) -> None:
+        if not self.attacks:
+            raise ValueError("figures: expected attacks, which these figures show, got none")
+        for name in figures.methods:
+            self._known("figures.methods", name, self.methods)
+        self._known("figures.mask", figures.mask, self.masks)
+        self._known("figures.attack", figures.attack, self.attacks)
+        self._level("figures.level", figures.level)
+        for example in figures.examples:
+            mask = example.mask or figures.mask
+            self._known("figures.examples.mask", mask, self.masks)
+            self._known("figures.examples.source", example.source, self.sources_of(mask))
+            self._position("figures.examples.position", example.source, example.position)
+            for name in figures.methods:
+                if self.applies(name, example.source, mask):
+                    known = self.attacks_of(name, example.source, mask)
+                    self._known("figures.attack", figures.attack, known)
+        places = [(example.source, example.mask or figures.mask) for example in figures.examples]
+        for name in figures.methods:
+            if not any(self.applies(name, *place) for place in places):
+                raise ValueError(
+                    f"figures.methods: {name!r} is applied to none of the examples; leave it out"
+                )
+
+    def _level(self, where: str, level: float) -> None:
+        if level not in self.levels:
+            raise ValueError(f"{where}: {level:g} is not among levels {self.levels}")
+
+    def _position(self, where: str, source: str, position: int) -> None:
+        if position >= self.count(source):
+            raise ValueError(f"{where}: {source} has {self.count(source)} test images, got {position + 1}")
+
+
+def _check_files(name: str, source: Files) -> None:
+    """What a look at the folder tells: nothing is read."""
+    folders = [path for path in source.files if Path(path).is_dir()]
+    if folders and source.test is None:
+        raise ValueError(
+            f"images.{name}.test: the number of images is needed when files holds a folder ({folders[0]})"
+        )
+    for path in source.files:
+        if ":" in path:
+            continue
+        if not Path(path).exists():
+            raise ValueError(f"images.{name}.files: {path} does not exist")
+        if Path(path).is_file() and Path(path).stat().st_size == 0:
+            raise ValueError(f"images.{name}.files: {path} is empty (0 bytes); fetch it again")
+
+
+def load(values: dict[str, Any]) -> Config:
+    """Check a parsed config file.
+
+    Raises:
+        ConfigError: with one line for every mistake: the key's path, the value, what is allowed.
+    """
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        lines = [explained(Config, values, detail) for detail in error.errors()]
+        raise ConfigError("the config is wrong:\n" + "\n".join(f"  {line}" for line in lines)) from None

@@ -1,0 +1,229 @@
+"""What a run is made of, and what follows from it: which method of which domain is applied where."""
+
+from functools import cached_property
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Field
+
+from workflow_scripts.config.errors import suggestion
+from workflow_scripts.config.masks import Columns, Mask, Radial
+from workflow_scripts.config.parts import Attack, Domain, Figures, Method, Shift, Source, Studies
+from workflow_scripts.config.scans import Annotations, Dataset, Scans
+from workflow_scripts.config.strict import Fraction, Name, Strict
+from workflow_scripts.provenance import MISSING, class_attribute
+
+# Serves every method with a derivative, under every operator.
+DEFAULT_SEARCH = "mrilib.attacks.searches.gradient:GradientAscent"
+
+
+class Application(NamedTuple):
+    """A method of a domain, applied to a source under a mask."""
+
+    method: str
+    domain: str
+    source: str
+    mask: str
+
+
+class Run(Strict):
+    """A run. `size` is of phantoms and of images from files; scans have their own."""
+
+    run: Name
+    seed: Annotated[int, Field(ge=0)]
+    size: Annotated[int, Field(ge=8)] = 256
+    downloads: str = "results/downloads"
+    datasets: dict[Name, Dataset] = {}
+    annotations: dict[Name, Annotations] = {}
+    images: dict[Name, Source] = {}
+    masks: dict[Name, Mask] = {}
+    domains: dict[Name, Domain] = {}
+    shifts: dict[Name, Shift] = {}
+    levels: list[Fraction] = []
+    methods: dict[Name, Method] = {}
+    attacks: dict[Name, Attack] = {}
+    studies: Studies = Studies()
+    figures: Figures | None = None
+
+    def _domain(self, where: str, name: str) -> Domain:
+        """The pair that a domain's name, or `source@mask`, stands for."""
+        if name in self.domains:
+            return self.domains[name]
+        source, _, mask = name.partition("@")
+        if source not in self.images or mask not in self.masks:
+            known = [*self.domains, *(f"{each}@{other}" for each in self.images for other in self.masks)]
+            self._known(where, name, known)
+        return Domain(source=source, mask=mask)
+
+    def _known(self, where: str, value: str, allowed: Any) -> None:
+        if value not in allowed:
+            raise ValueError(f"{where}: {value!r} is not defined{suggestion(value, list(allowed))}")
+
+    @property
+    def scans(self) -> dict[str, Scans]:
+        """Sources of raw multi-coil data."""
+        return {name: source for name, source in self.images.items() if isinstance(source, Scans)}
+
+    @property
+    def trained(self) -> list[str]:
+        """Methods with a training."""
+        return [name for name, method in self.methods.items() if method.training is not None]
+
+    @property
+    def tuned(self) -> list[str]:
+        """Methods with a tuned parameter."""
+        return [name for name, method in self.methods.items() if method.tune is not None]
+
+    @property
+    def adapted(self) -> list[str]:
+        """Methods that know a domain: tuned or trained ones."""
+        return [name for name in self.methods if name in {*self.tuned, *self.trained}]
+
+    def count(self, source: str) -> int:
+        """Number of test images."""
+        return self.images[source].count
+
+    def masks_for(self, source: str) -> list[str]:
+        """Masks of a source: those named, or for scans all of columns, and for images all of lines."""
+        found = self.images[source]
+        kind = Columns if isinstance(found, Scans) else Radial
+        return found.masks or [name for name, mask in self.masks.items() if isinstance(mask, kind)]
+
+    def sources_of(self, mask: str) -> list[str]:
+        """Sources that are measured under a mask."""
+        return [name for name in self.images if mask in self.masks_for(name)]
+
+    def masks_of(self, method: str) -> list[str]:
+        return self.methods[method].masks or list(self.masks)
+
+    def applies(self, method: str, source: str, mask: str) -> bool:
+        """Whether a method is applied to a source under a mask, as a method of the usual domain."""
+        sources = self.methods[method].sources
+        return (
+            mask in self.masks_for(source)
+            and mask in self.masks_of(method)
+            and source in (sources or [source])
+        )
+
+    @cached_property
+    def _named(self) -> dict[tuple[str, str], str]:
+        """Pairs that the config names."""
+        return {(domain.source, domain.mask): name for name, domain in self.domains.items()}
+
+    def domain_name(self, source: str, mask: str) -> str:
+        """Name of the domain that is a pair: that of its entry, or `source@mask`."""
+        return self._named.get((source, mask), f"{source}@{mask}")
+
+    def domain(self, name: str) -> Domain:
+        """The pair that a domain's name stands for."""
+        return self._domain("domain", name)
+
+    def usual_domain(self, source: str, mask: str) -> str:
+        """The domain whose methods are applied to a source under a mask, where nothing is shifted."""
+        return self.domain_name(self.images[source].tuned_on or source, self.masks[mask].tuned_on or mask)
+
+    def usually_applied(self, method: str, source: str, mask: str) -> Application:
+        """A method on a source under a mask, with the usual domain."""
+        return Application(method, self.usual_domain(source, mask), source, mask)
+
+    @cached_property
+    def usual(self) -> list[Application]:
+        """Every method on every source and mask that it is applied to, with the usual domain."""
+        return [
+            self.usually_applied(method, source, mask)
+            for source in self.images
+            for mask in self.masks_for(source)
+            for method in self.methods
+            if self.applies(method, source, mask)
+        ]
+
+    @cached_property
+    def shifted(self) -> dict[Application, bool]:
+        """Tuned and trained methods where they are not at home, and whether they are attacked there."""
+        found: dict[Application, bool] = {}
+        for shift in self.shifts.values():
+            pair = self.domain(shift.domain)
+            name = self.domain_name(pair.source, pair.mask)
+            for method in shift.methods or self.adapted:
+                if self.applies(method, pair.source, pair.mask):
+                    applied = Application(method, name, shift.source, shift.mask)
+                    found[applied] = found.get(applied, False) or shift.attacks
+        return found
+
+    @cached_property
+    def applications(self) -> list[Application]:
+        """The usual ones, then the shifted ones."""
+        return [*self.usual, *self.shifted]
+
+    @cached_property
+    def tunings(self) -> list[tuple[str, str]]:
+        """Every tuned method with the domains that it is tuned on."""
+        found = [(each.method, each.domain) for each in self.applications if each.method in self.tuned]
+        return list(dict.fromkeys(found))
+
+    @cached_property
+    def trainings(self) -> list[tuple[str, str]]:
+        """Every trained method with the domains that it is trained on."""
+        found = [(each.method, each.domain) for each in self.applications if each.method in self.trained]
+        return list(dict.fromkeys(found))
+
+    def tuned_for(self, method: str) -> list[str]:
+        """What a method's parameter is tuned for, as files name it: every level, or clean data."""
+        tune = self.methods[method].tune
+        if tune is None or tune.at == "clean":
+            return ["clean"]
+        return [f"{level:g}" for level in self.levels]
+
+    def kept_epochs(self, method: str) -> list[int]:
+        """Epochs of a method's training that others start from."""
+        starts = [self.methods[name].training.start for name in self.trained]  # type: ignore[union-attr]
+        return sorted({start.epoch for start in starts if start is not None and start.method == method})
+
+    def search_of(self, method: str, attack: str, source: str) -> str | None:
+        """Import path of the search of an attack; none for noise, nor for a method without derivative.
+
+        The class's own search is for a single coil and complex artifacts; elsewhere one that serves
+        everything takes its place, as in Python.
+        """
+        found = self.attacks[attack]
+        if found.kind == "gaussian":
+            return None
+        own = self.own_search(method, source)
+        if found.search or own is None:
+            return found.search
+        named = self.methods[method].search
+        return named or (own if found.artifact == "complex" else DEFAULT_SEARCH)
+
+    def own_search(self, method: str, source: str) -> str | None:
+        """The search that the config, or else the class, names for a method on a source."""
+        found = self.methods[method]
+        own = class_attribute(found.reconstructor, "search")
+        if own is None:
+            return None
+        if found.search is not None:
+            return found.search
+        return DEFAULT_SEARCH if own is MISSING or source in self.scans else own
+
+    def attacks_of(self, method: str, source: str, mask: str) -> list[str]:
+        """The attacks on a method on a source under a mask; only noise for methods without derivative."""
+        return [
+            name
+            for name, attack in self.attacks.items()
+            if mask in (attack.masks or [mask])
+            and method in (attack.methods or [method])
+            and source in (attack.sources or [source])
+            and (attack.kind == "gaussian" or self.search_of(method, name, source) is not None)
+        ]
+
+    def searched(self, method: str, source: str, mask: str) -> list[str]:
+        """Those of the attacks that search, whose perturbations are given to other methods."""
+        return [
+            name for name in self.attacks_of(method, source, mask) if self.attacks[name].kind != "gaussian"
+        ]
+
+    def rivals_of(self, method: str, source: str, mask: str) -> list[str]:
+        """The other methods on a source under a mask, whose perturbations this one is given."""
+        return [
+            name
+            for name in self.methods
+            if name != method and self.applies(name, source, mask) and self.searched(name, source, mask)
+        ]

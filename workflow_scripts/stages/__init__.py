@@ -1,0 +1,1 @@
+"""One script a rule: it reads inputs, calls the library, writes outputs."""
