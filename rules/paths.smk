@@ -53,7 +53,11 @@ def lock_run():
 
 def stage(script, rule_name, roots=()):
     """How to compute the code hash of a rule: a job does so again before it works."""
-    return {"script": f"workflow_scripts/stages/{script}", "rule": f"rules/{rule_name}", "roots": sorted(roots)}
+    return {
+        "script": f"workflow_scripts/stages/{script}",
+        "rule": f"rules/{rule_name}",
+        "roots": sorted(roots),
+    }
 
 
 def code_of(described):

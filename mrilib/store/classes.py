@@ -1,8 +1,12 @@
 """Classes that a config names by their import paths."""
 
 import importlib
+import inspect
+import typing
 from collections.abc import Mapping
 from typing import Any
+
+from pydantic import BaseModel, ConfigDict, create_model
 
 
 def load_class(path: str, kind: type) -> Any:
@@ -48,3 +52,33 @@ def built(given: Any, kind: type, name: str, where: str, *, such: str) -> Any:
         return found(**given.get("arguments", {}))
     except TypeError as error:
         raise ValueError(f"{where}: {name} {given['class']}: {error}") from error
+
+
+def arguments_model(kind: type) -> type[BaseModel]:
+    """The model of a class's arguments: what its constructor takes by keyword, with types and defaults.
+
+    Ranges stand in the constructor's signature, as `lines: Annotated[int, Field(ge=1)]`. An argument without
+    annotation, or with one that pydantic cannot check, takes anything.
+
+    Raises:
+        ValueError: if the constructor cannot be read.
+    """
+    try:
+        signature = inspect.signature(kind)
+        hints = typing.get_type_hints(kind.__init__, include_extras=True)  # type: ignore[misc]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{kind.__name__}: its arguments cannot be read: {error}") from error
+    except NameError:
+        hints = {}
+    given = {
+        name: parameter
+        for name, parameter in signature.parameters.items()
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    }
+    fields: dict[str, Any] = {
+        name: (hints.get(name, Any), ... if parameter.default is parameter.empty else parameter.default)
+        for name, parameter in given.items()
+    }
+    open_ended = len(given) < len(signature.parameters)
+    config = ConfigDict(extra="ignore" if open_ended else "forbid", arbitrary_types_allowed=True)
+    return create_model(kind.__name__, __config__=config, **fields)

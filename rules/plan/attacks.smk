@@ -11,7 +11,10 @@ def shared(applied):
 
 # Seconds of an attack at one level on 256² pixels: measured on one core for TV's searches, estimated on a GPU
 # for searches through networks.
-SEARCH_SECONDS = {"mrilib.attacks.searches.coupled:CoupledAscent": 10, "mrilib.attacks.searches.unrolled:UnrolledAdam": 480}
+SEARCH_SECONDS = {
+    "mrilib.attacks.searches.coupled:CoupledAscent": 10,
+    "mrilib.attacks.searches.unrolled:UnrolledAdam": 480,
+}
 OTHER_SECONDS = 15
 
 

@@ -1,0 +1,120 @@
+"""Classes that a config names: by a short word of ours, or by `class: package.module:Name`."""
+
+import ast
+import functools
+from typing import Any, ClassVar
+
+from pydantic import ConfigDict, Field, model_validator
+
+from workflow_scripts.config.errors import suggestion
+from workflow_scripts.config.strict import ImportPath, Strict
+from workflow_scripts.provenance import ROOT
+
+# Kind of a class to the package whose modules are searched for words, and to the class that it extends.
+FAMILIES = {
+    "mask": ("mrilib.data.sampling", "mrilib.data.sampling.base:Sampling"),
+    "reader": ("mrilib.data.volumes", "mrilib.data.volumes.base:Reader"),
+    "metric": ("mrilib.metrics", "mrilib.metrics.base:Metric"),
+    "basis": ("mrilib.operators", "mrilib.operators.bases:Basis"),
+    "network": ("mrilib.networks", "torch.nn:Module"),
+    "method": ("mrilib.reconstructors", "mrilib.reconstructors.base:Reconstructor"),
+    "search": ("mrilib.attacks.searches", "mrilib.attacks.searches.base:Search"),
+    "attack": ("mrilib.attacks.kinds", "mrilib.attacks.kinds.base:AttackKind"),
+    "experiment": ("mrilib.experiments", "mrilib.experiments.base:Experiment"),
+}
+
+
+@functools.cache
+def words(family: str) -> dict[str, str]:
+    """Short words of ours to import paths: the class attribute `word` of every class of a family's package.
+
+    Read from the text: nothing is imported, and a new module needs no list to stand in.
+    """
+    package = FAMILIES[family][0]
+    found = {}
+    for file in sorted((ROOT / package.replace(".", "/")).glob("*.py")):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and (word := _word(node)) is not None:
+                found[word] = f"{package}.{file.stem}:{node.name}"
+    return found
+
+
+def _word(node: ast.ClassDef) -> str | None:
+    for statement in node.body:
+        named = isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
+        if named and statement.target.id == "word" and isinstance(statement.value, ast.Constant):
+            return str(statement.value.value)
+    return None
+
+
+def import_path(family: str, name: str) -> str:
+    """The import path that a short word stands for; an import path stands for itself.
+
+    Raises:
+        ValueError: for a word that is none of ours.
+    """
+    if ":" in name or name in words(family):
+        return words(family).get(name, name)
+    raise ValueError(
+        f"{name!r} is no {family} of ours{suggestion(name, list(words(family)))}; or name your own by its "
+        "import path, package.module:Name"
+    )
+
+
+def word_of(family: str, path: str) -> str:
+    """The short word of a class of ours, else the name of the class."""
+    return next((word for word, other in words(family).items() if other == path), path.partition(":")[2])
+
+
+class Entry(Strict):
+    """A class with its arguments: `{kind: word, argument: value, ...}`, or `{class: path, arguments: {...}}`.
+
+    What else an entry may say are the fields of a subclass. Arguments are checked against the class itself
+    when the workflow is planned (`workflow_scripts.config.arguments`).
+    """
+
+    model_config = ConfigDict(populate_by_name=True)
+    family: ClassVar[str]
+
+    path: ImportPath = Field(alias="class")
+    arguments: dict[str, Any] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_word(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "kind" not in values:
+            return values
+        if given := {"class", "arguments"} & values.keys():
+            raise ValueError(
+                f"kind: expected kind or class, got both ({', '.join(sorted(given))}); leave one out"
+            )
+        word = values["kind"]
+        if not isinstance(word, str):
+            raise ValueError(f"kind: expected a word, got {word!r}")
+        try:
+            path = import_path(cls.family, word)
+        except ValueError as error:
+            raise ValueError(f"kind: {error}") from None
+        own = {key: value for key, value in values.items() if key in cls.model_fields}
+        arguments = {key: value for key, value in values.items() if key not in {*cls.model_fields, "kind"}}
+        return own | {"class": path, "arguments": arguments}
+
+    @property
+    def word(self) -> str:
+        """What the class is called in scores and tables."""
+        return word_of(self.family, self.path)
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """Class and arguments, as jobs are told."""
+        return {"class": self.path, "arguments": self.arguments}
+
+
+def modules_of(value: Any) -> list[str]:
+    """Import paths of all classes that arguments name, at any depth."""
+    if isinstance(value, dict):
+        here = [value["class"]] if isinstance(value.get("class"), str) else []
+        return here + [path for inner in value.values() for path in modules_of(inner)]
+    if isinstance(value, list):
+        return [path for inner in value for path in modules_of(inner)]
+    return []
