@@ -7,23 +7,27 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
 
+from mrilib.report.names import mask_labels
 from workflow_scripts.config import config as settings
-from workflow_scripts.config.run import Application
+from workflow_scripts.config.domains import Application
+from workflow_scripts.config.entries import modules_of
 from workflow_scripts.job import use_checkout
-from workflow_scripts.provenance import check_import_path, stage_hash
+from workflow_scripts.provenance import stage_hash
 from workflow_scripts.restore import restore_metadata
 from workflow_scripts.runlock import RunInUse, take
 
 use_checkout(workflow.basedir)
 
 try:
-    cfg = settings.load(config)
+    # Jobs need not import what was checked when they were planned.
+    cfg = settings.load(config, classes=workflow.is_main_process)
 except (settings.ConfigError, ValueError) as error:
     raise WorkflowError(str(error)) from None
 
 RUN = f"results/{cfg.run}"
 LABELS = {name: method.label or name for name, method in cfg.methods.items()}
-MASK_LABELS = {name: mask.label for name, mask in cfg.masks.items()}
+MASKS = {name: mask.about for name, mask in cfg.masks.items()}
+MASK_LABELS = mask_labels(MASKS)
 # A method's results all stand in one order of folders: what was applied to what.
 APPLIED = "{method}/{domain}/{source}/{mask}"
 
@@ -92,15 +96,8 @@ def canonical(value):
 
 def roots_of(method):
     """Import paths that a method's config names, its search apart: its class and its networks."""
-
-    def named(value):
-        if isinstance(value, dict):
-            here = [value["class"]] if isinstance(value.get("class"), str) else []
-            return here + [path for inner in value.values() for path in named(inner)]
-        return []
-
     found = cfg.methods[method]
-    return sorted({found.reconstructor, *named(found.parameters)})
+    return sorted({found.reconstructor, *modules_of(found.parameters)})
 
 
 def method_spec(method):
@@ -112,23 +109,7 @@ def method_spec(method):
 
 def sampling_of(mask):
     """How a mask is drawn: its class and arguments."""
-    return canonical({"class": cfg.masks[mask].sampling, "arguments": cfg.masks[mask].arguments})
-
-
-def check_import_paths():
-    """Every import path of the config leads somewhere: told now, not when a job starts."""
-    searches = {method.search for method in cfg.methods.values()}
-    searches |= {getattr(attack, "search", None) for attack in cfg.attacks.values()}
-    for path in sorted(
-        {*filter(None, searches)} | {path for method in cfg.methods for path in roots_of(method)}
-    ):
-        try:
-            check_import_path(path)
-        except ValueError as error:
-            raise WorkflowError(str(error)) from None
-
-
-check_import_paths()
+    return canonical(cfg.masks[mask].described)
 
 
 # Where files lie.

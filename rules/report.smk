@@ -10,7 +10,6 @@ localrules:
     transfer_matrix,
     training_figure,
     curve_figures,
-    study_figure,
     quality_figure,
     reconstruction_panel,
 
@@ -48,7 +47,7 @@ rule table:
     conda:
         "../envs/environment.yaml"
     params:
-        **fixed(stage("table.py", "report.smk:table")),
+        **fixed(stage("table.py", "report.smk:table", ATTACK_ROOTS)),
         table=lambda wildcards: wildcards.table,
         methods={name: method.published for name, method in cfg.methods.items()},
         masks=MASKS,
@@ -197,7 +196,7 @@ rule curve_figures:
     conda:
         "../envs/environment.yaml"
     params:
-        **fixed(stage("curve_figures.py", "report.smk:curve_figures")),
+        **fixed(stage("curve_figures.py", "report.smk:curve_figures", ATTACK_ROOTS)),
         methods=list(cfg.methods),
         attacks=ATTACKS,
         masks=MASKS,
@@ -212,31 +211,6 @@ rule curve_figures:
         seed=cfg.seed,
     script:
         "../workflow_scripts/stages/curve_figures.py"
-
-
-rule study_figure:
-    input:
-        measurements=study_files("measurements"),
-        reconstructions=study_files("reconstructions"),
-        attacks=study_files("attacks"),
-    output:
-        scores=f"{RUN}/studies/{{study}}/scores.csv",
-        pdf=f"{RUN}/figures/study-{{study}}.pdf",
-        png=f"{RUN}/figures/study-{{study}}.png",
-    log:
-        f"{RUN}/logs/figures/study-{{study}}.log",
-    wildcard_constraints:
-        study=any_of(STUDIES),
-    conda:
-        "../envs/environment.yaml"
-    params:
-        **fixed(stage("study_figure.py", "report.smk:study_figure")),
-        study=lambda wildcards: wildcards.study,
-        attacks=study_attacks,
-        searches=study_searches,
-        title=study_title,
-    script:
-        "../workflow_scripts/stages/study_figure.py"
 
 
 rule quality_figure:

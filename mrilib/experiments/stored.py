@@ -112,17 +112,9 @@ class ImageResults:
         return self.operator.to_image(torch.from_numpy(perturbed.unit.arrays["perturbation"]))
 
     def _perturbed(self, name: str) -> Perturbed:
-        parts = name.split("/")
-        attack, place = parts[-3], "/".join(parts[-3:])
-        in_transfer = name in self._groups(self.transfer)
-        unit = read_group(str(self.transfer if in_transfer else self.attacks), name)
-        if parts[0] == "perturbed":
-            return Perturbed(attack, str(self.root["method"]), unit)
-        if "kind" not in unit.attributes and f"perturbed/{place}" in self._groups(self.attacks):
-            own = read_group(str(self.attacks), f"perturbed/{place}", arrays=[]).attributes
-            shared = {key: own[key] for key in ("kind", "region", "artifact") if key in own}
-            unit = Group(unit.arrays, shared | unit.attributes, unit.units)
-        return Perturbed(attack, parts[1], unit)
+        unit = read_group(str(self.transfer if name in self._groups(self.transfer) else self.attacks), name)
+        about = unit.attributes
+        return Perturbed(str(about["attack"]), str(about.get("made_for", self.root["method"])), unit)
 
     def _groups(self, path: str | Path | None) -> set[str]:
         if path is None:

@@ -1,15 +1,89 @@
 """What the attack jobs of an image share: its subjects at every level, and the keys of their units."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
+from jaxtyping import Complex
+from torch import Tensor
+
+from mrilib.attacks.target import Observed, Target
+from mrilib.data.measurement import Measurement
 from mrilib.data.measurement_files import measurement_hash, read_measurement
-from mrilib.jobs.attack import Subject
 from mrilib.jobs.device import device
 from mrilib.jobs.methods import Methods, root_attributes
 from mrilib.jobs.reconstruct import reconstruction_unit, stored_solution
+from mrilib.operators.base import MeasurementOperator
 from mrilib.reconstructors.base import Reconstructor
+from mrilib.solvers.solution import Solution
 from mrilib.store.arrays import Group, group_names, read_group
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A measurement and the method under attack.
+
+    Args:
+        measurement: `y`, `A` and the reference image.
+        reconstructor: the method.
+        level: `‖e‖₂/‖y‖₂`, norms over all coils.
+        tuned: what the method's parameter was tuned for, a level or `clean`, for the record.
+        weight: the tuned parameter, for the record.
+        factor: its ratio to the tuned value.
+        seed: what names the image; every attack and level derives its own seed from it.
+        clean: `rec(y)`, its `value` as coils see it; a `state` that it lacks is solved for where a search
+            begins there. A text says why there is none: then every unit fails.
+    """
+
+    measurement: Measurement
+    reconstructor: Reconstructor
+    level: float
+    tuned: str
+    weight: float | None
+    factor: float
+    seed: list[int | str]
+    clean: Solution | str
+
+    @property
+    def kspace(self) -> Complex[Tensor, "*coil ky kx"]:
+        """The clean data `y`."""
+        return self.measurement.kspace
+
+    @cached_property
+    def operator(self) -> MeasurementOperator:
+        """`A`."""
+        return self.measurement.operator
+
+    @property
+    def reference(self) -> Tensor:
+        """The image that errors refer to; it may be cropped."""
+        return self.measurement.reference
+
+    @cached_property
+    def target(self) -> Target:
+        """The method on these data, with the level's budget, judged by the complex artifact.
+
+        Raises:
+            ValueError: if there is no clean reconstruction.
+        """
+        if isinstance(self.clean, str):
+            raise ValueError(f"Subject: expected a clean reconstruction, got none: {self.clean}")
+        radius = self.level * float(self.operator.kspace_norm(self.kspace))
+        clean = Observed(self.clean.value, self.clean.state)
+        return Target(self.reconstructor, self.operator, self.kspace, radius, clean)
+
+    @cached_property
+    def clean_with_state(self) -> Observed:
+        """`rec(y)` with the state of its solver, which is solved for at most once."""
+        clean = self.target.clean
+        if clean.state is not None:
+            return clean
+        return replace(clean, state=self.reconstructor.solve(self.kspace, self.operator).state)
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        return {"level": self.level, "tuned": self.tuned, "weight": self.weight, "factor": self.factor}
 
 
 class Subjects:
@@ -17,8 +91,7 @@ class Subjects:
 
     Args:
         inputs: `measurement`, `reconstruction`, and `tuning` and `checkpoint` where the method has them.
-        params: `method`, `identity`, `levels`, `factors`, `tuned` (level to what the parameter was tuned
-            for), `codes`, `seed`.
+        params: `method`, `identity`, `tuned` (level to what the parameter was tuned for), `codes`, `seed`.
         unit: finds or computes a unit, such as `UnitStore.get`.
 
     Attributes:
@@ -46,27 +119,24 @@ class Subjects:
         self._stored = {name: read_group(self._file, name) for name in group_names(self._file)}
         self.root = Group(attributes=root_attributes(params["identity"], measurement, self._methods.kind))
 
-    def __iter__(self) -> Iterator[tuple[str, Subject, dict[str, Any]]]:
-        """Name of the groups (`level/factor`), subject, and key of its units."""
-        identity = self._params["identity"]
-        for level in self._params["levels"]:
-            tuned = self._params["tuned"][f"{level:g}"]
-            for factor in self._params["factors"]:
-                place = f"{level:g}/{factor:g}"
-                arguments = self._methods.arguments(tuned, factor)
-                made = self._methods.made(arguments)
-                key = {**self._key, "arguments": arguments}
-                subject = Subject(
-                    measurement=self._measurement,
-                    reconstructor=made,
-                    level=level,
-                    tuned=tuned,
-                    weight=self._methods.weight(arguments),
-                    factor=factor,
-                    seed=[self._params["seed"], identity["source"], identity["position"]],
-                    clean=stored_solution(self._clean(place, tuned, factor, made, key), device()),
-                )
-                yield place, subject, key
+    def at(self, level: float, factor: float) -> tuple[Subject, dict[str, Any]]:
+        """The subject at a level and a multiple of the tuned parameter, and the key of its units."""
+        identity, tuned = self._params["identity"], self._params["tuned"][f"{level:g}"]
+        arguments = self._methods.arguments(tuned, factor)
+        made = self._methods.made(arguments)
+        key = {**self._key, "arguments": arguments}
+        clean = self._clean(place_of(level, factor), tuned, factor, made, key)
+        subject = Subject(
+            measurement=self._measurement,
+            reconstructor=made,
+            level=level,
+            tuned=tuned,
+            weight=self._methods.weight(arguments),
+            factor=factor,
+            seed=[self._params["seed"], identity["source"], identity["position"]],
+            clean=stored_solution(clean, device()),
+        )
+        return subject, key
 
     def _clean(
         self, place: str, tuned: str, factor: float, made: Reconstructor, key: dict[str, Any]
@@ -84,3 +154,8 @@ class Subjects:
         )
         self.computed[f"clean/{place}"] = found
         return found
+
+
+def place_of(level: float, factor: float) -> str:
+    """Where the groups of a level and of a multiple of the tuned parameter lie in a file."""
+    return f"{level:g}/{factor:g}"

@@ -73,8 +73,10 @@ def mask_label(mask: str, about: About) -> str:
 
     Args:
         mask: its name in the config.
-        about: what it is: `kind`, and `lines` or `acceleration`.
+        about: what it is: `kind`, and its `label`, `lines` or `acceleration`.
     """
+    if about.get("label"):
+        return str(about["label"])
     if "lines" in about:
         return f"{about['lines']} lines"
     if "acceleration" in about:

@@ -19,76 +19,62 @@ OTHER_SECONDS = 15
 
 
 def attack_spec(method, attack, source):
-    """What of an attack's config changes its results, with the search that the method or attack names.
-
-    Seeds are made of it: so what an attack does not ask for stays out, and so does an option that has its
-    default and came later than results that are to be found again.
-    """
-    found = cfg.attacks[attack].model_dump(exclude={"masks", "methods", "sources"})
-    for name, default in (("region", "image"), ("artifact", "complex")):
-        if found.get(name) == default:
-            del found[name]
-    if found.get("disk_radius", 0) is None:
-        del found["disk_radius"]
-        if source not in cfg.scans:
-            found["disk_radius"] = 5.0 * cfg.size / 256
-    spec = found | {"search": cfg.search_of(method, attack, source)}
+    """What of an attack's config changes its results, with the search that the method or attack names."""
+    search = cfg.search_of(method, attack, source)
     arguments = cfg.methods[method].search_arguments
-    if arguments and spec["search"] == cfg.own_search(method, source):
-        spec["search_arguments"] = arguments
-    return canonical(spec)
+    own = bool(arguments) and search == cfg.own_search(method, source)
+    return {"search": search} | ({"search_arguments": arguments} if own else {})
 
 
-def at_all_levels(applied, names):
-    """These attacks of the config with the run's levels, at the tuned parameter."""
-    return {name: attack_spec(applied.method, name, applied.source) for name in names}, cfg.levels, [1.0]
+def attack_entries(applied, names):
+    """Attacks of the config as jobs are told of them: each, or each of the values that it varies."""
+    return [
+        {
+            "attack": name,
+            "described": canonical(
+                {"class": cfg.attacks[name].path, "arguments": variant.arguments}
+                | attack_spec(applied.method, name, applied.source)
+            ),
+            "levels": cfg.levels_of(name),
+            "factors": variant.factors,
+            "varied": variant.varied,
+            "value": variant.value,
+            "number": variant.number,
+        }
+        for name in names
+        for variant in cfg.attacks[name].variants
+    ]
 
 
-def configured(applied):
-    """The attacks that the config asks for."""
-    return at_all_levels(applied, cfg.attacks_of(applied.method, applied.source, applied.mask))
+def configured(applied, position):
+    """The attacks that the config asks for on an image."""
+    return attack_entries(applied, cfg.attacks_of(applied.method, applied.source, applied.mask, position))
 
 
-def rivalled(applied):
+def rivalled(applied, position):
     """The attacks whose perturbations other methods share."""
-    return at_all_levels(applied, cfg.searched(applied.method, applied.source, applied.mask))
+    return attack_entries(applied, cfg.searched(applied.method, applied.source, applied.mask, position))
 
 
-def radius_attacks(applied):
-    """The disk attack at every radius, its one-pixel limit, and the global attack."""
-    study = cfg.studies.radius
-    search = cfg.own_search(study.method, study.source)
-    common = {"kind": "localized", "grid": study.grid, "select": "clean", "search": search}
-    attacks = {
-        f"disk-{radius:g}": common | {"objective": "disk", "disk_radius": radius} for radius in study.radii
-    }
-    attacks["peak"] = common | {"objective": "peak", "disk_radius": 0.0}
-    attacks["global"] = {"kind": "global", "steps": 100, "restarts": 2, "search": search}
-    return attacks, [study.level], [1.0]
-
-
-def weight_attacks(applied):
-    """The study's attacks at every multiple of the tuned weight."""
-    study = cfg.studies.weight
-    attacks = {
-        name: attack_spec(study.method, name, study.source) | {"grid": study.grid} for name in study.attacks
-    }
-    return attacks, study.levels, study.factors
+def alike(position):
+    """A position that stands for all that have the same attacks: most have, and Snakemake asks often."""
+    limits = {attack.images for attack in cfg.attacks.values() if attack.images is not None}
+    return max((limit for limit in limits if limit <= position), default=0)
 
 
 def attack_params(rule_name, chosen, script="attack.py"):
     """Params of an attack rule, each a function of the wildcards.
 
-    `codes` are the hashes that the units of each attack carry: they know only the method's class and the
-    attack's search, so that a change of one search leaves the units of the others.
+    `codes` are the hashes that the units of each attack carry: they know only the method's class, the attack
+    and its search, so that a change of one search leaves the units of the others.
     """
 
     @functools.cache
-    def known(applied):
-        """What all images of an application share; Snakemake asks for it a dozen times a job."""
-        attacks, levels, factors = chosen(applied)
+    def known(applied, position):
+        """What all images of an application share that have the same attacks."""
+        attacks = chosen(applied, position)
         base = roots_of(applied.method)
-        roots = {name: [*base, *filter(None, [each.get("search")])] for name, each in attacks.items()}
+        roots = {each["attack"]: [*base, *classes_of(each["described"])] for each in attacks}
         roots["clean"] = base
         described = stage(
             script, f"attacks.smk:{rule_name}", {path for paths in roots.values() for path in paths}
@@ -103,21 +89,24 @@ def attack_params(rule_name, chosen, script="attack.py"):
             "codes": codes,
             "method": method_spec(applied.method),
             "attacks": attacks,
-            "levels": levels,
-            "factors": factors,
-            "tuned": {f"{level:g}": f"{level:g}" if by_level else "clean" for level in levels},
+            "tuned": {f"{level:g}": f"{level:g}" if by_level else "clean" for level in cfg.levels},
         }
 
     def shared(name):
-        return lambda wildcards: known(application(wildcards))[name]
+        return lambda wildcards: known(application(wildcards), alike(int(wildcards.position)))[name]
 
-    names = ("stage", "code", "codes", "method", "attacks", "levels", "factors", "tuned")
+    names = ("stage", "code", "codes", "method", "attacks", "tuned")
     return {name: shared(name) for name in names} | {
         "seed": cfg.seed,
         "identity": lambda wildcards: application(wildcards)._asdict()
         | {"position": int(wildcards.position)},
         "units": f"{RUN}/units",
     }
+
+
+def classes_of(described):
+    """Import paths of an attack: its kind's and its search's."""
+    return [path for path in (described["class"], described["search"]) if path]
 
 
 def attack_memory(wildcards, attempt):
@@ -129,13 +118,18 @@ def attack_runtime(chosen):
     """Minutes of an attack job: five times what its attacks should take, 15 at least; a retry gets more."""
 
     @functools.cache
-    def expected(applied):
-        attacks, levels, factors = chosen(applied)
-        seconds = sum(SEARCH_SECONDS.get(each.get("search"), OTHER_SECONDS) for each in attacks.values())
-        return seconds * len(levels) * len(factors) * (cfg.size / 256) ** 2
+    def expected(applied, position):
+        seconds = sum(
+            SEARCH_SECONDS.get(each["described"]["search"], OTHER_SECONDS)
+            * len(each["levels"])
+            * len(each["factors"])
+            for each in chosen(applied, position)
+        )
+        return seconds * (cfg.size / 256) ** 2
 
     def minutes(wildcards, attempt):
-        return max(15, round(5 / 60 * expected(application(wildcards)))) * attempt
+        found = expected(application(wildcards), alike(int(wildcards.position)))
+        return max(15, round(5 / 60 * found)) * attempt
 
     return minutes
 

@@ -20,7 +20,7 @@ def measured(script, rule_name):
 
     @functools.cache
     def described(mask):
-        return stage(script, rule_name, [cfg.masks[mask].sampling])
+        return stage(script, rule_name, [cfg.masks[mask].path])
 
     return {
         "stage": lambda wildcards: described(wildcards.mask),

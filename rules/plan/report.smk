@@ -8,17 +8,14 @@ IMAGE_PICTURES = ["noise", "mask"]
 
 def attack_pictures():
     """Pictures of an attack; of severities by place where it has places."""
-    places = cfg.figures and cfg.attacks[cfg.figures.attack].kind == "localized"
+    places = cfg.figures and cfg.attacks[cfg.figures.attack].has_places
     return ["attack", "levels", *(["map"] if places else [])]
 
 
-STUDIES = {name: study for name, study in cfg.studies if study is not None}
 # Sources of images like P1's, whose numbers stand beside ours.
 PUBLISHED_SOURCES = [name for name, source in cfg.images.items() if source.kind == "ellipses"]
-MASKS = {name: {"kind": mask.kind} | mask.arguments for name, mask in cfg.masks.items()}
-ATTACKS = {
-    name: attack.model_dump(exclude={"masks", "methods", "sources"}) for name, attack in cfg.attacks.items()
-}
+ATTACKS = {name: attack.described for name, attack in cfg.attacks.items() if not attack.vary}
+ATTACK_ROOTS = sorted({attack.path for attack in cfg.attacks.values()})
 USUAL = {
     source: {mask: cfg.usual_domain(source, mask) for mask in cfg.masks_for(source)} for source in cfg.images
 }
@@ -129,7 +126,7 @@ def figure_methods(source, mask):
     return [
         name
         for name in cfg.figures.methods
-        if cfg.applies(name, source, mask) and cfg.figures.attack in cfg.attacks_of(name, source, mask)
+        if cfg.applies(name, source, mask) and cfg.figures.attack in cfg.shown_attacks(name, source, mask)
     ]
 
 
@@ -170,48 +167,6 @@ def example_title(wildcards):
     return f"{source} {position}, {MASK_LABELS[mask]}"
 
 
-def study_applied(study):
-    found = STUDIES[study]
-    return cfg.usually_applied(found.method, found.source, found.mask)
-
-
-def study_files(kind):
-    """Files of a study's images: measurements, reconstructions or its attacks."""
-
-    def files(wildcards):
-        applied, count = study_applied(wildcards.study), STUDIES[wildcards.study].images
-        if kind == "measurements":
-            return [measurement_file(applied.source, applied.mask, "test", number) for number in range(count)]
-        stage_name = f"studies/{wildcards.study}" if kind == "attacks" else kind
-        return [applied_file(stage_name, applied, number) for number in range(count)]
-
-    return files
-
-
-def study_title(wildcards):
-    study = STUDIES[wildcards.study]
-    level = f", level {100 * study.level:g} %" if wildcards.study == "radius" else ""
-    place = f"{LABELS[study.method]}, {MASK_LABELS[study.mask]}, {study.source}"
-    return f"{place}{level}, {study.grid}×{study.grid} places"
-
-
-def study_attacks(wildcards):
-    """The attacks of the radius study, with what each is."""
-    return radius_attacks(study_applied("radius"))[0] if wildcards.study == "radius" else {}
-
-
-def study_searches(wildcards):
-    """The attacks of the weight study, with the search of each as the figure calls it."""
-    names = {
-        "mrilib.attacks.searches.unrolled:UnrolledAdam": "reference",
-        "mrilib.attacks.searches.coupled:CoupledAscent": "coupled",
-    }
-    if wildcards.study != "weight":
-        return {}
-    found = weight_attacks(study_applied("weight"))[0]
-    return {name: names.get(each["search"], each["search"].partition(":")[2]) for name, each in found.items()}
-
-
 def shown_reconstructions(wildcards):
     """What every method makes of one image."""
     return [
@@ -236,7 +191,7 @@ def method_figures():
     figures = [f"reconstructions-{source}-{mask}-0" for source, mask in places]
     figures += [f"quality-{mask}" for mask in dict.fromkeys(mask for _, mask in places)]
     figures += [f"training-{domain}" for domain in dict.fromkeys(domain for _, domain in cfg.trainings)]
-    figures += [*CURVES, *(f"study-{name}" for name in STUDIES)]
+    figures += [*CURVES]
     if cfg.figures and TRANSFERS:
         figures += [f"transfer-{quantity}" for quantity in TRANSFERRED]
     for name, (source, _, mask) in EXAMPLES.items():

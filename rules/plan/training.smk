@@ -26,7 +26,7 @@ def training_params():
 
     @functools.cache
     def described(method, mask):
-        return stage("train.py", "training.smk:train", [*roots_of(method), cfg.masks[mask].sampling])
+        return stage("train.py", "training.smk:train", [*roots_of(method), cfg.masks[mask].path])
 
     def stage_of(wildcards):
         return described(wildcards.method, cfg.domain(wildcards.domain).mask)

@@ -6,7 +6,7 @@ import torch
 from fastmri.data import subsample
 
 from mrilib.data.masks import column_mask, name_seed, radial_mask, true_acceleration
-from mrilib.data.sampling.columns import Columns
+from mrilib.data.sampling.columns import Random
 from mrilib.data.sampling.radial import Radial
 
 # Lines to m and n²/m at n = 256: the values of P1, exact.
@@ -52,7 +52,7 @@ def test_masks_depend_on_nothing_else():
 
 @pytest.mark.parametrize(("size", "lines"), [(1, 5), (32, 0), (32, -1)])
 def test_refuses_sizes_out_of_range(size, lines):
-    with pytest.raises(ValueError, match=f"got size={size}, lines={lines}"):
+    with pytest.raises(ValueError, match=f"got {size} × {size} and lines={lines}"):
         radial_mask(size, lines)
 
 
@@ -184,22 +184,32 @@ def test_drawing_changes_no_global_state():
     assert np.array_equal(before, np.random.get_state()[1])  # noqa: NPY002
 
 
-def test_samplings_draw_what_the_functions_draw_and_say_what_they_are():
+def test_samplings_draw_what_the_functions_draw():
     radial = Radial(lines=25)
     assert torch.equal(radial.draw((64, 64), 3), radial_mask(64, 25))
-    assert radial.about == {"kind": "radial", "lines": 25}
-    with pytest.raises(
-        ValueError, match="Radial: expected square k-space, got 64×32; take a mask of columns"
-    ):
-        radial.draw((64, 32), 3)
     with pytest.raises(ValueError, match="Radial: expected lines >= 1"):
         Radial(lines=0)
-    settings = {"kind": "random", "acceleration": 4, "center_fraction": 0.08}
-    first, second = Columns(**settings), Columns(**settings, draw=1)
-    seed = name_seed("file1.h5")
-    assert torch.equal(first.draw((640, 368), seed), column_mask(368, seed=seed, **settings))
-    assert torch.equal(second.draw((640, 368), seed), column_mask(368, seed=(*seed, 1), **settings))
+    settings = {"acceleration": 4, "center_fraction": 0.08}
+    first, second = Random(**settings), Random(**settings, draw=1)
+    seed, drawn = name_seed("file1.h5"), settings | {"kind": "random"}
+    assert torch.equal(first.draw((640, 368), seed), column_mask(368, seed=seed, **drawn))
+    assert torch.equal(second.draw((640, 368), seed), column_mask(368, seed=(*seed, 1), **drawn))
     assert not torch.equal(first.draw((640, 368), seed), second.draw((640, 368), seed))
-    assert first.about == {"kind": "random", "acceleration": 4}
-    with pytest.raises(ValueError, match="Columns: expected draw >= 0"):
-        Columns(**settings, draw=-1)
+    with pytest.raises(ValueError, match="Random: expected draw >= 0"):
+        Random(**settings, draw=-1)
+
+
+def test_radial_lines_of_a_rectangle_go_through_its_centre_and_lie_in_those_of_its_square():
+    rows, columns = 64, 40
+    mask = Radial(lines=9).draw((rows, columns), 3)
+    assert mask.shape == (rows, columns)
+    assert mask[rows // 2].all()
+    # The union over a larger square, cut at its centre: 80 - 64 and 80 - 40 are even, so centres agree.
+    square = radial_mask(80, 9)[8:72, 20:60]
+    assert float((mask != square).float().mean()) < 0.02
+
+
+def test_a_mask_for_another_size_is_refused_before_it_is_drawn():
+    with pytest.raises(ValueError, match=r"the mask \(512\) is larger than the images \(256 × 256\)"):
+        Radial(lines=9, size=512).check((256, 256))
+    Radial(lines=9, size=256).check((256, 256))

@@ -9,7 +9,11 @@ from mrilib.attacks.searches.base import gaussian_starts
 from mrilib.data.images.ellipses import ellipse_phantoms
 from mrilib.data.masks import radial_mask
 from mrilib.data.measurement import Measurement, measure_image
-from mrilib.jobs.attack import Subject, carried_unit, challenged_unit, perturbed_unit
+from mrilib.jobs import attack as attack_job
+from mrilib.jobs import transfer
+from mrilib.jobs.perturbations import Attack
+from mrilib.jobs.subjects import Subject
+from mrilib.jobs.transfer import carried_unit
 from mrilib.operators.base import norm2
 from mrilib.operators.coils import CoilFourier
 from mrilib.reconstructors.base import Reconstructor, observed
@@ -30,7 +34,27 @@ IDLE = {
     "search_arguments": {"steps": 1, "learning_rate": 1e-6, "unrolled": 2, "warm": 2},
 }
 GLOBAL = {"kind": "global", "steps": 2, "restarts": 1}
+KINDS = {
+    "localized": "mrilib.attacks.kinds.localized:Localized",
+    "global": "mrilib.attacks.kinds.whole:Global",
+    "gaussian": "mrilib.attacks.kinds.gaussian:Gaussian",
+}
 RECORD = {"weaker_than", "first_value", "rival_value", "restarts"}
+
+
+def attack_of(entry):
+    """The attack of an entry as a config has it."""
+    own = ("kind", "search", "search_arguments")
+    arguments = {name: value for name, value in entry.items() if name not in own}
+    return Attack.of(entry | {"class": KINDS[entry["kind"]], "arguments": arguments})
+
+
+def perturbed_unit(about, entry):
+    return attack_job.perturbed_unit(about, attack_of(entry))
+
+
+def challenged_unit(about, entry, own, rivals):
+    return transfer.challenged_unit(about, attack_of(entry), own, rivals)
 
 
 class Magnitude(Reconstructor):
@@ -118,8 +142,8 @@ def test_units_of_methods_that_return_moduli(attack):
 
 
 def test_unknown_attacks_are_refused(tv):
-    with pytest.raises(ValueError, match="expected kind localized, global or gaussian, got 'local'"):
-        perturbed_unit(tv, {"kind": "local", "search": "mrilib.attacks.searches.gradient:GradientAscent"})
+    with pytest.raises(ValueError, match="expected a subclass of AttackKind"):
+        Attack.of({"class": "mrilib.reconstructors.linear:ZeroFilled", "arguments": {}})
     with pytest.raises(TypeError, match="unexpected keyword argument 'lines'"):
         perturbed_unit(tv, PEAK | COUPLED | {"search_arguments": {"lines": 3}})
 

@@ -87,17 +87,18 @@ def phantoms():
     tira["parameters"]["network"]["arguments"] = TIRA
     tira["training"] |= {"images": 2, "validation": 1, "phases": PHASES}
     tira["search_arguments"] = {"rounds": [[2, 1]]}
-    for name, attack in values["attacks"].items():
+    for attack in values["attacks"].values():
         attack |= {"sources": ["ellipses"]}
         if attack["kind"] == "localized":
             attack |= {"grid": 2, "restarts": 1}
-        if name == "reference":
+        if "methods" in attack:
             attack["methods"] = ["p1-tv"]
+        if "vary" in attack:
+            attack |= {"images": 1, "levels": [0.04]}
     values["attacks"]["global"] |= {"steps": 5}
-    for study in values["studies"].values():
-        study |= {"method": "p1-tv", "images": 1, "grid": 1}
-    values["studies"]["radius"] |= {"level": 0.04, "radii": [1, 5]}
-    values["studies"]["weight"] |= {"levels": [0.04], "factors": [1, 2], "attacks": ["peak", "reference"]}
+    values["attacks"]["radius"]["vary"] = {"disk_radius": [1, 5]}
+    for name in ("weight", "weight-reference"):
+        values["attacks"][name]["vary"] = {"factor": [1, 2]}
     values["figures"]["methods"] = ["p1-tv", "p1-tira"]
     return values | {"levels": [0.04], "size": 32}
 
@@ -138,7 +139,7 @@ def test_the_papers_studies_from_archives_to_tables(cluster, tmp_path):
         (checkout.folder / "tiny.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
         # On no GPU and with little memory, so that several run beside each other.
         names = ("convert_volume", "catalogue", "measure_scan", "tune", "train", "reconstruct")
-        names += ("attack", "transfer", "radius_study", "weight_study")
+        names += ("attack", "transfer")
         resources = {"gpu": 0, "mem_mb": 2500, "runtime": 20}
         checkout.site(**{"set-resources": dict.fromkeys(names, resources), "set-threads": {"train": 1}})
         with checkout.snakemake() as process:

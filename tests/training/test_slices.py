@@ -14,7 +14,7 @@ from mrilib.data.images.ellipses import ellipse_phantoms
 from mrilib.data.masks import column_mask, name_seed, true_acceleration
 from mrilib.data.measurement import measure
 from mrilib.data.sampling.base import Sampling
-from mrilib.data.sampling.columns import Columns
+from mrilib.data.sampling.columns import Random
 from mrilib.data.selection import select_slices
 from mrilib.data.volumes.fastmri import read_header, read_slice
 from mrilib.data.volumes.inspection import inspect_volume
@@ -31,7 +31,7 @@ from mrilib.training.fit import fit, seeded
 from mrilib.training.schedule import Phase, check_phases
 from mrilib.training.slices import SliceTask
 
-SAMPLING = Columns(kind="random", acceleration=3, center_fraction=0.12)
+SAMPLING = Random(acceleration=3, center_fraction=0.12)
 REDUCED = {"chans": 4, "pools": 2, "sens_chans": 2, "sens_pools": 2}
 TINY = {"num_cascades": 1, "chans": 2, "pools": 2, "sens_chans": 2, "sens_pools": 2}
 SIZES = {"train": (40, 36, 3), "validation": (40, 36, 2), "wide": (44, 48, 1), "large": (64, 64, 24)}
@@ -150,7 +150,7 @@ def test_masks_are_drawn_anew_and_depend_on_seed_epoch_and_index_alone(task):
 
 
 def test_masks_are_redrawn_until_the_acceleration_is_right(catalogue):
-    sampling = Columns(kind="random", acceleration=3, center_fraction=0.12, redraw=0.01)
+    sampling = Random(acceleration=3, center_fraction=0.12, redraw=0.01)
     lesson = SliceTask(of(catalogue, "train"), of(catalogue, "validation"), sampling=sampling, seed=1)
     assert {true_acceleration(lesson.sample(epoch, 0)[1]) for epoch in range(4)} == {3.0}
 
@@ -364,7 +364,7 @@ def test_a_reduced_network_soon_beats_zero_filling(tmp_path, catalogue, make, lo
     lesson = SliceTask(
         of(catalogue, "large", last=21),
         of(catalogue, "large", first=21),
-        sampling=Columns(kind="random", acceleration=4, center_fraction=0.08),
+        sampling=Random(acceleration=4, center_fraction=0.08),
         seed=1,
         loss=loss,
     )

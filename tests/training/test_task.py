@@ -7,7 +7,7 @@ from torch import nn
 
 from mrilib.data.images.ellipses import ellipse_phantoms
 from mrilib.data.masks import name_seed, radial_mask
-from mrilib.data.sampling.columns import Columns
+from mrilib.data.sampling.columns import Random
 from mrilib.data.sampling.radial import Radial
 from mrilib.metrics.quality import relative_error
 from mrilib.networks.itnet import ItNet
@@ -22,7 +22,7 @@ class Nothing(nn.Module):
         return torch.zeros_like(image)
 
 
-COLUMNS = Columns(kind="random", acceleration=3, center_fraction=0.12)
+COLUMNS = Random(acceleration=3, center_fraction=0.12)
 
 
 def task(sampling=None, **changes):

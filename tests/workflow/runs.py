@@ -145,7 +145,7 @@ def snakemake(folder, *arguments, checkout=ROOT, paths=()):
 def tiny(*, methods=None, attacks=None, **changes):
     """The demo's config at 32² pixels and one image; of its methods and attacks those named, or all."""
     values = yaml.safe_load((ROOT / "config.yaml").read_text())
-    values |= {"run": "tiny", "size": 32, "levels": [0.04, 0.08], "studies": {}}
+    values |= {"run": "tiny", "size": 32, "levels": [0.04, 0.08]}
     values["images"]["ellipses"] = {"kind": "ellipses", "test": 1, "validation": 1}
     values["masks"] = {"radial-40": {"kind": "radial", "lines": 8}}
     for name in ("peak", "disk", "object"):
@@ -163,9 +163,10 @@ def tiny(*, methods=None, attacks=None, **changes):
     if attacks is not None:
         values["attacks"] = {name: values["attacks"][name] for name in attacks}
     if methods is not None or attacks is not None:
-        # The fewest: one image, without the attack that is for the head alone.
+        # The fewest: one image, without the attack that is for the head alone, nor that of a study.
         del values["images"]["head"]
-        values["attacks"].pop("object", None)
+        for name in ("object", "radius"):
+            values["attacks"].pop(name, None)
         values["figures"]["examples"] = [{"source": "ellipses"}]
     return values | changes
 

@@ -48,7 +48,7 @@ def test_the_configs_of_the_repository_are_valid(name, monkeypatch):
         ("methods/tv/tune/grid/cout", 3, "methods.tv.tune.grid.cout: unknown key; did you mean 'count'?"),
         ("levels", [0.01, -0.1], "levels.1: Input should be greater than 0; got -0.1"),
         ("levels", [0.01, 0.01], "levels: expected each level once"),
-        ("masks/radial-40/size", 512, "the mask \\(512\\) is larger than the images \\(256\\)"),
+        ("masks/radial-40/size", 512, r"masks.radial-40: the mask \(512\) is larger than the images \(256"),
         ("masks/radial-40/lines", 0, "masks.radial-40.lines: .* got 0"),
         (
             "images/head/tuned_on",
@@ -60,9 +60,9 @@ def test_the_configs_of_the_repository_are_valid(name, monkeypatch):
         (
             "methods/tv/reconstructor",
             "sparse.TotalVariation",
-            "methods.tv.reconstructor: .* got 'sparse.TotalVariation'",
+            "methods.tv.reconstructor: 'sparse.TotalVariation' is no method of ours",
         ),
-        ("attacks/peak/objective", "peek", "attacks.peak.objective: .*'peak' or 'disk'.* got 'peek'"),
+        ("attacks/peak/objective", "peek", "attacks.peak.objective: .*'peak' or 'disk'; got 'peek'"),
         ("attacks/peak/masks", ["radial-41"], "attacks.peak.masks: 'radial-41' is not defined; did you mean"),
         ("figures/level", 0.02, "figures.level: 0.02 is not among levels"),
         (
@@ -70,7 +70,39 @@ def test_the_configs_of_the_repository_are_valid(name, monkeypatch):
             ["tv", "zero-fild"],
             "figures.methods: 'zero-fild' is not defined; did you mean 'zero-filled'?",
         ),
-        ("studies/radius/images", 9, "studies.radius.images: ellipses has 2 test images, got 9"),
+        ("masks/radial-40/line", 3, "masks.radial-40.line: unknown key; did you mean 'lines'?"),
+        (
+            "masks/radial-40/kind",
+            "radal",
+            "masks.radial-40.kind: 'radal' is no mask of ours; did you mean 'radial'",
+        ),
+        (
+            "masks/radial-40",
+            {"class": "mrilib.data.sampling.radial:Radiol"},
+            "does not define Radiol; it has",
+        ),
+        (
+            "masks/radial-40",
+            {"class": "mrilib.attacks.kinds.whole:Global"},
+            "masks.radial-40: import path .*: expected a subclass of Sampling",
+        ),
+        ("attacks/radius/images", 9, "attacks.radius.images: ellipses has 2 test images, got 9"),
+        ("attacks/radius/levels", [0.5], "attacks.radius.levels: 0.5 is not among levels"),
+        ("attacks/radius/vary", {"disk_radius": [-1]}, "attacks.radius.vary.disk_radius: .* got -1"),
+        ("attacks/radius/vary", {"radius": [1]}, "attacks.radius.vary.radius: unknown key; did you mean"),
+        ("attacks/radius/vary", {"factor": [1], "grid": [1]}, "attacks.radius.vary: .*at most 1 item"),
+        ("methods/zero-filled/search", "coupld", "methods.zero-filled.search: 'coupld' is no search of ours"),
+        ("methods/tv/parameters/toleranc", 1, "methods.tv.parameters.toleranc: unknown key; did you mean"),
+        (
+            "methods/tv/tune/parameter",
+            "weigth",
+            "methods.tv.tune.parameter: TotalVariation takes no 'weigth'; did",
+        ),
+        (
+            "methods/tirafl/parameters/inverse/arguments/siz",
+            3,
+            "methods.tirafl.parameters.inverse.arguments.siz: unknown key; did you mean 'size'",
+        ),
         ("methods/tira/training/phases/0/batch", 900, "phases.0.batch: 900 is more than the"),
         ("methods/tira/training/phases/0/epocs", 3, "phases.0.epocs: unknown key; did you mean 'epochs'?"),
         ("methods/tira/training/jitter", -1, "methods.tira.training.jitter: .* got -1"),
@@ -137,12 +169,6 @@ def test_a_mistake_gets_one_clear_line(values, path, value, message):
         ("datasets/knee-train/split", {"train": 0.9, "test": 0.3}, "fractions that add up to 1"),
         ("datasets/stanford-knees/volumes", ["../secret"], "datasets.stanford-knees.volumes.0: .*secret"),
         ("datasets/stanford-knees/sha256", {"a": "0123"}, "datasets.stanford-knees.sha256.a: "),
-        ("masks/random-4/acceleration", 0.5, "masks.random-4.acceleration: .* got 0.5"),
-        (
-            "images/knee/masks",
-            ["radial"],
-            "images.knee.masks: scans need a mask of columns, 'radial' is none",
-        ),
         ("annotations", {"plus": {"file": "a.csv", "dataset": "kne"}}, "annotations.plus.dataset: 'kne'"),
         (
             "images/head",
@@ -188,6 +214,12 @@ def test_mistakes_about_scans(path, value, message):
         load(edited(scans, path, value))
 
 
+def test_an_argument_out_of_range_is_told_of_every_class():
+    scans = yaml.safe_load((ROOT / "config.paper.multicoil.yaml").read_text())
+    with pytest.raises(ConfigError, match=r"masks.random-4.acceleration: .* got 0.5"):
+        load(edited(scans, "masks/random-4/acceleration", 0.5))
+
+
 def test_every_mistake_is_listed(values):
     values.pop("seed")
     with pytest.raises(ConfigError) as caught:
@@ -204,12 +236,49 @@ def test_an_empty_file_and_an_uncounted_folder_are_known_before_any_job(values, 
         load(edited(values, "images/head/files", [str(tmp_path)]))
 
 
-def test_attacks_keep_to_their_masks_and_methods(values):
-    config = load(values)
-    assert config.attacks_of("tv", "ellipses", "radial-40") == ["peak", "disk", "global", "gaussian"]
-    assert config.attacks_of("tv", "head", "radial-40") == ["peak", "object", "disk", "global", "gaussian"]
-    assert config.attacks_of("tv", "ellipses", "radial-25") == ["peak", "gaussian"]
-    assert config.attacks_of("zero-filled", "ellipses", "radial-40") == ["peak", "gaussian"]
+def test_attacks_keep_to_their_masks_methods_and_images(values):
+    config = load(values, classes=False)
+    shown = config.shown_attacks
+    assert shown("tv", "ellipses", "radial-40") == ["peak", "disk", "global", "gaussian"]
+    assert shown("tv", "head", "radial-40") == ["peak", "object", "disk", "global", "gaussian"]
+    assert shown("tv", "ellipses", "radial-25") == ["peak", "gaussian"]
+    assert shown("zero-filled", "ellipses", "radial-40") == ["peak", "gaussian"]
+    assert "radius" in config.attacks_of("tv", "ellipses", "radial-40", 0)
+    assert "radius" not in config.attacks_of("tv", "ellipses", "radial-40", 1)
+    assert config.searched("tv", "ellipses", "radial-40") == ["peak", "disk", "global"]
+
+
+def test_an_attack_that_varies_an_argument_is_run_for_each_of_its_values(values):
+    attack = load(values, classes=False).attacks["radius"]
+    assert [each.arguments["disk_radius"] for each in attack.variants] == [1, 3, 5, 15, 50, 128]
+    assert {each.varied for each in attack.variants} == {"disk_radius"}
+    factors = load(
+        edited(values, "attacks/peak/vary", {"factor": [0.5, 2]})
+        | {
+            "methods": {"tv": values["methods"]["tv"]},
+            "figures": None,
+            "attacks": {"peak": {"kind": "localized", "vary": {"factor": [0.5, 2]}}},
+        },
+        classes=False,
+    )
+    assert [each.factors for each in factors.attacks["peak"].variants] == [[0.5], [2.0]]
+
+
+def test_an_entry_by_its_word_is_that_by_its_class(values):
+    named = {"class": "mrilib.data.sampling.radial:Radial", "arguments": {"lines": 40}}
+    first, second = load(values), load(edited(values, "masks/radial-40", named))
+    assert first.masks["radial-40"].described == second.masks["radial-40"].described == named
+    with pytest.raises(ConfigError, match=r"masks.radial-40.kind: expected kind or class, got both"):
+        load(edited(values, "masks/radial-40", named | {"kind": "radial"}))
+
+
+def test_every_mask_may_measure_every_source():
+    scans = yaml.safe_load((ROOT / "config.paper.multicoil.yaml").read_text())
+    scans["masks"]["radial"] = {"kind": "radial", "lines": 40}
+    assert load(scans, classes=False).masks_for("knee") == ["random-4"]
+    assert load(edited(scans, "images/knee/masks", ["radial"]), classes=False).masks_for("knee") == ["radial"]
+    del scans["images"]["knee"]["masks"]
+    assert load(scans, classes=False).masks_for("knee") == ["random-4", "random-4-b", "random-4-c"]
 
 
 def test_a_search_is_the_classs_own_where_the_config_names_none(values):

@@ -81,8 +81,8 @@ JOBS = {
                 "phases": [{"epochs": 6, "batch": 1, "learning_rate": 1e-3}],
             },
             "sampling": {
-                "class": "mrilib.data.sampling.columns:Columns",
-                "arguments": {"kind": "random", "acceleration": 3, "center_fraction": 0.25},
+                "class": "mrilib.data.sampling.columns:Random",
+                "arguments": {"acceleration": 3, "center_fraction": 0.25},
             },
             "name": ["abdomen", "columns", "varnet"],
             "domain": "abdomen@columns",

@@ -295,7 +295,7 @@ def test_the_summary_of_data_alone_prints_tables(tmp_path, capsys, monkeypatch):
     assert (code, "nothing has run" in told) == (2, True)
     # Files in folders of datasets and sources: none is a method's.
     names = ["catalogue/knees", "volumes/knees/one", "measurements/knee/random-4/test/0"]
-    names += ["attacks/tv/knee@random-4/knee/random-4/0", "studies/radius/tv/radial-40/ellipses/0"]
+    names += ["attacks/tv/knee@random-4/knee/random-4/0"]
     for name in names:
         for place, text in (("logs", ""), ("benchmarks", "s\tmax_rss\n1.5\t20\n")):
             file = run / place / f"{name}.{'log' if place == 'logs' else 'tsv'}"
@@ -311,7 +311,6 @@ def test_the_summary_of_data_alone_prints_tables(tmp_path, capsys, monkeypatch):
         ("attacks", "tv"),
         ("catalogue", ""),
         ("measurements", ""),
-        ("studies/radius", "tv"),
         ("volumes", ""),
     ]
 

@@ -1,4 +1,4 @@
-"""Arguments of the classes that a config names, held against the classes themselves."""
+"""The classes that a config names, and their arguments, held against the classes themselves."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -6,51 +6,94 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from mrilib.store.classes import arguments_model, load_class
-from workflow_scripts.config.errors import ConfigError, explained
+from workflow_scripts.config.attacks import FACTOR
+from workflow_scripts.config.config import Config
+from workflow_scripts.config.entries import FAMILIES, NESTED, Entry
+from workflow_scripts.config.errors import ConfigError, explained, suggestion
+from workflow_scripts.config.scans import Scans
+from workflow_scripts.provenance import check_import_path
 
 
 class Named(NamedTuple):
     """A class that a config names.
 
     Args:
-        where: path of the key in the config.
-        path: import path of the class.
+        where: path of the key in the config that has the arguments.
+        family: of the class, or "" for any.
+        path: its import path.
         arguments: those that the config gives.
-        given: names of those that jobs add, such as a tuned parameter or a checkpoint.
+        given: names of those that jobs add, such as a tuned parameter.
     """
 
     where: str
+    family: str
     path: str
     arguments: Mapping[str, Any]
-    given: frozenset[str] = frozenset()
+    given: tuple[str, ...] = ()
 
 
-def nested(named: Named) -> Iterator[Named]:
-    """A class with those that its arguments name: `{class: package.module:Name, arguments: {...}}`."""
-    yield named
-    for name, value in named.arguments.items():
-        if isinstance(value, Mapping) and isinstance(value.get("class"), str):
-            inner = value.get("arguments") or {}
-            yield from nested(Named(f"{named.where}.{name}.arguments", value["class"], inner))
-
-
-def check_arguments(classes: list[Named]) -> None:
-    """See that every class takes its arguments. The classes are imported.
+def check_classes(config: Config) -> None:
+    """See that every class exists and takes its arguments. The classes are imported.
 
     Raises:
         ConfigError: with one line for every mistake.
     """
-    wrong = [line for outer in classes for named in nested(outer) for line in _wrong(named)]
+    wrong = [line for named in classes_of(config) for line in _wrong(named)]
+    wrong = wrong or list(_misfits(config))
     if wrong:
         raise ConfigError("the config is wrong:\n" + "\n".join(f"  {line}" for line in dict.fromkeys(wrong)))
 
 
+def classes_of(config: Config) -> Iterator[Named]:
+    """Every class that a config names, with those that its arguments name."""
+    for name, mask in config.masks.items():
+        yield _named(f"masks.{name}", mask)
+    for name, method in config.methods.items():
+        given = () if method.tune is None else (method.tune.parameter,)
+        where = f"methods.{name}"
+        yield from _nested(
+            Named(f"{where}.parameters", "method", method.reconstructor, method.parameters, given)
+        )
+        if method.search is not None:
+            yield Named(f"{where}.search_arguments", "search", method.search, method.search_arguments)
+    for name, attack in config.attacks.items():
+        yield _named(f"attacks.{name}", attack)
+        for argument, values in attack.vary.items():
+            for value in values if argument != FACTOR else ():
+                arguments = attack.arguments | {argument: value}
+                yield Named(f"attacks.{name}.vary", "attack", attack.path, arguments)
+        if attack.search is not None:
+            yield Named(f"attacks.{name}.search", "search", attack.search, {})
+
+
+def _named(where: str, entry: Entry) -> Named:
+    inside = where if entry.by_word else f"{where}.arguments"
+    return Named(inside, entry.family, entry.path, entry.arguments)
+
+
+def _nested(named: Named) -> Iterator[Named]:
+    yield named
+    for name, value in named.arguments.items():
+        if isinstance(value, Mapping) and isinstance(value.get("class"), str):
+            where, inner = f"{named.where}.{name}.arguments", value.get("arguments") or {}
+            yield from _nested(Named(where, NESTED.get(name, ""), value["class"], inner))
+
+
 def _wrong(named: Named) -> Iterator[str]:
     try:
-        model = arguments_model(load_class(named.path, object))
+        check_import_path(named.path)
+        base = FAMILIES[named.family][1] if named.family else None
+        found = load_class(named.path, object if base is None else load_class(base, object))
+        model = arguments_model(found)
     except ValueError as error:
-        yield f"{named.where}: {error}"
+        yield f"{named.where.removesuffix('.arguments')}: {error}"
         return
+    for name in named.given:
+        if name not in model.model_fields:
+            where = named.where.removesuffix("parameters")
+            known = suggestion(name, list(model.model_fields))
+            yield f"{where}tune.parameter: {model.__name__} takes no {name!r}{known}"
+            return
     try:
         model.model_validate(dict(named.arguments))
     except ValidationError as error:
@@ -58,3 +101,18 @@ def _wrong(named: Named) -> Iterator[str]:
             if detail["type"] == "missing" and detail["loc"][0] in named.given:
                 continue
             yield f"{named.where}.{explained(model, dict(named.arguments), detail)}"
+
+
+def _misfits(config: Config) -> Iterator[str]:
+    """Masks that there are not for the images of a run; what scans measure is not known yet."""
+    for name, mask in config.masks.items():
+        sources = [
+            source for source in config.sources_of(name) if not isinstance(config.images[source], Scans)
+        ]
+        if not sources:
+            continue
+        try:
+            drawn = load_class(mask.path, object)(**mask.arguments)
+            drawn.check((config.size, config.size))
+        except (TypeError, ValueError) as error:
+            yield f"masks.{name}: {error}"

@@ -5,17 +5,12 @@ from typing import Any
 
 from pydantic import ValidationError, model_validator
 
+from workflow_scripts.config.attacks import FACTOR, Attack
+from workflow_scripts.config.domains import Domain
 from workflow_scripts.config.errors import ConfigError, explained
-from workflow_scripts.config.masks import Columns, Radial
-from workflow_scripts.config.parts import (
-    Domain,
-    Ellipses,
-    Figures,
-    Files,
-    RadiusStudy,
-    Training,
-    WeightStudy,
-)
+from workflow_scripts.config.figures import Figures
+from workflow_scripts.config.images import Ellipses, Files
+from workflow_scripts.config.methods import Training
 from workflow_scripts.config.run import Run
 from workflow_scripts.config.scans import Scans
 from workflow_scripts.provenance import class_attribute
@@ -65,31 +60,14 @@ class Config(Run):
         self._domains()
         self._methods()
         for name, attack in self.attacks.items():
-            for key, known in (("masks", self.masks), ("methods", self.methods), ("sources", self.images)):
-                for value in getattr(attack, key) or []:
-                    self._known(f"attacks.{name}.{key}", value, known)
+            self._attack(f"attacks.{name}", attack)
         self._attackable()
-        if self.studies.radius is not None:
-            self._study("studies.radius", self.studies.radius, [self.studies.radius.level])
-        if self.studies.weight is not None:
-            study = self.studies.weight
-            self._study("studies.weight", study, study.levels)
-            for attack in study.attacks:
-                self._known("studies.weight.attacks", attack, self.attacks)
-            if self.methods[study.method].tune is None:
-                raise ValueError(f"studies.weight.method: {study.method!r} has no tuned parameter")
         if self.figures is not None:
             self._figures(self.figures)
         return self
 
     def _masks(self) -> None:
         for name, mask in self.masks.items():
-            if isinstance(mask, Radial) and mask.size is not None and mask.size != self.size:
-                comparison = "larger" if mask.size > self.size else "smaller"
-                raise ValueError(
-                    f"masks.{name}.size: the mask ({mask.size}) is {comparison} than the images "
-                    f"({self.size}); leave size out or make both equal"
-                )
             if mask.tuned_on is not None:
                 own = [other for other, found in self.masks.items() if found.tuned_on is None]
                 self._known(f"masks.{name}.tuned_on", mask.tuned_on, own)
@@ -98,11 +76,11 @@ class Config(Run):
         for name, source in self.images.items():
             for mask in source.masks or []:
                 self._known(f"images.{name}.masks", mask, self.masks)
-                if isinstance(source, Scans) and not isinstance(self.masks[mask], Columns):
-                    raise ValueError(f"images.{name}.masks: scans need a mask of columns, {mask!r} is none")
             if self.methods and not self.masks_for(name):
-                needed = "columns (random or equispaced)" if isinstance(source, Scans) else "lines (radial)"
-                raise ValueError(f"images.{name}.masks: expected a mask of {needed}, or masks by name")
+                usual = "several coils" if isinstance(source, Scans) else "a single coil"
+                raise ValueError(
+                    f"images.{name}.masks: none of the masks is usual for {usual}; name those that measure it"
+                )
             if source.tuned_on is not None:
                 own = [other for other, found in self.images.items() if found.tuned_on is None]
                 self._known(f"images.{name}.tuned_on", source.tuned_on, own)
@@ -206,7 +184,7 @@ class Config(Run):
         for name, attack in self.attacks.items():
             for method in attack.methods or []:
                 if (
-                    attack.kind != "gaussian"
+                    attack.needs_derivative
                     and class_attribute(self.methods[method].reconstructor, "search") is None
                 ):
                     raise ValueError(
@@ -214,13 +192,21 @@ class Config(Run):
                         "it; leave it out"
                     )
 
-    def _study(self, where: str, study: RadiusStudy | WeightStudy, levels: list[float]) -> None:
-        self._known(f"{where}.method", study.method, self.methods)
-        self._known(f"{where}.mask", study.mask, self.masks_of(study.method))
-        self._known(f"{where}.source", study.source, self.sources_of(study.mask))
-        self._position(f"{where}.images", study.source, study.images - 1)
-        for level in levels:
-            self._level(f"{where}.level", level)
+    def _attack(self, where: str, attack: Attack) -> None:
+        for key, known in (("masks", self.masks), ("methods", self.methods), ("sources", self.images)):
+            for value in getattr(attack, key) or []:
+                self._known(f"{where}.{key}", value, known)
+        for level in attack.levels or []:
+            self._level(f"{where}.levels", level)
+        if attack.images is not None:
+            for source in attack.sources or self.images:
+                self._position(f"{where}.images", source, attack.images - 1)
+        if FACTOR in attack.vary:
+            for method in attack.methods or self.methods:
+                if self.methods[method].tune is None:
+                    raise ValueError(
+                        f"{where}.vary.factor: {method!r} has no tuned parameter; name methods that have one"
+                    )
 
     def _figures(self, figures: Figures) -> None:
         if not self.attacks:
@@ -237,7 +223,7 @@ class Config(Run):
             self._position("figures.examples.position", example.source, example.position)
             for name in figures.methods:
                 if self.applies(name, example.source, mask):
-                    known = self.attacks_of(name, example.source, mask)
+                    known = self.shown_attacks(name, example.source, mask, example.position)
                     self._known("figures.attack", figures.attack, known)
         places = [(example.source, example.mask or figures.mask) for example in figures.examples]
         for name in figures.methods:
@@ -271,14 +257,23 @@ def _check_files(name: str, source: Files) -> None:
             raise ValueError(f"images.{name}.files: {path} is empty (0 bytes); fetch it again")
 
 
-def load(values: dict[str, Any]) -> Config:
+def load(values: dict[str, Any], *, classes: bool = True) -> Config:
     """Check a parsed config file.
+
+    Args:
+        values: as YAML has them.
+        classes: also hold the arguments of every class that is named against the class, which imports it.
 
     Raises:
         ConfigError: with one line for every mistake: the key's path, the value, what is allowed.
     """
     try:
-        return Config.model_validate(values)
+        found = Config.model_validate(values)
     except ValidationError as error:
         lines = [explained(Config, values, detail) for detail in error.errors()]
         raise ConfigError("the config is wrong:\n" + "\n".join(f"  {line}" for line in lines)) from None
+    if classes:
+        from workflow_scripts.config.arguments import check_classes
+
+        check_classes(found)
+    return found

@@ -4,7 +4,7 @@ import ast
 import functools
 from typing import Any, ClassVar
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from workflow_scripts.config.errors import suggestion
 from workflow_scripts.config.strict import ImportPath, Strict
@@ -78,6 +78,7 @@ class Entry(Strict):
 
     path: ImportPath = Field(alias="class")
     arguments: dict[str, Any] = {}
+    by_word: bool = Field(default=False, exclude=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -95,9 +96,10 @@ class Entry(Strict):
             path = import_path(cls.family, word)
         except ValueError as error:
             raise ValueError(f"kind: {error}") from None
-        own = {key: value for key, value in values.items() if key in cls.model_fields}
-        arguments = {key: value for key, value in values.items() if key not in {*cls.model_fields, "kind"}}
-        return own | {"class": path, "arguments": arguments}
+        own = {*cls.model_fields} - {"path", "by_word"}
+        arguments = {key: value for key, value in values.items() if key not in {*own, "kind"}}
+        about = {key: value for key, value in values.items() if key in own}
+        return about | {"class": path, "arguments": arguments, "by_word": True}
 
     @property
     def word(self) -> str:
@@ -108,6 +110,26 @@ class Entry(Strict):
     def described(self) -> dict[str, Any]:
         """Class and arguments, as jobs are told."""
         return {"class": self.path, "arguments": self.arguments}
+
+
+def named(family: str) -> AfterValidator:
+    """Validator of a text that names a class: it becomes the import path."""
+    return AfterValidator(functools.partial(import_path, family))
+
+
+# Arguments of methods that are classes themselves, and their families.
+NESTED = {"network": "network", "inverse": "network", "basis": "basis"}
+
+
+def spelled_out(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of a method with `class` and `arguments` where they name a class by a short word."""
+    found = dict(arguments)
+    for name, family in NESTED.items():
+        value = found.get(name)
+        if isinstance(value, dict) and isinstance(value.get("kind"), str) and "class" not in value:
+            inner = {key: each for key, each in value.items() if key != "kind"}
+            found[name] = {"class": import_path(family, value["kind"]), "arguments": inner}
+    return found
 
 
 def modules_of(value: Any) -> list[str]:

@@ -1,6 +1,7 @@
 """Mistakes in a configuration, each in one line: the key's path, the value, what is allowed."""
 
 import difflib
+import re
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
@@ -30,7 +31,11 @@ def explained(model: type[BaseModel], values: dict[str, Any], detail: Any) -> st
     if detail["type"] == "missing":
         return f"{where}: this key is missing"
     if detail["type"] == "value_error":
-        return str(detail["ctx"]["error"])
+        told = str(detail["ctx"]["error"])
+        if not location:
+            return told
+        # A validator of a model names the key, one of a field does not.
+        return f"{where}.{told}" if re.match(r"[\w.-]+: ", told) else f"{where}: {told}"
     return f"{where}: {detail['msg']}; got {detail['input']!r}"
 
 

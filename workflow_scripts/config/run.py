@@ -1,28 +1,23 @@
 """What a run is made of, and what follows from it: which method of which domain is applied where."""
 
 from functools import cached_property
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from pydantic import Field
 
+from workflow_scripts.config.attacks import Attack
+from workflow_scripts.config.domains import Application, Domain, Shift
 from workflow_scripts.config.errors import suggestion
-from workflow_scripts.config.masks import Columns, Mask, Radial
-from workflow_scripts.config.parts import Attack, Domain, Figures, Method, Shift, Source, Studies
+from workflow_scripts.config.figures import Figures
+from workflow_scripts.config.images import Source
+from workflow_scripts.config.masks import Mask
+from workflow_scripts.config.methods import Method
 from workflow_scripts.config.scans import Annotations, Dataset, Scans
 from workflow_scripts.config.strict import Fraction, Name, Strict
 from workflow_scripts.provenance import MISSING, class_attribute
 
 # Serves every method with a derivative, under every operator.
 DEFAULT_SEARCH = "mrilib.attacks.searches.gradient:GradientAscent"
-
-
-class Application(NamedTuple):
-    """A method of a domain, applied to a source under a mask."""
-
-    method: str
-    domain: str
-    source: str
-    mask: str
 
 
 class Run(Strict):
@@ -41,7 +36,6 @@ class Run(Strict):
     levels: list[Fraction] = []
     methods: dict[Name, Method] = {}
     attacks: dict[Name, Attack] = {}
-    studies: Studies = Studies()
     figures: Figures | None = None
 
     def _domain(self, where: str, name: str) -> Domain:
@@ -83,10 +77,14 @@ class Run(Strict):
         return self.images[source].count
 
     def masks_for(self, source: str) -> list[str]:
-        """Masks of a source: those named, or for scans all of columns, and for images all of lines."""
+        """Masks of a source: those that it names, or all that are usual for its number of coils."""
         found = self.images[source]
-        kind = Columns if isinstance(found, Scans) else Radial
-        return found.masks or [name for name, mask in self.masks.items() if isinstance(mask, kind)]
+        coils = "several coils" if isinstance(found, Scans) else "one coil"
+
+        def usual(mask: Mask) -> bool:
+            return (class_attribute(mask.path, "usual_for") or "both") in (coils, "both")
+
+        return found.masks or [name for name, mask in self.masks.items() if usual(mask)]
 
     def sources_of(self, mask: str) -> list[str]:
         """Sources that are measured under a mask."""
@@ -185,7 +183,7 @@ class Run(Strict):
         everything takes its place, as in Python.
         """
         found = self.attacks[attack]
-        if found.kind == "gaussian":
+        if not found.needs_derivative:
             return None
         own = self.own_search(method, source)
         if found.search or own is None:
@@ -203,22 +201,39 @@ class Run(Strict):
             return found.search
         return DEFAULT_SEARCH if own is MISSING or source in self.scans else own
 
-    def attacks_of(self, method: str, source: str, mask: str) -> list[str]:
-        """The attacks on a method on a source under a mask; only noise for methods without derivative."""
+    def attacks_of(self, method: str, source: str, mask: str, position: int = 0) -> list[str]:
+        """The attacks on a method on an image of a source under a mask.
+
+        Methods without derivative have only those that need none.
+        """
         return [
             name
             for name, attack in self.attacks.items()
             if mask in (attack.masks or [mask])
             and method in (attack.methods or [method])
             and source in (attack.sources or [source])
-            and (attack.kind == "gaussian" or self.search_of(method, name, source) is not None)
+            and (attack.images is None or position < attack.images)
+            and (not attack.needs_derivative or self.search_of(method, name, source) is not None)
         ]
 
-    def searched(self, method: str, source: str, mask: str) -> list[str]:
-        """Those of the attacks that search, whose perturbations are given to other methods."""
+    def shown_attacks(self, method: str, source: str, mask: str, position: int = 0) -> list[str]:
+        """Those of the attacks that vary nothing, which tables and figures show."""
         return [
-            name for name in self.attacks_of(method, source, mask) if self.attacks[name].kind != "gaussian"
+            name for name in self.attacks_of(method, source, mask, position) if not self.attacks[name].vary
         ]
+
+    def searched(self, method: str, source: str, mask: str, position: int = 0) -> list[str]:
+        """Those of the attacks whose perturbations are given to other methods."""
+        return [
+            name
+            for name in self.shown_attacks(method, source, mask, position)
+            if self.attacks[name].needs_derivative
+        ]
+
+    def levels_of(self, attack: str) -> list[float]:
+        """The levels of an attack, as the run has them in order."""
+        wanted = self.attacks[attack].levels
+        return [level for level in self.levels if wanted is None or level in wanted]
 
     def rivals_of(self, method: str, source: str, mask: str) -> list[str]:
         """The other methods on a source under a mask, whose perturbations this one is given."""

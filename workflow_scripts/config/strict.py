@@ -26,9 +26,3 @@ class SourceScope(Strict):
 
     masks: list[Name] | None = None
     tuned_on: Name | None = None
-
-
-class MaskEntry(Strict):
-    """What masks of all kinds have: `tuned_on` is the mask whose methods are applied under this one."""
-
-    tuned_on: Name | None = None

@@ -28,6 +28,7 @@ def main(inputs, outputs, params):
     import json
     from pathlib import Path
 
+    from mrilib.attacks.kinds.base import abouts
     from mrilib.experiments import curves
     from mrilib.experiments.scores import read_scores, with_usual_domains
     from mrilib.report import figures_curves, style
@@ -41,7 +42,7 @@ def main(inputs, outputs, params):
     masks, seed = mask_labels(params["masks"]), params["seed"]
     names = {"methods": params["methods"], "labels": params["labels"], "mask_labels": masks}
     frame = curves.error_curves(scores, seed=seed)
-    save("error", figures_curves.error_against_noise(frame, attacks=params["attacks"], **names))
+    save("error", figures_curves.error_against_noise(frame, attacks=abouts(params["attacks"]), **names))
     records, spikes = read_records(inputs["records"]), curves.spikes_of(scores)
     frame = curves.amplification_curves(records, attack=params["attack"], spikes=spikes)
     save("amplification", figures_curves.amplification_by_level(frame, **names))

@@ -31,6 +31,7 @@ SHOWN = ("ssim", "psnr", "nmse", "seconds")
 def main(inputs, outputs, params):
     from pathlib import Path
 
+    from mrilib.attacks.kinds.base import abouts
     from mrilib.experiments.localized import Order, table_records, transfer_records
     from mrilib.experiments.quality import quality_records
     from mrilib.experiments.scores import read_scores, with_usual_domains
@@ -43,11 +44,12 @@ def main(inputs, outputs, params):
     from mrilib.store.records import write_records
 
     scores, name = with_usual_domains(read_scores(inputs["scores"]), params["usual"]), params["table"]
-    names = ("methods", "masks", "attacks", "sources", "published_sources")
-    order = Order(**{key: params[key] for key in names})
+    names = ("methods", "masks", "sources", "published_sources")
+    attacks = abouts(params["attacks"])
+    order = Order(attacks=attacks, **{key: params[key] for key in names})
     common = {"order": order, "code_hash": params["code"], "seed": params["seed"]}
     masks, domains = mask_labels(params["masks"]), params["domain_labels"]
-    printed = {"labels": params["labels"], "note": params["note"], "attacks": params["attacks"]}
+    printed = {"labels": params["labels"], "note": params["note"], "attacks": attacks}
     if name == "quality":
         every = {each: quality_records(scores, quantity=each, **common) for each in QUALITY}
         records = [record for found in every.values() for record in found]

@@ -61,14 +61,12 @@ def benchmarked(folder: Path, benchmark: Path) -> Job:
     """The job that left this benchmark file."""
     name = benchmark.relative_to(folder / "benchmarks").with_suffix("")
     stage, parts = _stage(name), name.parts
-    of_method = parts[0] in OF_METHODS or parts[0] == "studies"
-    depth = len(Path(stage).parts)
-    return Job(stage, parts[depth] if of_method and len(parts) > depth else "", str(name), None)
+    return Job(stage, parts[1] if stage in OF_METHODS and len(parts) > 1 else "", str(name), None)
 
 
 def _stage(name: Path) -> str:
-    """`studies/{study}`, or the first folder of all others."""
-    return "/".join(name.parts[: 2 if name.parts[0] == "studies" else 1])
+    """The first folder."""
+    return name.parts[0]
 
 
 def finished_jobs(folder: Path) -> list[Job]:

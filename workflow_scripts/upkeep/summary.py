@@ -57,9 +57,7 @@ def main() -> int:
 def read_scores(folder: Path) -> pd.DataFrame:
     """The rows of all scores of a run, as text, with the stage that computed each."""
     files = sorted((folder / "scores").rglob("*.csv"))
-    studies = sorted((folder / "studies").glob("*/scores.csv"))
     rows = [_read(path).pipe(lambda frame: frame.assign(stage=frame.apply(_stage, axis=1))) for path in files]
-    rows += [_read(path).assign(stage=f"studies/{path.parent.name}") for path in studies]
     empty = pd.DataFrame(columns=[*COLUMNS, "stage"], dtype=str)
     return pd.concat([empty, *rows], ignore_index=True)
 

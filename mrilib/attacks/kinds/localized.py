@@ -2,26 +2,119 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Complex, Float
+from pydantic import Field
 from torch import Tensor
 
 from mrilib.attacks.judge import AttackResult, Judged
+from mrilib.attacks.kinds.base import AttackKind, Conditions
 from mrilib.attacks.objectives import localized_windows
-from mrilib.attacks.places import Region, grid_places
+from mrilib.attacks.places import Region, grid_places, nearest_place
+from mrilib.attacks.rivals import Rival, baselines
 from mrilib.attacks.rounds import GIVEN, Found, Plan, attacked
 from mrilib.attacks.searches.base import Search, chosen_search, starts_of
-from mrilib.attacks.target import Artifact, Observed, Start, check_attack
+from mrilib.attacks.target import Artifact, Observed, Start, Target, check_attack
 from mrilib.metrics.artifacts import severity
 from mrilib.operators.base import MeasurementOperator
 from mrilib.operators.coil_images import center_crop
 from mrilib.reconstructors.base import Reconstructor
 from mrilib.solvers.solution import Solution
+from mrilib.store.units import derived_seed
 
 # The paper's radius, on images of its size.
 DISK_RADIUS, DISK_SIZE = 5.0, 256
+
+
+class Localized(AttackKind):
+    """A window at every place of a grid over the image, or over the object in it: see `localized_attack`.
+
+    Args:
+        objective, grid, region, restarts, disk_radius, artifact: as there.
+        select: `clean`, or `truth`: places are then judged as the reference's code does, by the true image,
+            and the result stays as it was found.
+    """
+
+    word: ClassVar[str] = "localized"
+    has_places: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        objective: Literal["peak", "disk"] = "peak",
+        grid: Annotated[int, Field(ge=1)] = 8,
+        region: Region = "image",
+        restarts: Annotated[int, Field(ge=1)] = 1,
+        disk_radius: Annotated[int | float, Field(ge=0)] | None = None,
+        artifact: Artifact = "complex",
+        select: Literal["clean", "truth"] = "clean",
+    ) -> None:
+        self.objective, self.grid, self.region, self.restarts = objective, grid, region, restarts
+        self.disk_radius = None if disk_radius is None else float(disk_radius)
+        self.artifact, self.select = artifact, select
+
+    def attack(self, target: Target, conditions: Conditions) -> AttackResult:
+        return localized_attack(
+            target.reconstructor,
+            target.kspace,
+            target.operator,
+            radius=target.radius,
+            grid=self.grid,
+            disk_radius=self.disk_radius,
+            objective=self.objective,
+            region=self.region,
+            reference=conditions.reference if self.region == "object" else None,
+            artifact=self.artifact,
+            seed=conditions.seed,
+            restarts=conditions.restarts or self.restarts,
+            starts=conditions.starts,
+            search=conditions.search,
+            select=self.select,
+            truth=conditions.reference if self.select == "truth" else None,
+            clean=target.clean,
+        )
+
+    def measure(self, artifact: Tensor) -> Float[Tensor, "*batch"]:
+        """`‖ρ‖∞`."""
+        return severity(artifact)
+
+    def rivals(self, target: Target, result: AttackResult, conditions: Conditions) -> list[Rival]:
+        """Spikes where the attack ended and in the middle of where it looked, and noise."""
+        reference = conditions.reference if self.region == "object" else None
+        cells, kept = grid_places(target.operator, self.grid, self.region, reference)
+        ended, middle = result.location.cpu(), nearest_place(cells[kept], *target.operator.mask.shape)
+        spikes = {"spike": ended}
+        if not torch.equal(ended, middle):
+            spikes["spike in the centre"] = middle
+        places = {name: (int(row), int(column)) for name, (row, column) in spikes.items()}
+        return baselines(target, places, [derived_seed(conditions.seed, "rival")])
+
+    @property
+    def checked(self) -> bool:
+        return self.select == "clean"
+
+    @property
+    def about(self) -> dict[str, Any]:
+        found = {"kind": self.name, "region": self.region, "artifact": self.artifact}
+        return found | {"objective": self.objective, "table_1": self.region == "image"}
+
+    def seeded_by(self, target: Target) -> dict[str, Any]:
+        names = ("objective", "grid", "restarts", "select")
+        found = {"kind": self.name} | {name: getattr(self, name) for name in names}
+        later = (("region", "image"), ("artifact", "complex"))
+        found |= {name: getattr(self, name) for name, usual in later if getattr(self, name) != usual}
+        if self.disk_radius is not None:
+            found["disk_radius"] = self.disk_radius
+        elif target.operator.kspace_axes == 2:
+            found["disk_radius"] = usual_disk_radius(target.operator.mask.shape)
+        return found
+
+
+def usual_disk_radius(shape: Sequence[int]) -> float:
+    """`5·n/256` pixels, `n` the shorter side."""
+    return DISK_RADIUS * min(shape) / DISK_SIZE
 
 
 def localized_attack(
@@ -101,7 +194,7 @@ def localized_attack(
     radii = check_attack(kspace, operator, radius, "localized_attack", starts, artifact)
     height, width = kspace.shape[-2:]
     if disk_radius is None:
-        disk_radius = DISK_RADIUS * min(height, width) / DISK_SIZE
+        disk_radius = usual_disk_radius((height, width))
     if not 1 <= grid <= min(height, width):
         raise ValueError(f"localized_attack: expected 1 <= grid <= {min(height, width)}, got {grid}")
     if objective not in ("peak", "disk"):

@@ -1,21 +1,83 @@
 """The global attack, eq. (4): the worst artifact over the whole image."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
 from jaxtyping import Complex, Float
+from pydantic import Field
 from torch import Tensor
 
 from mrilib.attacks.judge import AttackResult
+from mrilib.attacks.kinds.base import AttackKind, Conditions
 from mrilib.attacks.kinds.spike import spike
+from mrilib.attacks.places import nearest_place
+from mrilib.attacks.rivals import Rival, baselines
 from mrilib.attacks.rounds import GIVEN, Found, Plan, attacked
 from mrilib.attacks.searches.base import Round, Search, chosen_search, gaussian_starts
-from mrilib.attacks.target import Artifact, NoPlaceError, Observed, Start, check_attack, visible_pixels
+from mrilib.attacks.target import (
+    Artifact,
+    NoPlaceError,
+    Observed,
+    Start,
+    Target,
+    check_attack,
+    visible_pixels,
+)
 from mrilib.operators.base import MeasurementOperator, norm2
 from mrilib.reconstructors.base import Reconstructor
 from mrilib.solvers.solution import Solution
+from mrilib.store.units import derived_seed
+
+
+class Global(AttackKind):
+    """The whole image: see `global_attack`.
+
+    Args:
+        steps, restarts, artifact: as there.
+    """
+
+    word: ClassVar[str] = "global"
+
+    def __init__(
+        self,
+        *,
+        steps: Annotated[int, Field(ge=1)] = 100,
+        restarts: Annotated[int, Field(ge=1)] = 2,
+        artifact: Artifact = "complex",
+    ) -> None:
+        self.steps, self.restarts, self.artifact = steps, restarts, artifact
+
+    def attack(self, target: Target, conditions: Conditions) -> AttackResult:
+        return global_attack(
+            target.reconstructor,
+            target.kspace,
+            target.operator,
+            radius=target.radius,
+            steps=self.steps,
+            restarts=conditions.restarts or self.restarts,
+            artifact=self.artifact,
+            seed=conditions.seed,
+            starts=conditions.starts,
+            search=conditions.search,
+            clean=target.clean,
+        )
+
+    def measure(self, artifact: Tensor) -> Float[Tensor, "*batch"]:
+        """`‖ρ‖₂`."""
+        return norm2(artifact)
+
+    def rivals(self, target: Target, result: AttackResult, conditions: Conditions) -> list[Rival]:
+        """A spike in the middle of what coils see, and noise."""
+        pixels = torch.nonzero(visible_pixels(target.operator).cpu())
+        row, column = nearest_place(pixels, *target.operator.mask.shape).tolist()
+        seed = [derived_seed(conditions.seed, "rival")]
+        return baselines(target, {"spike in the centre": (row, column)}, seed)
+
+    def seeded_by(self, target: Target) -> dict[str, Any]:
+        found = {"kind": self.name, "steps": self.steps, "restarts": self.restarts}
+        return found | ({"artifact": self.artifact} if self.artifact != "complex" else {})
 
 
 def global_attack(

@@ -65,12 +65,19 @@ class Search(ABC):
         start_norm: norm of noise that they start from, in radii.
         from_state: whether the search begins from the state of the clean solve, which whoever has several
             searches of one image may then solve for once.
+        former_path: import path that seeds are made of, where the class has moved: seeds outlive a move.
     """
 
     rounds: tuple[Round, ...]
     start: ClassVar[Literal["spike", "gaussian"]] = "spike"
     start_norm: ClassVar[float] = 1.0
     from_state: ClassVar[bool] = False
+    former_path: ClassVar[str | None] = None
+
+    @classmethod
+    def seeded_as(cls, path: str) -> str:
+        """What seeds call the search that a config names by its import path."""
+        return cls.__dict__.get("former_path") or path
 
     @classmethod
     def refusal(

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from jaxtyping import Bool
 from torch import Tensor
@@ -15,14 +15,17 @@ Seed = int | tuple[int, ...]
 class Sampling(ABC):
     """Draws masks of k-space, `True` where it is sampled; zero frequency at `size // 2`.
 
-    A config names a subclass by a short word of ours, or by `class: package.module:Name`; what else stands in
-    the entry are the arguments of its constructor.
+    A config names a subclass by its `word`, or by `class: package.module:Name`; what else stands in the entry
+    are the arguments of its constructor. Every mask may measure every source.
 
     Attributes:
         random: whether masks depend on the seed. If not, one mask of a shape serves all its images.
+        usual_for: sources that are measured under the mask where they name none: those of a single coil
+            (phantoms and image files), of several (scans), or both.
     """
 
     random: ClassVar[bool] = True
+    usual_for: ClassVar[Literal["one coil", "several coils", "both"]] = "both"
 
     @abstractmethod
     def draw(self, shape: tuple[int, int], seed: Seed) -> Bool[Tensor, "*ky kx"]:
@@ -34,10 +37,8 @@ class Sampling(ABC):
             ValueError: if there is no such mask for this shape.
         """
 
-    @property
-    @abstractmethod
-    def about(self) -> dict[str, Any]:
-        """What tables and figures say of the masks: plain values, such as `lines` or `acceleration`."""
+    def check(self, shape: tuple[int, int]) -> None:  # noqa: B027
+        """Raise `ValueError` if there is no such mask for k-space of `(rows, columns)`; draws nothing."""
 
 
 def sampling_from(described: Mapping[str, Any]) -> Sampling:

@@ -1,9 +1,10 @@
 """Masks of whole columns of k-space, drawn by fastMRI."""
 
 import math
-from typing import Any, Literal, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 
 from jaxtyping import Bool
+from pydantic import Field
 from torch import Tensor
 
 from mrilib.data.sampling.base import Sampling, Seed, true_acceleration
@@ -15,26 +16,28 @@ MOST_DRAWS = 1000
 
 
 class Columns(Sampling):
-    """Columns around a full centre: see `column_mask`.
+    """Columns around a full centre: see `column_mask`. Each of its kinds is a class of its own.
 
     Args:
-        kind, acceleration, center_fraction: as there.
+        acceleration, center_fraction: as there.
         redraw: its `redraw_within`.
         draw: further draws of the same masks have the numbers 1, 2, …; the first is fastMRI's own.
     """
 
+    usual_for: ClassVar[Literal["one coil", "several coils", "both"]] = "several coils"
+    kind: ClassVar[ColumnMask]
+
     def __init__(
         self,
         *,
-        kind: ColumnMask,
-        acceleration: int | float,
-        center_fraction: float = 0.08,
-        redraw: float | None = None,
-        draw: int = 0,
+        acceleration: Annotated[int | float, Field(ge=1)],
+        center_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.08,
+        redraw: Annotated[float, Field(gt=0)] | None = None,
+        draw: Annotated[int, Field(ge=0)] = 0,
     ) -> None:
         if draw < 0:
-            raise ValueError(f"Columns: expected draw >= 0, got {draw}")
-        self.kind, self.acceleration, self.center_fraction = kind, acceleration, center_fraction
+            raise ValueError(f"{type(self).__name__}: expected draw >= 0, got {draw}")
+        self.acceleration, self.center_fraction = acceleration, center_fraction
         self.redraw, self.number = redraw, draw
 
     def draw(self, shape: tuple[int, int], seed: Seed) -> Bool[Tensor, "kx"]:
@@ -48,9 +51,26 @@ class Columns(Sampling):
             redraw_within=self.redraw,
         )
 
-    @property
-    def about(self) -> dict[str, Any]:
-        return {"kind": self.kind, "acceleration": self.acceleration}
+
+class Random(Columns):
+    """Every column with the same probability."""
+
+    word: ClassVar[str] = "random"
+    kind = "random"
+
+
+class Equispaced(Columns):
+    """Every so many-th column, beside the centre."""
+
+    word: ClassVar[str] = "equispaced"
+    kind = "equispaced"
+
+
+class EquispacedFraction(Columns):
+    """Columns at equal distances that make up for the centre."""
+
+    word: ClassVar[str] = "equispaced-fraction"
+    kind = "equispaced-fraction"
 
 
 def column_mask(

@@ -1,0 +1,108 @@
+"""What every kind of attack offers: what is maximised, from where, and what its result is held against."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from jaxtyping import Float
+from torch import Tensor
+
+from mrilib.attacks.judge import AttackResult
+from mrilib.attacks.rivals import Rival
+from mrilib.attacks.searches.base import Search
+from mrilib.attacks.target import Artifact, Start, Target
+from mrilib.store.classes import load_class
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """What an attack runs under.
+
+    Args:
+        reference: the image that errors refer to, which may be cropped.
+        search: how to search; `None` for the method's own search.
+        seed: of everything random.
+        restarts: of the search, in place of the attack's own.
+        starts: further perturbations to begin from; the result is no weaker than any of them.
+    """
+
+    reference: Tensor
+    search: Search | None = None
+    seed: int = 0
+    restarts: int | None = None
+    starts: Sequence[Start] = field(default=())
+
+
+class AttackKind(ABC):
+    """A kind of attack: the perturbations of a budget, and what is maximised over them.
+
+    A config names a subclass by its `word`, or by `class: package.module:Name`; what else stands in the entry
+    are the arguments of its constructor, and where, on what and by which search it is run.
+
+    Attributes:
+        needs_derivative: whether it follows a method's derivative. If so, its perturbations are given to the
+            other methods as well; noise, which needs none, is not.
+        has_places: whether results have a map of severities by place.
+        artifact: what is measured of methods that return complex images: see `Target.artifacts`.
+        restarts: of its search.
+    """
+
+    needs_derivative: ClassVar[bool] = True
+    has_places: ClassVar[bool] = False
+    artifact: Artifact = "complex"
+    restarts: int = 1
+
+    @abstractmethod
+    def attack(self, target: Target, conditions: Conditions) -> AttackResult:
+        """The perturbation that is found, judged; see `mrilib.attacks.judge.result_of`.
+
+        Raises:
+            NoPlaceError: if there is no place to look at.
+        """
+
+    @abstractmethod
+    def measure(self, artifact: Tensor) -> Float[Tensor, "*batch"]:
+        """What is maximised, of an artifact: by it results are compared."""
+
+    def rivals(self, target: Target, result: AttackResult, conditions: Conditions) -> list[Rival]:
+        """Perturbations that need no search, which the result must not be weaker than; none by default."""
+        return []
+
+    @property
+    def checked(self) -> bool:
+        """Whether results are held against rivals, and searched for again where they are weaker."""
+        return self.needs_derivative
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What scores and tables say of the attack: `kind`, and by which options it differs from the usual.
+
+        `region` and `artifact` stand in scores; `label`, where there is one, is printed; `table_1` says that
+        the numbers compare with Table 1 of [alaifari2023].
+        """
+        return {"kind": self.name, "region": "image", "artifact": self.artifact}
+
+    @property
+    def name(self) -> str:
+        """The kind's short word, or the name of its class."""
+        return str(getattr(self, "word", type(self).__name__))
+
+    def seeded_by(self, target: Target) -> dict[str, Any]:
+        """What seeds are made of: the kind with its options.
+
+        An option that came later than results which are to be found again counts only where it is not at
+        its default.
+        """
+        return {"kind": self.name}
+
+
+def kind_from(described: Mapping[str, Any]) -> AttackKind:
+    """A kind of attack, from `class`, an import path, and the `arguments` of its constructor."""
+    found: AttackKind = load_class(described["class"], AttackKind)(**described["arguments"])
+    return found
+
+
+def abouts(described: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What tables say of attacks, by name: `about` of each kind."""
+    return {name: kind_from(each).about for name, each in described.items()}

@@ -1,0 +1,40 @@
+"""White noise of the attacks' norm: the baseline of every attack."""
+
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mrilib.attacks.judge import AttackResult, judge, result_of
+from mrilib.attacks.kinds.base import AttackKind, Conditions
+from mrilib.attacks.searches.base import Clock, gaussian_starts
+from mrilib.attacks.target import Artifact, Target
+from mrilib.operators.base import norm2
+
+
+class Gaussian(AttackKind):
+    """Complex Gaussian noise on the mask, scaled to exactly the budget, over all coils.
+
+    Args:
+        artifact: what is measured of methods that return complex images.
+    """
+
+    word: ClassVar[str] = "gaussian"
+    needs_derivative: ClassVar[bool] = False
+
+    def __init__(self, *, artifact: Artifact = "complex") -> None:
+        self.artifact = artifact
+
+    def attack(self, target: Target, conditions: Conditions) -> AttackResult:
+        """Its location is the pixel of its largest artifact."""
+        clock = Clock()
+        judged = judge(target, gaussian_starts(target.operator, 1, target.radius, [conditions.seed]))
+        row, column = divmod(int(judged.artifacts[0].abs().argmax()), judged.artifacts.shape[-1])
+        stats = {"solver_steps": 0.0, "gradient_evaluations": 0.0, "judging_steps": judged.steps}
+        stats["seconds"] = clock.seconds
+        return result_of(target, judged, 0, location=torch.tensor([row, column]), stats=stats)
+
+    def measure(self, artifact: Tensor) -> Float[Tensor, "*batch"]:
+        """`‖ρ‖₂`."""
+        return norm2(artifact)
