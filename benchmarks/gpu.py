@@ -23,10 +23,13 @@ import torch
 
 from benchmarks.clock import RUNS
 from benchmarks.problems import LINES, SEED, SIZE, TUNED, save
+from mrilib.attacks.kinds.localized import Localized
 from mrilib.data.images.ellipses import ellipse_phantoms
 from mrilib.data.masks import radial_mask
 from mrilib.data.measurement import measure_image
-from mrilib.jobs.attack import Subject, perturbed_unit
+from mrilib.jobs.attack import perturbed_unit
+from mrilib.jobs.perturbations import Attack
+from mrilib.jobs.subjects import Subject
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.reconstructors.total_variation import TotalVariation
 from mrilib.solvers.couplings import COUPLINGS
@@ -154,13 +157,10 @@ def _step(
 
 def attack_row(options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
     """Seconds of a part of the table, and of the whole at that rate."""
-    attack = {
-        "kind": "localized",
-        "objective": "peak",
-        "grid": options.grid,
-        "restarts": options.restarts,
-        "search": "mrilib.attacks.searches.coupled:CoupledAscent",
-    }
+    attack = Attack(
+        Localized(objective="peak", grid=options.grid, restarts=options.restarts),
+        "mrilib.attacks.searches.coupled:CoupledAscent",
+    )
     cells = [
         (lines, level, index)
         for lines in options.masks
@@ -189,9 +189,7 @@ def attack_row(options: argparse.Namespace, device: torch.device) -> dict[str, A
     }
 
 
-def _attack(
-    lines: int, level: float, index: int, attack: dict[str, Any], size: int, device: torch.device
-) -> float:
+def _attack(lines: int, level: float, index: int, attack: Attack, size: int, device: torch.device) -> float:
     """Seconds on the wall of one cell, from the measurement on the device to the unit that the job stores."""
     image = ellipse_phantoms(1, size=size, seed=SEED, first=index)[0]
     measurement = measure_image(image, radial_mask(size, lines)).to(device)

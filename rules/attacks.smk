@@ -21,6 +21,8 @@ rule attack:
         runtime=attack_runtime(configured),
     params:
         **attack_params("attack", configured),
+    message:
+        "Attack {wildcards.method} of {wildcards.domain}, {wildcards.source} {wildcards.position} under {wildcards.mask}"
     script:
         "../workflow_scripts/stages/attack.py"
 
@@ -48,5 +50,7 @@ rule transfer:
     params:
         **attack_params("transfer", rivalled, "transfer.py"),
         rivals=rivals_of,
+    message:
+        "Give others' perturbations to {wildcards.method} of {wildcards.domain}, {wildcards.source} {wildcards.position} under {wildcards.mask}"
     script:
         "../workflow_scripts/stages/transfer.py"

@@ -25,5 +25,7 @@ rule reconstruct:
         identity=lambda wildcards: application(wildcards)._asdict() | {"position": int(wildcards.position)},
         keep_state=attacked,
         units=f"{RUN}/units",
+    message:
+        "Reconstruct by {wildcards.method} of {wildcards.domain}, {wildcards.source} {wildcards.position} under {wildcards.mask}"
     script:
         "../workflow_scripts/stages/reconstruct.py"

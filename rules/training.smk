@@ -32,5 +32,7 @@ rule train:
         name=lambda wildcards: [*cfg.domain(wildcards.domain).model_dump().values(), wildcards.method],
         domain=lambda wildcards: wildcards.domain,
         units=f"{RUN}/units",
+    message:
+        "Train {wildcards.method} on {wildcards.domain}"
     script:
         "../workflow_scripts/stages/train.py"

@@ -26,5 +26,7 @@ rule tune:
         tuned=lambda wildcards: cfg.tuned_for(wildcards.method),
         seed=cfg.seed,
         units=f"{RUN}/units",
+    message:
+        "Tune {wildcards.method} on {wildcards.domain}"
     script:
         "../workflow_scripts/stages/tune.py"

@@ -1,6 +1,8 @@
 """Reconstruction of unperturbed data, as it is stored, and as attacks read it."""
 
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +10,63 @@ import torch
 from torch import Tensor
 
 from mrilib.data.measurement import Measurement
+from mrilib.data.measurement_files import measurement_hash
+from mrilib.jobs.methods import Methods, root_attributes
 from mrilib.reconstructors.base import Reconstructor, observed
 from mrilib.solvers.solution import Solution, Status
 from mrilib.store.arrays import Group
 from mrilib.store.states import pack_arrays, unpack_arrays
+from mrilib.store.units import UnitStore, content_hash
 
 # Numbers of a solution that are stored, where a method has them.
 STATS = ("objective", "gap", "steps")
 STATE = "state."
+
+
+def reconstruct_image(
+    measurement: Measurement | None,
+    methods: Methods,
+    tuned: Sequence[str],
+    store: UnitStore,
+    *,
+    identity: dict[str, Any],
+    code: str,
+    keep_state: bool,
+) -> dict[str, Group]:
+    """The groups of a file of reconstructions: a unit for everything that the parameter is tuned for.
+
+    Args:
+        measurement: of the image; `None` where the set has none at this position.
+        methods: the method of a domain.
+        tuned: what its parameter is tuned for, `clean` or levels as text.
+        store: of the units.
+        identity: `method`, `domain`, `source`, `mask` and `position`.
+        code: code hash, a part of the units' keys.
+        keep_state: store the solver's state, which an attack begins with.
+    """
+    if measurement is None:
+        return {"": Group(attributes=identity | {"missing": True})}
+    data = measurement_hash(measurement)
+    groups = {"": Group(attributes=root_attributes(identity, measurement, methods.kind))}
+    for each in tuned:
+        arguments = methods.arguments(each)
+        key = methods.key | {"stage": "reconstruct", "code": code, "arguments": arguments, "data": data}
+        key |= {"state": keep_state}
+        keep = store.claim(f"fit-{content_hash(key)}.pt") if methods.kind.resumable else None
+        unit = partial(
+            reconstruction_unit,
+            methods.made(arguments),
+            measurement,
+            weight=methods.weight(arguments),
+            keep=keep,
+            keep_state=keep_state,
+        )
+        groups[each] = store.get(key, unit)
+        if keep is not None:
+            keep.unlink(missing_ok=True)
+        about = groups[each].attributes
+        print(f"{each}: {about.get('failed', about['status'])}, {about['seconds']:.2f} s", flush=True)
+    return groups
 
 
 def reconstruction_unit(

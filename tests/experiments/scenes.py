@@ -8,12 +8,14 @@ from mrilib.data.images.ellipses import ellipse_phantoms
 from mrilib.data.masks import radial_mask
 from mrilib.data.measurement import Measurement, measure_image
 from mrilib.data.measurement_files import write_measurement
-from mrilib.jobs.attack import Subject, perturbed_unit
+from mrilib.jobs.attack import perturbed_unit
+from mrilib.jobs.subjects import Subject
 from mrilib.operators.base import fft2c
 from mrilib.operators.coil_images import center_crop, rss
 from mrilib.reconstructors.base import observed
 from mrilib.solvers.solution import NotConvergedError, Solution
 from mrilib.store.arrays import Group, write_groups
+from tests.jobs.entries import attack_of
 
 SIZE, LEVEL = 32, 0.05
 PEAK = {"kind": "localized", "objective": "peak", "grid": 2, "disk_radius": 5.0, "select": "clean"}
@@ -89,9 +91,19 @@ class Stored:
 
     def attacked(self, **attacks) -> tuple[Path, Path, Path]:
         """Attack, and name the three files."""
-        units = {name: perturbed_unit(self.subject, attack) for name, attack in attacks.items()}
+        units = {name: perturbed_unit(self.subject, attack_of(attack)) for name, attack in attacks.items()}
         return self.with_units({f"perturbed/{name}/{LEVEL:g}/1": unit for name, unit in units.items()})
 
     def with_units(self, groups, name="attacks.h5") -> tuple[Path, Path, Path]:
-        write_groups(self.folder / name, {"": Group(attributes=self.root)} | groups)
+        """Write units as a job does: each with the attack that its group is of."""
+        units = {group: _entered(group, unit) for group, unit in groups.items()}
+        write_groups(self.folder / name, {"": Group(attributes=self.root)} | units)
         return self.path, self.folder / "reconstruction.h5", self.folder / name
+
+
+def _entered(group, unit):
+    if group.startswith("clean/"):
+        return unit
+    _, *made_for, attack, _, _ = group.split("/")
+    about = {"attack": attack} | ({"made_for": made_for[0]} if made_for else {})
+    return Group(unit.arrays, about | unit.attributes, unit.units)

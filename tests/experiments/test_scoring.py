@@ -10,7 +10,7 @@ from skimage.metrics import structural_similarity
 from mrilib.attacks.kinds.spike import spike
 from mrilib.experiments.scores import COLUMNS, read_scores, scores_csv
 from mrilib.experiments.scoring import score_image
-from mrilib.jobs.attack import carried_unit
+from mrilib.jobs.transfer import carried_unit
 from mrilib.operators.coil_images import center_crop
 from mrilib.reconstructors.linear import Tikhonov, ZeroFilled
 from mrilib.reconstructors.total_variation import TotalVariation
@@ -152,6 +152,7 @@ def test_perturbations_of_other_methods_are_scored_apart(tmp_path):
     rival = spike(stored.operator, (8, 8), stored.subject.target.radius)
     carried = carried_unit(stored.subject, rival)
     carried.arrays["perturbation"] = rival.numpy()
+    carried.attributes.update(kind="localized", region="image")
     own = read_group(files[2], f"perturbed/peak/{LEVEL:g}/1")
     own.attributes["weaker_than_transfer"] = "other"
     groups = {f"carried/other/peak/{LEVEL:g}/1": carried, f"perturbed/peak/{LEVEL:g}/1": own}

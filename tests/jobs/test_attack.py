@@ -21,6 +21,7 @@ from mrilib.reconstructors.linear import Tikhonov, ZeroFilled
 from mrilib.reconstructors.total_variation import TotalVariation
 from mrilib.solvers.solution import Solution, Status
 from mrilib.store.arrays import Group
+from tests.jobs.entries import attack_of
 
 SIZE, LEVEL = 24, 0.05
 PEAK = {"kind": "localized", "objective": "peak", "grid": 2, "disk_radius": 3.0, "select": "clean"}
@@ -34,19 +35,7 @@ IDLE = {
     "search_arguments": {"steps": 1, "learning_rate": 1e-6, "unrolled": 2, "warm": 2},
 }
 GLOBAL = {"kind": "global", "steps": 2, "restarts": 1}
-KINDS = {
-    "localized": "mrilib.attacks.kinds.localized:Localized",
-    "global": "mrilib.attacks.kinds.whole:Global",
-    "gaussian": "mrilib.attacks.kinds.gaussian:Gaussian",
-}
 RECORD = {"weaker_than", "first_value", "rival_value", "restarts"}
-
-
-def attack_of(entry):
-    """The attack of an entry as a config has it."""
-    own = ("kind", "search", "search_arguments")
-    arguments = {name: value for name, value in entry.items() if name not in own}
-    return Attack.of(entry | {"class": KINDS[entry["kind"]], "arguments": arguments})
 
 
 def perturbed_unit(about, entry):
