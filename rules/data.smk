@@ -40,7 +40,7 @@ rule download_archive:
     log:
         f"{RUN}/logs/downloads/fastmri/{{dataset}}/{{archive}}.log",
     wildcard_constraints:
-        dataset=any_of(FASTMRI),
+        dataset=any_of(LINKED),
         archive=any_of(ARCHIVES),
     conda:
         "../envs/environment.yaml"
@@ -60,7 +60,7 @@ rule unpack_archive:
     log:
         f"{RUN}/logs/unpack/{{dataset}}/{{archive}}.log",
     wildcard_constraints:
-        dataset=any_of(FASTMRI),
+        dataset=any_of(LINKED),
         archive=any_of(ARCHIVES),
     conda:
         "../envs/environment.yaml"
@@ -78,7 +78,7 @@ rule link_volumes:
     log:
         f"{RUN}/logs/volumes/{{dataset}}.log",
     wildcard_constraints:
-        dataset=any_of(FASTMRI),
+        dataset=any_of(LINKED),
     conda:
         "../envs/environment.yaml"
     params:
@@ -106,8 +106,7 @@ rule convert_volume:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
-        **fixed(stage("convert.py", "data.smk:convert_volume")),
-        options=conversion_options,
+        **by_reader("convert.py", "data.smk:convert_volume"),
         strict=lambda wildcards: cfg.datasets[wildcards.dataset].strict,
     script:
         "../workflow_scripts/stages/convert.py"

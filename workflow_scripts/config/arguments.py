@@ -17,12 +17,14 @@ class Named(NamedTuple):
         path: import path of the class.
         arguments: those that the config gives.
         given: names of those that jobs add, such as a tuned parameter or a checkpoint.
+        extends: import path of the class that it must be a subclass of.
     """
 
     where: str
     path: str
     arguments: Mapping[str, Any]
     given: frozenset[str] = frozenset()
+    extends: str = "builtins:object"
 
 
 def nested(named: Named) -> Iterator[Named]:
@@ -47,7 +49,7 @@ def check_arguments(classes: list[Named]) -> None:
 
 def _wrong(named: Named) -> Iterator[str]:
     try:
-        model = arguments_model(load_class(named.path, object))
+        model = arguments_model(load_class(named.path, load_class(named.extends, object)))
     except ValueError as error:
         yield f"{named.where}: {error}"
         return
