@@ -8,14 +8,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import h5py
-import numpy as np
 
 from benchmarks.problems import save
 from mrilib.data.volumes.cfl import convert_cfl
 from mrilib.data.volumes.fastmri import check_volume, read_slice
 from mrilib.data.volumes.ismrmrd import convert
 from tests.data.volumes.peak_memory import peak_growth
-from tests.data.volumes.raw_files import cartesian_scan, noise_kspace
+from tests.data.volumes.raw_files import cartesian_scan, noise_kspace, write_cfl
 
 RUNS = 5
 # (slice, partition, line, coil, sample): 2-D and 3-D, readouts oversampled twice, about 200 MB each
@@ -57,9 +56,7 @@ def main(arguments: list[str]) -> None:
                     file["dataset/data"][start : start + 256]
 
         add("the table of the 3-D file alone, by h5py", source, read_table)
-        values = noise_kspace(256, 256, 24, 8)
-        (folder / "a.hdr").write_text("# Dimensions\n" + " ".join(map(str, values.shape)) + "\n")
-        (folder / "a.cfl").write_bytes(np.asfortranarray(values).tobytes(order="F"))
+        write_cfl(folder / "a", noise_kspace(256, 256, 24, 8))
         add("BART", folder / "a.cfl", lambda: convert_cfl(folder / "a", volume))
         add("check of a volume", volume, lambda: check_volume(volume))
         add(

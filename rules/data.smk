@@ -9,9 +9,9 @@ localrules:
     unpack_archive,
     link_volumes,
     select_slices,
-    catalogue_table,
-    thumbnails,
-    annotations,
+    tabulate_volumes,
+    draw_volumes,
+    place_annotations,
 
 
 rule download_stanford:
@@ -27,6 +27,8 @@ rule download_stanford:
         url=lambda wildcards: STANFORD_VOLUMES[wildcards.volume][0],
         sha256=lambda wildcards: STANFORD_VOLUMES[wildcards.volume][1],
         kind="hdf5",
+    message:
+        "Download volume {wildcards.volume} from mridata.org"
     script:
         "../workflow_scripts/stages/download.py"
 
@@ -40,7 +42,7 @@ rule download_archive:
     log:
         f"{RUN}/logs/downloads/fastmri/{{dataset}}/{{archive}}.log",
     wildcard_constraints:
-        dataset=any_of(FASTMRI),
+        dataset=any_of(LINKED),
         archive=any_of(ARCHIVES),
     conda:
         "../envs/environment.yaml"
@@ -48,6 +50,8 @@ rule download_archive:
         name=lambda wildcards: wildcards.archive,
         manifest=lambda wildcards: cfg.datasets[wildcards.dataset].manifest,
         kind="archive",
+    message:
+        "Download {wildcards.archive} of fastMRI for {wildcards.dataset}"
     script:
         "../workflow_scripts/stages/download.py"
 
@@ -60,12 +64,14 @@ rule unpack_archive:
     log:
         f"{RUN}/logs/unpack/{{dataset}}/{{archive}}.log",
     wildcard_constraints:
-        dataset=any_of(FASTMRI),
+        dataset=any_of(LINKED),
         archive=any_of(ARCHIVES),
     conda:
         "../envs/environment.yaml"
     params:
         volumes=lambda wildcards: cfg.datasets[wildcards.dataset].volumes,
+    message:
+        "Unpack what {wildcards.dataset} wants of {wildcards.archive}"
     script:
         "../workflow_scripts/stages/unpack.py"
 
@@ -78,13 +84,15 @@ rule link_volumes:
     log:
         f"{RUN}/logs/volumes/{{dataset}}.log",
     wildcard_constraints:
-        dataset=any_of(FASTMRI),
+        dataset=any_of(LINKED),
     conda:
         "../envs/environment.yaml"
     params:
         **fixed(stage("link_volumes.py", "data.smk:link_volumes")),
         folders=lambda wildcards: cfg.datasets[wildcards.dataset].folders,
         volumes=lambda wildcards: cfg.datasets[wildcards.dataset].volumes,
+    message:
+        "Link the volumes of {wildcards.dataset}"
     script:
         "../workflow_scripts/stages/link_volumes.py"
 
@@ -106,9 +114,10 @@ rule convert_volume:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
-        **fixed(stage("convert.py", "data.smk:convert_volume")),
-        options=conversion_options,
+        **by_reader("convert.py", "data.smk:convert_volume"),
         strict=lambda wildcards: cfg.datasets[wildcards.dataset].strict,
+    message:
+        "Convert volume {wildcards.volume} of {wildcards.dataset} to the fastMRI schema"
     script:
         "../workflow_scripts/stages/convert.py"
 
@@ -130,11 +139,13 @@ rule simulate_volume:
         settings=simulation_settings,
         seed=cfg.seed,
         name=lambda wildcards: [wildcards.dataset, wildcards.volume],
+    message:
+        "Simulate volume {wildcards.volume} of {wildcards.dataset}"
     script:
         "../workflow_scripts/stages/simulate.py"
 
 
-rule catalogue:
+rule list_volumes:
     input:
         receipts=receipts,
     output:
@@ -149,16 +160,18 @@ rule catalogue:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 120 * attempt,
     params:
-        **fixed(stage("catalogue.py", "data.smk:catalogue")),
+        **fixed(stage("list_volumes.py", "data.smk:list_volumes")),
         dataset=lambda wildcards: wildcards.dataset,
         anatomy=lambda wildcards: cfg.datasets[wildcards.dataset].anatomy,
         strict=lambda wildcards: cfg.datasets[wildcards.dataset].strict,
         units=f"{RUN}/units",
+    message:
+        "Check and list the volumes of {wildcards.dataset}"
     script:
-        "../workflow_scripts/stages/catalogue.py"
+        "../workflow_scripts/stages/list_volumes.py"
 
 
-rule catalogue_table:
+rule tabulate_volumes:
     input:
         catalogues=expand(f"{RUN}/catalogue/{{dataset}}.csv", dataset=cfg.datasets),
     output:
@@ -170,12 +183,14 @@ rule catalogue_table:
     conda:
         "../envs/environment.yaml"
     params:
-        **fixed(stage("catalogue_table.py", "data.smk:catalogue_table")),
+        **fixed(stage("tabulate_volumes.py", "data.smk:tabulate_volumes")),
+    message:
+        "Tabulate the volumes of all datasets"
     script:
-        "../workflow_scripts/stages/catalogue_table.py"
+        "../workflow_scripts/stages/tabulate_volumes.py"
 
 
-rule thumbnails:
+rule draw_volumes:
     input:
         catalogue=f"{RUN}/catalogue/{{dataset}}.csv",
     output:
@@ -186,10 +201,12 @@ rule thumbnails:
     conda:
         "../envs/environment.yaml"
     params:
-        **fixed(stage("thumbnails.py", "data.smk:thumbnails")),
+        **fixed(stage("draw_volumes.py", "data.smk:draw_volumes")),
         dataset=lambda wildcards: wildcards.dataset,
+    message:
+        "Draw the volumes of {wildcards.dataset}"
     script:
-        "../workflow_scripts/stages/thumbnails.py"
+        "../workflow_scripts/stages/draw_volumes.py"
 
 
 rule select_slices:
@@ -208,11 +225,13 @@ rule select_slices:
         selection=lambda wildcards: selection_of(wildcards).model_dump(),
         fractions=lambda wildcards: cfg.datasets[selection_of(wildcards).dataset].split,
         seed=cfg.seed,
+    message:
+        "Select the slices of {wildcards.source} for {wildcards.part}"
     script:
         "../workflow_scripts/stages/select_slices.py"
 
 
-rule annotations:
+rule place_annotations:
     input:
         file=lambda wildcards: cfg.annotations[wildcards.name].file,
         catalogue=lambda wildcards: f"{RUN}/catalogue/{cfg.annotations[wildcards.name].dataset}.csv",
@@ -227,6 +246,8 @@ rule annotations:
     conda:
         "../envs/environment.yaml"
     params:
-        **fixed(stage("annotations.py", "data.smk:annotations")),
+        **fixed(stage("place_annotations.py", "data.smk:place_annotations")),
+    message:
+        "Place the boxes of {wildcards.name} on their volumes"
     script:
-        "../workflow_scripts/stages/annotations.py"
+        "../workflow_scripts/stages/place_annotations.py"

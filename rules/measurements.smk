@@ -19,6 +19,8 @@ rule measure_image:
     params:
         **measured("measure_image.py", "measurements.smk:measure_image"),
         image=image_settings,
+    message:
+        "Measure {wildcards.part} image {wildcards.position} of {wildcards.source} under {wildcards.mask}"
     script:
         "../workflow_scripts/stages/measure_image.py"
 
@@ -41,5 +43,7 @@ rule measure_scan:
         runtime=lambda wildcards, attempt: 15 * attempt,
     params:
         **measured("measure_scan.py", "measurements.smk:measure_scan"),
+    message:
+        "Measure {wildcards.part} slice {wildcards.position} of {wildcards.source} under {wildcards.mask}"
     script:
         "../workflow_scripts/stages/measure_scan.py"

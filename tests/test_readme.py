@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from workflow_scripts.config.parts import Method
+from workflow_scripts.config.methods import Method
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
@@ -34,3 +34,14 @@ def test_every_make_target_that_is_named_exists():
     makefile = (Path(__file__).parents[1] / "Makefile").read_text(encoding="utf-8")
     for target in set(re.findall(r"`make ([a-z-]+)", README)):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_the_readmes_terms_stand_in_the_glossary_once_each():
+    glossary = (Path(__file__).parents[1] / "docs/glossary.md").read_text(encoding="utf-8")
+    defined = re.findall(r"\*\*([^*]+)\*\*", glossary)
+    assert len(defined) == len(set(defined)) > 50
+    (terms,) = re.findall(r"\nTerms [^\n]*:\n\n(.*?)\n\n## ", README, re.DOTALL)
+    # Kinds of attacks, and where one looks, stand in the entries of what they are.
+    named = set(re.findall(r"(?:^- |; )\*([^*]+)\*", terms, re.MULTILINE)) - {"object", "global", "gaussian"}
+    assert len(named) > 6
+    assert named <= set(defined)

@@ -1,17 +1,16 @@
 # What the rules of raw data ask of the config: files, params, costs.
 
 
-PARTS = ("train", "validation", "test")
-FASTMRI, STANFORD, SIMULATED = (
-    {name: dataset for name, dataset in cfg.datasets.items() if dataset.kind == kind}
-    for kind in ("fastmri", "stanford", "simulated")
+LINKED, CONVERTED, SIMULATED = (
+    {name: dataset for name, dataset in cfg.datasets.items() if dataset.way == way}
+    for way in ("linked", "converted", "simulated")
 )
-CONVERTED = [name for name, dataset in cfg.datasets.items() if dataset.kind in ("stanford", "raw")]
-ARCHIVES = sorted({archive for dataset in FASTMRI.values() for archive in dataset.archives})
+ARCHIVES = sorted({archive for dataset in LINKED.values() for archive in dataset.archives})
 # UUID to its URL and SHA-256, where one is given.
 STANFORD_VOLUMES = {
     volume: (dataset.url + volume, dataset.sha256.get(volume))
-    for dataset in STANFORD.values()
+    for dataset in cfg.datasets.values()
+    if dataset.kind == "stanford"
     for volume in dataset.volumes
 }
 
@@ -23,18 +22,31 @@ def unpacked_listings(wildcards):
 
 def raw_file(wildcards):
     """The file that a volume is converted from."""
-    dataset = cfg.datasets[wildcards.dataset]
-    if dataset.kind == "stanford":
-        return f"{cfg.downloads}/stanford/{wildcards.volume}.h5"
-    return dataset.volumes[wildcards.volume].file if wildcards.volume in dataset.names else []
+    dataset = CONVERTED[wildcards.dataset]
+    return dataset.raw_file(wildcards.volume, cfg.downloads) if wildcards.volume in dataset.names else []
 
 
-def conversion_options(wildcards):
-    """What the header of a BART file does not say."""
-    dataset = cfg.datasets[wildcards.dataset]
-    if dataset.kind == "stanford" or wildcards.volume not in dataset.names:
-        return {}
-    return dataset.volumes[wildcards.volume].model_dump(exclude={"file"})
+def reader_of(wildcards):
+    """Class and arguments of what converts a volume."""
+    return canonical(CONVERTED[wildcards.dataset].reader(wildcards.volume))
+
+
+def by_reader(script, rule_name):
+    """Params of a rule whose code is that of a volume's reader as well."""
+
+    @functools.cache
+    def described(*roots):
+        return stage(script, rule_name, roots)
+
+    def of(wildcards):
+        reader = reader_of(wildcards)
+        return described(reader["class"], *modules_of(reader["arguments"]))
+
+    return {
+        "stage": of,
+        "code": lambda wildcards: code_of(of(wildcards)),
+        "reader": reader_of,
+    }
 
 
 def drawn_files(wildcards):
@@ -49,7 +61,7 @@ def simulation_settings(wildcards):
 
 def receipts(wildcards):
     """What says how the volumes of a dataset were had."""
-    if wildcards.dataset in FASTMRI:
+    if wildcards.dataset in LINKED:
         return [f"{RUN}/volumes/{wildcards.dataset}.json"]
     names = cfg.datasets[wildcards.dataset].names
     return [f"{RUN}/volumes/{wildcards.dataset}/{name}.json" for name in names]

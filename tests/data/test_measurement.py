@@ -6,27 +6,14 @@ import pytest
 import torch
 
 from mrilib.data.calibration import calibrated
-from mrilib.data.images.ellipses import ellipse_phantoms
 from mrilib.data.intensity import intensity_scale, rss_target
 from mrilib.data.masks import column_mask
 from mrilib.data.measurement import measure
 from mrilib.data.volumes.kspace_statistics import center_column, noise_estimate
-from mrilib.operators.base import fft2c, ifft2c
+from mrilib.operators.base import ifft2c
 from mrilib.operators.coil_images import center_crop, rss
 from mrilib.operators.coils import calibration_shape, estimate_coil_maps
-
-
-def scan(size=128, coils=4, noise=0.0, seed=0):
-    """K-space of a phantom of maximum 1 under smooth maps, with noise of that deviation in each part."""
-    y, x = torch.meshgrid(*[torch.linspace(-1, 1, size, dtype=torch.float64)] * 2, indexing="ij")
-    angles = 2 * math.pi * torch.arange(coils, dtype=torch.float64)[:, None, None] / coils
-    distance = (y - angles.cos()).square() + (x - angles.sin()).square()
-    maps = torch.polar(torch.exp(-distance / 2), y * angles.cos() - x + angles)
-    kspace = fft2c(maps * ellipse_phantoms(1, size=size, seed=3)[0])
-    errors = torch.randn(
-        (*kspace.shape, 2), generator=torch.Generator().manual_seed(seed), dtype=torch.float64
-    )
-    return (kspace + noise * torch.view_as_complex(errors)).to(torch.complex64)
+from tests.data.phantom_scan import scan
 
 
 @pytest.fixture(scope="module")
@@ -130,47 +117,6 @@ def test_a_stored_target_is_scaled_alike(columns):
         measure(kspace, columns, reference=stored, reference_shape=(20, 30))
 
 
-# The image's maximum is 1. Edges of the phantom bias the estimate upwards, by the more the lower the noise.
-@pytest.mark.parametrize("level", [1e-3, 1e-2, 3e-2, 0.1, 1.0])
-def test_noise_estimate_finds_the_noise(level):
-    kspace = scan(size=256, noise=level)
-    assert noise_estimate(kspace) == pytest.approx(level, rel=0.1)
-    # slices before coils; zero-filled beyond what was measured, as on scanners
-    padded = torch.zeros(2, 4, 256, 288, dtype=torch.complex64)
-    padded[..., 16:-16] = kspace
-    if level >= 1e-2:
-        assert noise_estimate(padded) == pytest.approx(level, rel=0.1)
-
-
-def test_noise_estimate_without_noise_is_nearly_zero():
-    assert noise_estimate(scan(size=256)) < 1e-6
-
-
-def test_noise_estimate_is_the_mean_square_of_coils():
-    kspace = torch.view_as_complex(torch.randn(2, 128, 128, 2, generator=torch.Generator().manual_seed(0)))
-    kspace = kspace * torch.tensor([3.0, 4.0])[:, None, None]
-    assert noise_estimate(kspace) == pytest.approx(math.sqrt((9 + 16) / 2), rel=0.02)
-    # entries that were not sampled do not lower it
-    some = torch.rand(128, 128, generator=torch.Generator().manual_seed(1)) < 0.3
-    assert noise_estimate(kspace * some) == pytest.approx(math.sqrt((9 + 16) / 2), rel=0.04)
-
-
-def test_noise_estimate_needs_high_frequencies():
-    kspace = torch.zeros(1, 128, 128, dtype=torch.complex64)
-    kspace[:, 60:68, 60:68] = 1.0
-    with pytest.raises(
-        ValueError, match=r"expected k-space sampled at high frequencies, got entries with .*e-07 of"
-    ):
-        noise_estimate(kspace)
-
-
-@pytest.mark.parametrize("shift", [-5, 0, 3])
-def test_the_centre_is_where_the_energy_is(shift):
-    kspace = scan()
-    assert center_column(kspace.roll(shift, dims=-1)) == 64 + shift
-    assert center_column(torch.stack([kspace, kspace])[:, :, :, 4:]) == 60
-
-
 @pytest.mark.usefixtures("unchecked")
 def test_refuses_data_that_are_none(columns):
     kspace = scan()
@@ -203,13 +149,6 @@ def test_refuses_data_that_are_none(columns):
         ValueError, match=r"center_crop: expected a shape from 1×1 to 128×128, .* got 128×129"
     ):
         rss_target(kspace, (128, 129))
-
-
-@pytest.mark.data
-def test_a_head_with_known_noise(data_folder):
-    kspace = np.fromfile(data_folder / "brain_noise.cfl", np.complex64).reshape(8, 180, 230)
-    # made by `bart noise -n 16`, variance of the complex number, of data that have a little of their own
-    assert math.sqrt(8) < noise_estimate(torch.from_numpy(kspace)) < 1.05 * math.sqrt(8)
 
 
 @pytest.mark.data

@@ -1,6 +1,7 @@
 """Small runs of the workflow, for tests."""
 
 import copy
+import json
 import os
 import shutil
 import subprocess
@@ -140,6 +141,32 @@ def snakemake(folder, *arguments, checkout=ROOT, paths=()):
         text=True,
         check=False,
     )
+
+
+PLANNING = """
+import json, sys
+from pathlib import Path
+from workflow_scripts.upkeep.plan import opened
+
+with opened(Path(sys.argv[1]), sys.argv[2:]) as plan:
+    plan.build()
+    jobs = [[job.rule.name, dict(job.wildcards.items())] for job in plan.jobs if plan.would_run(job)]
+print(json.dumps(jobs))
+"""
+
+
+def jobs_to_run(folder, config, targets, *, checkout=ROOT, paths=()):
+    """Rule and wildcards of each job that Snakemake would run; its dry runs print the message instead."""
+    done = subprocess.run(
+        [sys.executable, "-c", PLANNING, config, *targets],
+        cwd=folder,
+        env=environment(checkout, *paths),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [tuple(job) for job in json.loads(done.stdout)]
 
 
 def tiny(*, methods=None, attacks=None, **changes):

@@ -154,6 +154,11 @@ def test_a_mistake_gets_one_clear_line(values, path, value, message):
     assert len(str(caught.value).splitlines()) == 2
 
 
+def raw(**entry):
+    """A dataset of one raw file."""
+    return {"kind": "raw", "anatomy": "brain", "volumes": {"one": entry}}
+
+
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
@@ -169,6 +174,28 @@ def test_a_mistake_gets_one_clear_line(values, path, value, message):
         ("datasets/knee-train/split", {"train": 0.9, "test": 0.3}, "fractions that add up to 1"),
         ("datasets/stanford-knees/volumes", ["../secret"], "datasets.stanford-knees.volumes.0: .*secret"),
         ("datasets/stanford-knees/sha256", {"a": "0123"}, "datasets.stanford-knees.sha256.a: "),
+        (
+            "datasets/own",
+            raw(file="scan.xyz"),
+            r"no reader of ours takes 'scan.xyz' by its ending; there are .*\.cfl \(bart\).*\.mrd "
+            r"\(ismrmrd\); name one of them, .* or your own, `reader: {class: package.module:Name",
+        ),
+        ("datasets/own", raw(rows=1), "datasets.own.volumes.one.file: this key is missing"),
+        (
+            "datasets/own",
+            raw(file="scan.xyz", reader={"kind": "brat"}),
+            "'brat' is no reader of ours; did you mean 'bart'",
+        ),
+        (
+            "datasets/own",
+            raw(file="scan.xyz", reader={"clas": "mypackage:Mine"}),
+            "datasets.own.volumes.one.reader.clas: unknown key; did you mean 'class'?",
+        ),
+        (
+            "datasets/own",
+            raw(file="scan.cfl", reader={"kind": "bart", "rows": 1}, rows=0),
+            "reader: scan.cfl: expected rows once, got it twice",
+        ),
         ("annotations", {"plus": {"file": "a.csv", "dataset": "kne"}}, "annotations.plus.dataset: 'kne'"),
         (
             "images/head",
@@ -218,6 +245,28 @@ def test_an_argument_out_of_range_is_told_of_every_class():
     scans = yaml.safe_load((ROOT / "config.paper.multicoil.yaml").read_text())
     with pytest.raises(ConfigError, match=r"masks.random-4.acceleration: .* got 0.5"):
         load(edited(scans, "masks/random-4/acceleration", 0.5))
+
+
+@pytest.mark.parametrize(
+    ("entry", "reader", "arguments"),
+    [
+        ({"file": "a.b.h5"}, "mrilib.data.volumes.ismrmrd:Ismrmrd", {}),
+        ({"file": "a.mrd"}, "mrilib.data.volumes.ismrmrd:Ismrmrd", {}),
+        ({"file": "a.hdr"}, "mrilib.data.volumes.cfl:Bart", {}),
+        ({"file": "a.cfl", "rows": 1}, "mrilib.data.volumes.cfl:Bart", {"rows": 1}),
+        ({"file": "a", "reader": {"kind": "bart"}, "rows": 1}, "mrilib.data.volumes.cfl:Bart", {"rows": 1}),
+        ({"file": "a.h5", "reader": {"class": "mypackage:Mine"}}, "mypackage:Mine", {}),
+        (
+            {"file": "a", "reader": {"class": "mypackage:Mine", "arguments": {"fast": True}}, "threads": 2},
+            "mypackage:Mine",
+            {"fast": True, "threads": 2},
+        ),
+    ],
+)
+def test_a_raw_file_has_the_reader_of_its_ending_or_the_one_that_is_named(values, entry, reader, arguments):
+    config = load(values | {"datasets": {"own": raw(**entry)}})
+    assert config.datasets["own"].reader("one") == {"class": reader, "arguments": arguments}
+    assert config.datasets["own"].raw_file("one", "downloads") == entry["file"]
 
 
 def test_every_mistake_is_listed(values):

@@ -5,13 +5,12 @@ import re
 
 import pytest
 
-from tests.workflow.runs import EVERY_RULE, ROOT, copied, snakemake, tiny_scans, written
+from tests.workflow.runs import EVERY_RULE, ROOT, copied, jobs_to_run, snakemake, tiny_scans, written
 
 DOCUMENT = ROOT / "docs/edits.md"
 SCAN_TARGETS = ("results/tiny/tables/quality.csv",)
 # What only gathers results: it follows whatever changed above it.
 GATHERING = {
-    "all",
     "score",
     "table",
     "curve_figures",
@@ -22,8 +21,8 @@ GATHERING = {
     "image_figures",
     "reconstruction_panel",
     "quality_figure",
-    "catalogue_table",
-    "thumbnails",
+    "tabulate_volumes",
+    "draw_volumes",
 }
 
 
@@ -44,15 +43,14 @@ def dry_run(checkout, values, targets=EVERY_RULE):
     return result.stdout
 
 
-def planned(output):
-    """Jobs of a dry run as `rule` or `rule (method)`, gathering rules apart."""
-    found = set()
-    for block in re.split(r"\n(?=\[|(?:local)?rule )", output):
-        match = re.search(r"^(?:local)?rule (\w+):", block, re.MULTILINE)
-        if match and match[1] not in GATHERING:
-            method = re.search(r"wildcards:.*\bmethod=([\w-]+)", block)
-            found.add(f"{match[1]} ({method[1]})" if method else match[1])
-    return found
+def planned(checkout, values, targets):
+    """Jobs that would run as `rule` or `rule (method)`, gathering rules apart."""
+    jobs = jobs_to_run(checkout, written(checkout, values), targets, checkout=checkout)
+    return {
+        f"{rule} ({wildcards['method']})" if "method" in wildcards else rule
+        for rule, wildcards in jobs
+        if rule not in GATHERING
+    }
 
 
 def edit(file, old, new):
@@ -176,13 +174,13 @@ def check(run, change, expected):
     changed = copy.deepcopy(values)
     try:
         change(checkout, changed)
-        output = dry_run(checkout, changed, targets)
+        found = planned(checkout, changed, targets)
     finally:
         for path, content in before.items():
             # Only what was edited: a new time alone must change nothing either, which the next edit shows.
             path.write_bytes(content)
         written(checkout, values)
-    assert planned(output) == expected
+    assert found == expected
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from workflow_scripts.config.attacks import FACTOR
 from workflow_scripts.config.config import Config
 from workflow_scripts.config.entries import FAMILIES, NESTED, Entry
 from workflow_scripts.config.errors import ConfigError, explained, suggestion
-from workflow_scripts.config.scans import Scans
+from workflow_scripts.config.scans import Converted, Scans
 from workflow_scripts.provenance import check_import_path
 
 
@@ -46,6 +46,11 @@ def check_classes(config: Config) -> None:
 
 def classes_of(config: Config) -> Iterator[Named]:
     """Every class that a config names, with those that its arguments name."""
+    for name, dataset in config.datasets.items():
+        for volume in dataset.names if isinstance(dataset, Converted) else ():
+            reader = dataset.reader(volume)
+            where = f"datasets.{name}.volumes.{volume}"
+            yield from _nested(Named(where, "reader", reader["class"], reader["arguments"]))
     for name, mask in config.masks.items():
         yield _named(f"masks.{name}", mask)
     for name, method in config.methods.items():

@@ -44,7 +44,7 @@ def _fields_at(model: type[BaseModel], location: tuple[str | int, ...]) -> list[
     current: Any = model
     for part in location:
         current = _child(current, part)
-    return list(_model(current).model_fields)
+    return [field.alias or name for name, field in _model(current).model_fields.items()]
 
 
 def _model(annotation: Any) -> Any:

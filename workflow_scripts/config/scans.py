@@ -1,10 +1,12 @@
-"""The configuration of raw multi-coil data: sources of volumes, sets of slices, masks of columns."""
+"""The configuration of raw multi-coil data: sources of volumes, sets of slices, annotations."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from workflow_scripts.config.entries import Entry, import_path, words
 from workflow_scripts.config.strict import Count, Fraction, Name, SourceScope, Strict
+from workflow_scripts.provenance import class_attribute
 
 # A name on mridata.org, of a file in an e-mail, of an archive's member: never a path.
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$")]
@@ -16,7 +18,13 @@ class Volumes(Strict):
 
     `strict` ends the run at the first volume that cannot be used; else it is listed as rejected. `split` says
     how patients are dealt out.
+
+    Attributes:
+        way: how volumes of the fastMRI schema come about: linked, all at once, or converted or simulated, one
+            by one.
     """
+
+    way: ClassVar[Literal["linked", "converted", "simulated"]]
 
     anatomy: Name
     strict: bool = False
@@ -28,9 +36,31 @@ class Volumes(Strict):
             raise ValueError(f"split: expected fractions that add up to 1, got {self.split}")
         return self
 
+    @property
+    def names(self) -> list[str]:
+        """Of the volumes, where they are known before anything is read."""
+        return []
 
-class Stanford(Volumes):
-    """Fully sampled volumes of mridata.org, by their UUIDs, with a checksum each where one is known."""
+
+class Converted(Volumes):
+    """Volumes that are converted from raw files, one each."""
+
+    way = "converted"
+
+    def raw_file(self, volume: str, downloads: str) -> str:
+        """The file that a volume is converted from; `downloads` is the folder of those that are fetched."""
+        raise NotImplementedError
+
+    def reader(self, volume: str) -> dict[str, Any]:
+        """Class and arguments of what converts it."""
+        raise NotImplementedError
+
+
+class Stanford(Converted):
+    """Fully sampled volumes of mridata.org, by their UUIDs, with a checksum each where one is known.
+
+    They are files of ISMRMRD.
+    """
 
     kind: Literal["stanford"]
     url: Annotated[str, Field(pattern="^https?://.*/$")] = "http://mridata.org/download/"
@@ -41,12 +71,20 @@ class Stanford(Volumes):
     def names(self) -> list[str]:
         return list(self.volumes)
 
+    def raw_file(self, volume: str, downloads: str) -> str:
+        return f"{downloads}/stanford/{volume}.h5"
+
+    def reader(self, volume: str) -> dict[str, Any]:
+        return {"class": import_path("reader", "ismrmrd"), "arguments": {}}
+
 
 class FastMRI(Volumes):
     """fastMRI volumes: folders that have them already, or archives by the links of an e-mail.
 
     `volumes` names those that are wanted, all by default; `manifest` is a file of SHA-256 sums.
     """
+
+    way = "linked"
 
     kind: Literal["fastmri"]
     folders: list[str] = []
@@ -63,26 +101,66 @@ class FastMRI(Volumes):
             raise ValueError("mail: expected the file of the e-mail with the links to archives, got none")
         return self
 
-    @property
-    def names(self) -> list[str]:
-        """None is known before the folders are read."""
-        return []
+
+class ReaderEntry(Entry):
+    """What reads a raw file."""
+
+    family: ClassVar[str] = "reader"
+
+
+def reader_of_ending(file: str) -> str:
+    """Import path of our reader that takes files of this ending; the longest ending counts.
+
+    Raises:
+        ValueError: if none does.
+    """
+    readers = {
+        suffix: (word, path)
+        for word, path in words("reader").items()
+        for suffix in class_attribute(path, "suffixes") or ()
+    }
+    fitting = [suffix for suffix in readers if file.endswith(suffix)]
+    if not fitting:
+        known = ", ".join(f"{suffix} ({word})" for suffix, (word, _) in readers.items())
+        raise ValueError(
+            f"file: no reader of ours takes {file!r} by its ending; there are {known}; name one of them, "
+            "`reader: {kind: ...}`, or your own, `reader: {class: package.module:Name, arguments: {...}}`"
+        )
+    return readers[max(fitting, key=len)][1]
 
 
 class RawFile(Strict):
-    """A file of ISMRMRD (`.h5`, `.mrd`) or of BART (`.cfl` with `.hdr`).
+    """A file of raw data and what reads it: by default our reader that takes its ending.
 
-    The rest is for BART alone, whose headers do not say it: which dimension is the readout and which the
-    coils, and whether to transform along the slices, for 3-D scans.
+    What else stands in the entry are arguments of the reader, and may stand there without naming one.
     """
 
+    model_config = ConfigDict(extra="allow")
+
     file: str
-    rows: Literal[0, 1, 2] = 0
-    coils: Annotated[int, Field(ge=0, le=15)] | None = None
-    transform: bool = False
+    reader: ReaderEntry | None = None
+
+    @model_validator(mode="after")
+    def _readable(self) -> "RawFile":
+        if self.reader is None:
+            reader_of_ending(self.file)
+        elif twice := self.reader.arguments.keys() & self._beside.keys():
+            raise ValueError(f"reader: {self.file}: expected {', '.join(sorted(twice))} once, got it twice")
+        return self
+
+    @property
+    def _beside(self) -> dict[str, Any]:
+        return self.model_extra or {}
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """Class and arguments of the reader, as jobs are told."""
+        if self.reader is None:
+            return {"class": reader_of_ending(self.file), "arguments": self._beside}
+        return {"class": self.reader.path, "arguments": self.reader.arguments | self._beside}
 
 
-class Raw(Volumes):
+class Raw(Converted):
     """Files of raw data, a volume each."""
 
     kind: Literal["raw"]
@@ -91,6 +169,12 @@ class Raw(Volumes):
     @property
     def names(self) -> list[str]:
         return list(self.volumes)
+
+    def raw_file(self, volume: str, downloads: str) -> str:
+        return self.volumes[volume].file
+
+    def reader(self, volume: str) -> dict[str, Any]:
+        return self.volumes[volume].described
 
 
 class Slices(Strict):
@@ -117,6 +201,8 @@ class Drawn(Strict):
 
 class Simulated(Volumes):
     """Real magnitude images made multi-coil: coil maps, a smooth phase, noise; marked as simulated."""
+
+    way = "simulated"
 
     kind: Literal["simulated"]
     volumes: Annotated[dict[Name, Drawn], Field(min_length=1)]

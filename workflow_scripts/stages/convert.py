@@ -9,19 +9,15 @@ def main(inputs, outputs, params):
     from dataclasses import asdict, is_dataclass
     from pathlib import Path
 
-    from mrilib.data.volumes.cfl import convert_cfl
+    from mrilib.data.volumes.base import reader_from
     from mrilib.data.volumes.foreign import VolumeError
-    from mrilib.data.volumes.ismrmrd import convert
     from mrilib.store.atomic import write_text
 
     receipt, source = Path(outputs["receipt"]), Path(str(inputs["file"]))
     volume = receipt.with_suffix(".h5")
     found = {"volume": volume.stem, "source": str(source)}
     try:
-        if source.suffix in (".cfl", ".hdr"):
-            about = convert_cfl(source, volume, **params["options"])
-        else:
-            about = convert(source, volume)
+        about = reader_from(params["reader"]).convert(source, volume)
     except VolumeError as error:
         if params["strict"]:
             raise
@@ -29,9 +25,14 @@ def main(inputs, outputs, params):
         print(f"rejected: {error}")
         found["rejected"] = str(error)
     else:
+        if not volume.is_file():
+            raise FileNotFoundError(
+                f"{params['reader']['class']}: expected a volume at {volume} after convert, found none"
+            )
         print(about)
         found |= {"path": str(volume), "about": asdict(about) if is_dataclass(about) else str(about)}
-    write_text(receipt, json.dumps(found, indent=1) + "\n")
+    # What describes a conversion is the reader's: numbers and text stay, paths and others become text.
+    write_text(receipt, json.dumps(found, indent=1, default=str) + "\n")
 
 
 if "snakemake" in globals():

@@ -3,10 +3,13 @@
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Complex64
+from pydantic import Field
 
+from mrilib.data.volumes.base import Reader
 from mrilib.data.volumes.centered_fft import centered_ifft
 from mrilib.data.volumes.fastmri import VolumeHeader, read_header, write_volume
 from mrilib.data.volumes.foreign import VolumeError
@@ -16,6 +19,31 @@ from mrilib.data.volumes.scan_header import new_header
 DIMENSIONS, COILS, SLICES = 16, 3, 13
 LONGEST_HEADER = 1 << 20
 BLOCK_BYTES = 1 << 23
+
+
+class Bart(Reader):
+    """Fully sampled Cartesian k-space of BART: see `convert_cfl`. The arguments are what no header says.
+
+    Args:
+        rows: dimension of the readout.
+        coils: dimension of the coils; by default 3, or 2 where 3 has length 1.
+        transform: inverse FFT along the dimension of the slices, for 3-D scans.
+    """
+
+    word: ClassVar[str] = "bart"
+    suffixes: ClassVar[tuple[str, ...]] = (".cfl", ".hdr")
+
+    def __init__(
+        self,
+        *,
+        rows: Literal[0, 1, 2] = 0,
+        coils: Annotated[int, Field(ge=0, lt=DIMENSIONS)] | None = None,
+        transform: bool = False,
+    ) -> None:
+        self.rows, self.coils, self.transform = rows, coils, transform
+
+    def convert(self, source: Path, destination: Path) -> VolumeHeader:
+        return convert_cfl(source, destination, rows=self.rows, coils=self.coils, transform=self.transform)
 
 
 def read_cfl(path: str | Path) -> Complex64[np.ndarray, "*dims"]:

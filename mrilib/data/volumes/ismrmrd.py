@@ -5,13 +5,14 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import h5py
 import numpy as np
 from jaxtyping import Complex64
 
 from mrilib.data.volumes.acquisitions import find_table, read_heads, read_samples
+from mrilib.data.volumes.base import Reader
 from mrilib.data.volumes.centered_fft import centered_fft, centered_ifft
 from mrilib.data.volumes.fastmri import VolumeWriter
 from mrilib.data.volumes.foreign import VolumeError, find_dataset, open_hdf5, read_text
@@ -57,6 +58,16 @@ class Conversion:
     sampled_fraction: float
     flipped: tuple[bool, bool]
     notes: tuple[str, ...]
+
+
+class Ismrmrd(Reader):
+    """Fully sampled Cartesian scans of ISMRMRD: see `convert`. The files say everything themselves."""
+
+    word: ClassVar[str] = "ismrmrd"
+    suffixes: ClassVar[tuple[str, ...]] = (".h5", ".mrd")
+
+    def convert(self, source: Path, destination: Path) -> Conversion:
+        return convert(source, destination)
 
 
 def convert(source: str | Path, destination: str | Path, *, worker: Worker | None = None) -> Conversion:

@@ -1,4 +1,4 @@
-"""Small raw files whose image is known: ISMRMRD scans, written here and nowhere else."""
+"""Small raw files whose image is known: ISMRMRD scans and arrays of BART, written here and nowhere else."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,6 +102,14 @@ def cartesian_scan(kspace: np.ndarray, *, oversampling: int = 1) -> RawScan:
         "user": "",
     }
     return RawScan(heads, list(kspace.reshape(-1, coils, samples)), fields)
+
+
+def write_cfl(path: Path, values: np.ndarray) -> Path:
+    """An array of BART, `path` with two endings; `values` in BART's order of dimensions."""
+    dims = values.shape + (1,) * (16 - values.ndim)
+    path.with_suffix(".hdr").write_text("# Dimensions\n" + " ".join(map(str, dims)) + " \n")
+    path.with_suffix(".cfl").write_bytes(values.astype("<c8").tobytes(order="F"))
+    return path
 
 
 def noise_kspace(*shape: int, seed: int = 0) -> np.ndarray:

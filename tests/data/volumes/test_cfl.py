@@ -12,15 +12,7 @@ from mrilib.data.volumes.cfl import convert_cfl, read_cfl
 from mrilib.data.volumes.fastmri import check_volume, read_slice
 from mrilib.data.volumes.foreign import VolumeError
 from tests.data.volumes.peak_memory import peak_growth
-from tests.data.volumes.raw_files import direct_ifft, noise_kspace
-
-
-def write_cfl(path: Path, values: np.ndarray) -> Path:
-    """`values` in BART's order of dimensions."""
-    dims = values.shape + (1,) * (16 - values.ndim)
-    path.with_suffix(".hdr").write_text("# Dimensions\n" + " ".join(map(str, dims)) + " \n")
-    path.with_suffix(".cfl").write_bytes(values.astype("<c8").tobytes(order="F"))
-    return path
+from tests.data.volumes.raw_files import direct_ifft, noise_kspace, write_cfl
 
 
 def direct_rss(kspace: np.ndarray) -> np.ndarray:
