@@ -19,7 +19,7 @@ def test_the_demo_and_the_papers_scale_can_be_planned(tmp_path):
     shutil.copy(ROOT / "config.yaml", tmp_path)
     paper = snakemake(tmp_path, "-n", "--configfile", str(ROOT / "config.paper.yaml"))
     assert paper.returncode == 0, paper.stdout
-    assert "results/paper/attacks/tv/ellipses@radial-80/ellipses/radial-80/49.h5" in paper.stdout
+    assert "Attack tv of ellipses@radial-80, ellipses 49 under radial-80" in paper.stdout
     # No key of the demo survives.
     assert "head" not in paper.stdout
     assert "results/demo" not in paper.stdout
