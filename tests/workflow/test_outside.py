@@ -1,6 +1,6 @@
 """What a stranger adds by config alone: a mask, an attack, a network, a metric and an experiment.
 
-Their package lies outside the repository. What is brought is checked, hashed, planned, run, and in the tables.
+Their package lies outside the repository. What it brings is checked, hashed, planned, run, and in the tables.
 """
 
 import json

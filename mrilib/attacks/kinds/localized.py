@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
@@ -54,6 +55,31 @@ class Localized(AttackKind):
         self.objective, self.grid, self.region, self.restarts = objective, grid, region, restarts
         self.disk_radius = None if disk_radius is None else float(disk_radius)
         self.artifact, self.select = artifact, select
+
+    def check(
+        self, shape: tuple[int, int], reference: Tensor | None, truth: Tensor | None, starts: Sequence[Start]
+    ) -> None:
+        """Raise `ValueError` if the attack cannot be run on images of `shape` with what is given."""
+        if not 1 <= self.grid <= min(shape):
+            raise ValueError(f"localized_attack: expected 1 <= grid <= {min(shape)}, got {self.grid}")
+        for name, allowed in (("objective", ("peak", "disk")), ("region", ("image", "object"))):
+            if (value := getattr(self, name)) not in allowed:
+                raise ValueError(
+                    f"localized_attack: expected {name} {allowed[0]!r} or {allowed[1]!r}, got {value!r}"
+                )
+        if (self.region == "object") != (reference is not None):
+            raise ValueError(
+                "localized_attack: region='object' goes with reference, and reference with it alone"
+            )
+        if self.disk_radius is not None and self.disk_radius < 0:
+            raise ValueError(f"localized_attack: expected disk_radius >= 0, got {self.disk_radius}")
+        if self.restarts < 1:
+            raise ValueError(f"localized_attack: expected restarts >= 1, got {self.restarts}")
+        if (self.select == "truth") != (truth is not None):
+            raise ValueError("localized_attack: select='truth' goes with truth, and truth with it alone")
+        for row, column in (start.location for start in starts):
+            if not (0 <= row < shape[0] and 0 <= column < shape[1]):
+                raise ValueError(f"localized_attack: expected starts inside {shape}, got ({row}, {column})")
 
     def attack(self, target: Target, conditions: Conditions) -> AttackResult:
         return localized_attack(
@@ -192,61 +218,22 @@ def localized_attack(
     reference, best iterate instead of last.
     """
     radii = check_attack(kspace, operator, radius, "localized_attack", starts, artifact)
+    kind = Localized(
+        objective=objective,
+        grid=grid,
+        region=region,
+        restarts=restarts,
+        disk_radius=disk_radius,
+        artifact=artifact,
+        select=select,
+    )
     height, width = kspace.shape[-2:]
-    if disk_radius is None:
-        disk_radius = usual_disk_radius((height, width))
-    if not 1 <= grid <= min(height, width):
-        raise ValueError(f"localized_attack: expected 1 <= grid <= {min(height, width)}, got {grid}")
-    if objective not in ("peak", "disk"):
-        raise ValueError(f"localized_attack: expected objective 'peak' or 'disk', got {objective!r}")
-    if region not in ("image", "object"):
-        raise ValueError(f"localized_attack: expected region 'image' or 'object', got {region!r}")
-    if (region == "object") != (reference is not None):
-        raise ValueError("localized_attack: region='object' goes with reference, and reference with it alone")
-    if disk_radius < 0:
-        raise ValueError(f"localized_attack: expected disk_radius >= 0, got {disk_radius}")
-    if restarts < 1:
-        raise ValueError(f"localized_attack: expected restarts >= 1, got {restarts}")
-    if (select == "truth") != (truth is not None):
-        raise ValueError("localized_attack: select='truth' goes with truth, and truth with it alone")
-    for row, column in (start.location for start in starts):
-        if not (0 <= row < height and 0 <= column < width):
-            raise ValueError(
-                f"localized_attack: expected starts inside ({height}, {width}), got ({row}, {column})"
-            )
-    references = _by_item(reference, radii.numel(), (height, width), "reference")
-    truths = _by_item(truth, radii.numel(), (height, width), "truth")
+    kind.check((height, width), reference, truth, starts)
     running = chosen_search(search, reconstructor, operator, artifact, "localized_attack")
-    elsewhere = torch.tensor([start.location for start in starts], dtype=torch.long).reshape(-1, 2)
-
-    def planned(item: int, own: MeasurementOperator, radius: float) -> Plan:
-        cells, kept = grid_places(own, grid, region, None if references is None else references[item])
-        places = cells[kept]
-        locations = torch.cat([places.repeat(restarts, 1), elsewhere])
-        groups = torch.arange(restarts).repeat_interleave(len(places))
-
-        def over_restarts(values: Tensor) -> Tensor:
-            whole = torch.full((grid * grid,), math.nan, dtype=values.dtype)
-            whole[kept] = values[: restarts * len(places)].reshape(restarts, len(places)).amax(0)
-            return whole.reshape(grid, grid)
-
-        def chosen(found: Found) -> tuple[int, dict[str, Any]]:
-            judged = found.judged
-            ranking = judged.severities if truths is None else _severity_to_truth(judged, truths[item])
-            best = int(ranking.argmax())
-            return best, {
-                "location": locations[found.candidates[best]],
-                "severities": over_restarts(found.seen),
-                "severities_first_round": over_restarts(found.first_round),
-            }
-
-        return Plan(
-            windows=localized_windows(locations, height, width, objective=objective, disk_radius=disk_radius),
-            groups=torch.cat([groups, torch.full((len(starts),), GIVEN)]),
-            starts=starts_of(running, own, places, radius, [seed, item], restarts),
-            chosen=chosen,
-        )
-
+    images = (
+        _by_item(reference, radii.numel(), (height, width), "reference"),
+        _by_item(truth, radii.numel(), (height, width), "truth"),
+    )
     return attacked(
         reconstructor,
         kspace,
@@ -254,10 +241,59 @@ def localized_attack(
         radii,
         search=running,
         rounds=running.rounds,
-        planned=planned,
+        planned=partial(_planned, kind, running, starts, images, seed),
         given=starts,
         clean=clean,
         artifact=artifact,
+    )
+
+
+def _planned(
+    kind: Localized,
+    search: Search,
+    given: Sequence[Start],
+    images: tuple[Tensor | None, Tensor | None],
+    seed: int,
+    item: int,
+    operator: MeasurementOperator,
+    radius: float,
+) -> Plan:
+    """The candidates of an item: `kind.restarts` times all places, then the given starts.
+
+    `images` are the references and the true images, one an item, where there are any.
+    """
+    references, truths = images
+    height, width = operator.mask.shape
+    reference = None if references is None else references[item]
+    cells, kept = grid_places(operator, kind.grid, kind.region, reference)
+    places, restarts = cells[kept], kind.restarts
+    elsewhere = torch.tensor([start.location for start in given], dtype=torch.long).reshape(-1, 2)
+    locations = torch.cat([places.repeat(restarts, 1), elsewhere])
+    groups = torch.arange(restarts).repeat_interleave(len(places))
+
+    def over_restarts(values: Tensor) -> Tensor:
+        whole = torch.full((kind.grid**2,), math.nan, dtype=values.dtype)
+        whole[kept] = values[: restarts * len(places)].reshape(restarts, len(places)).amax(0)
+        return whole.reshape(kind.grid, kind.grid)
+
+    def chosen(found: Found) -> tuple[int, dict[str, Any]]:
+        judged = found.judged
+        ranking = judged.severities if truths is None else _severity_to_truth(judged, truths[item])
+        best = int(ranking.argmax())
+        return best, {
+            "location": locations[found.candidates[best]],
+            "severities": over_restarts(found.seen),
+            "severities_first_round": over_restarts(found.first_round),
+        }
+
+    disk_radius = usual_disk_radius((height, width)) if kind.disk_radius is None else kind.disk_radius
+    return Plan(
+        windows=localized_windows(
+            locations, height, width, objective=kind.objective, disk_radius=disk_radius
+        ),
+        groups=torch.cat([groups, torch.full((len(given),), GIVEN)]),
+        starts=starts_of(search, operator, places, radius, [seed, item], restarts),
+        chosen=chosen,
     )
 
 
