@@ -99,23 +99,23 @@ def paired_differences(scores: pd.DataFrame, quantity: str, baseline: str, *, se
         raise ValueError(f"paired_differences: expected a baseline of {methods}, got {baseline!r}")
     group = ["source", "mask", "domain"]
     image = [*group, *SLICE]
-    reference = chosen.loc[chosen["method"] == baseline, [*image, "patient", "value"]]
+    reference = chosen.loc[chosen["method"] == baseline, [*image, "patient", "number"]]
     differences = []
     for method in methods:
         if method == baseline:
             continue
-        other = chosen.loc[chosen["method"] == method, [*image, "patient", "value"]]
+        other = chosen.loc[chosen["method"] == method, [*image, "patient", "number"]]
         # only where the method was tried at all
         tried = reference.merge(other[group].drop_duplicates())
         both = other.merge(tried, on=image, how="outer", suffixes=("", "_of_baseline"))
         both["patient"] = both["patient"].fillna(both["patient_of_baseline"])
-        both["value"] = both["value"] - both["value_of_baseline"]
+        both["number"] = both["number"] - both["number_of_baseline"]
         differences.append(both.assign(method=method))
     columns = [*group, "method", "mean", "sd", "low", "high", "n", "missing"]
     if not differences:
         return pd.DataFrame(columns=columns)
     frame = pd.concat(differences, ignore_index=True).drop(columns=["patient_of_baseline"])
-    frame = frame.assign(failed="", weaker_than="").rename(columns={"value": quantity})
+    frame = frame.assign(failed="", weaker_than="").rename(columns={"number": quantity})
     return summarise_scores(frame, quantity, by=[*group, "method"], seed=seed)[columns]
 
 

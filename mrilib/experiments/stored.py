@@ -120,7 +120,8 @@ class ImageResults:
             return Perturbed(attack, str(self.root["method"]), unit)
         if "kind" not in unit.attributes and f"perturbed/{place}" in self._groups(self.attacks):
             own = read_group(str(self.attacks), f"perturbed/{place}", arrays=[]).attributes
-            shared = {key: own[key] for key in ("kind", "region", "artifact") if key in own}
+            keys = ("kind", "region", "artifact", "varied", "value")
+            shared = {key: own[key] for key in keys if key in own}
             unit = Group(unit.arrays, shared | unit.attributes, unit.units)
         return Perturbed(attack, parts[1], unit)
 

@@ -104,7 +104,7 @@ def _count(number: int, noun: str) -> str:
 
 def _strip(axes: Axes, part: pd.DataFrame, row: int, color: str, seed: int) -> None:
     """One method: dots side by side to be seen, their mean, and how many are missing."""
-    values = part["value"].to_numpy(dtype=float)
+    values = part["number"].to_numpy(dtype=float)
     told = np.isfinite(values)
     missing = int(part["missing"].sum())
     if missing:

@@ -2,7 +2,7 @@
 
 import math
 
-from mrilib.experiments.scores import COLUMNS, NUMBERS
+from mrilib.experiments.columns import COLUMNS, NUMBERS
 
 EMPTY = {name: math.nan if name in NUMBERS else "" for name in COLUMNS} | {
     "source": "set",
