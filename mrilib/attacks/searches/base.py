@@ -61,12 +61,14 @@ class Search(ABC):
     between them, and judges what is left; nothing that a search says about itself is taken as a result.
 
     Attributes:
+        label: what figures call the search; by default the name of its class.
         start: where candidates start at first.
         start_norm: norm of noise that they start from, in radii.
         from_state: whether the search begins from the state of the clean solve, which whoever has several
             searches of one image may then solve for once.
     """
 
+    label: ClassVar[str]
     rounds: tuple[Round, ...]
     start: ClassVar[Literal["spike", "gaussian"]] = "spike"
     start_norm: ClassVar[float] = 1.0

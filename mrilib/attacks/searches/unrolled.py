@@ -32,6 +32,7 @@ class UnrolledAdam(Search):
     50 iterations from a start of 100, one Gaussian start of norm 3η. Deviates: `ρ` is this package's.
     """
 
+    label: ClassVar[str] = "reference search (the paper's)"
     start: ClassVar[Literal["spike", "gaussian"]] = "gaussian"
     start_norm: ClassVar[float] = 3.0
 
