@@ -1,29 +1,60 @@
-# What the rules of scores, tables and figures ask of the config: files, params, costs.
+# What the rules of scores, experiments and figures ask of the config: files, params, costs.
+from mrilib.metrics.quantities import QUANTITIES
+from workflow_scripts.config.arguments import Named, check_arguments
+from workflow_scripts.config.entries import import_path, modules_of
+from workflow_scripts.config.experiments import ExperimentEntry
+from workflow_scripts.provenance import class_attribute
 
-
-QUANTITIES = ["amplification", "amplification_of_moduli", "severity", "severity_of_moduli", "relative_error"]
-TRANSFERRED = ["amplification", "severity", "relative_error"]
 IMAGE_PICTURES = ["noise", "mask"]
 
 
 def attack_pictures():
     """Pictures of an attack; of severities by place where it has places."""
-    places = cfg.figures and cfg.attacks[cfg.figures.attack].kind == "localized"
+    places = cfg.figures and ATTACKS[cfg.figures.attack]["places"]
     return ["attack", "levels", *(["map"] if places else [])]
 
 
-STUDIES = {name: study for name, study in cfg.studies if study is not None}
+def search_label(path):
+    """What figures call a search: its own label, or else the name of its class."""
+    if path is None:
+        return None
+    return class_attribute(path, "label") or path.partition(":")[2]
+
+
 # Sources of images like P1's, whose numbers stand beside ours.
 PUBLISHED_SOURCES = [name for name, source in cfg.images.items() if source.kind == "ellipses"]
 MASKS = {name: {"kind": mask.kind} | mask.arguments for name, mask in cfg.masks.items()}
+# `places`: whether an attack has severities by place.
 ATTACKS = {
-    name: attack.model_dump(exclude={"masks", "methods", "sources"}) for name, attack in cfg.attacks.items()
+    name: attack.model_dump(exclude={"masks", "methods", "sources"}) | {"places": attack.kind == "localized"}
+    for name, attack in cfg.attacks.items()
 }
 USUAL = {
     source: {mask: cfg.usual_domain(source, mask) for mask in cfg.masks_for(source)} for source in cfg.images
 }
+# What other rules and the summary write beside the tables of experiments.
+OTHER_TABLES = ["catalogue", "costs"]
 # Whether a method is given others' perturbations anywhere.
 TRANSFERS = any(map(shared, cfg.usual))
+# The search of each attack, as it is where it is run first, and what the class calls itself.
+SEARCHES = {
+    name: cfg.search_of(each.method, name, each.source)
+    for each in reversed(cfg.usual)
+    for name in cfg.attacks_of(each.method, each.source, each.mask)
+}
+SPECS = {
+    name: {
+        "class": attack.kind,
+        "arguments": attack.model_dump(
+            exclude={"kind", "masks", "methods", "sources", "search"}, exclude_none=True
+        ),
+        "search": SEARCHES.get(name),
+        "search_label": search_label(SEARCHES.get(name)),
+    }
+    for name, attack in cfg.attacks.items()
+}
+# The metrics beside ours, as the config names them.
+METRICS = {name: metric.described for name, metric in cfg.metrics.items()}
 # The first example under each mask; its image's pictures show the whole run.
 EXAMPLES = (
     {
@@ -116,7 +147,90 @@ def drawn_tunings():
     }
 
 
+def usual_experiments():
+    """The experiments of every run, where they apply."""
+    found = {"quality": {"kind": "quality"}} if cfg.methods else {}
+    if cfg.attacks:
+        tabled = [name for name, each in QUANTITIES.items() if each.tabled]
+        found |= {name: {"kind": "attacks", "quantity": name} for name in tabled}
+        found |= {"table-1": {"kind": "table-1"}} if PUBLISHED_SOURCES else {}
+    if cfg.attacks and TRANSFERS:
+        transferred = [name for name, each in QUANTITIES.items() if each.transferred]
+        found |= {f"transfer-{name}": {"kind": "transfer", "quantity": name} for name in transferred}
+    return {name: ExperimentEntry.model_validate(each).described for name, each in found.items()}
+
+
+def all_experiments():
+    """The usual experiments, and those of the config."""
+    usual = usual_experiments()
+    taken = {*usual, *OTHER_TABLES, *method_figures()}
+    for name in cfg.experiments:
+        if name in taken:
+            raise WorkflowError(f"experiments.{name}: the run has a file of this name; choose another")
+    return usual | {name: entry.described for name, entry in cfg.experiments.items()}
+
+
+def check_own():
+    """The metrics and experiments that the config names are there, and take their arguments."""
+    named = {f"metrics.{name}": each for name, each in METRICS.items()}
+    named |= {f"experiments.{name}": entry.described for name, entry in cfg.experiments.items()}
+    try:
+        for each in named.values():
+            for path in [each["class"], *modules_of(each["arguments"])]:
+                check_import_path(path)
+        check_arguments([Named(where, each["class"], each["arguments"]) for where, each in named.items()])
+    except (settings.ConfigError, ValueError) as error:
+        raise WorkflowError(str(error)) from None
+
+
+def metric_roots():
+    """Import paths of the metrics beside ours."""
+    return {path for each in METRICS.values() for path in [each["class"], *modules_of(each["arguments"])]}
+
+
+def experiment_roots(name):
+    """Import paths that an experiment reaches by name: its class, its table and figure, and the metrics."""
+    described = EXPERIMENTS[name]
+    shown = [class_attribute(described["class"], part) for part in ("table", "figure")]
+    paths = [described["class"], *filter(None, shown), *modules_of(described["arguments"])]
+    return metric_roots() | set(paths)
+
+
+def by_experiment(script, rule_name):
+    """Params of a rule whose code is that of the experiment as well."""
+
+    @functools.cache
+    def described(name):
+        return stage(script, rule_name, experiment_roots(name))
+
+    return {
+        "stage": lambda wildcards: described(wildcards.experiment),
+        "code": lambda wildcards: code_of(described(wildcards.experiment)),
+        "experiment": lambda wildcards: EXPERIMENTS[wildcards.experiment],
+    }
+
+
+def known_of_run():
+    """What experiments are told of the run beside its scores."""
+    return {
+        "methods": {name: method.published for name, method in cfg.methods.items()},
+        "masks": MASKS,
+        "attacks": ATTACKS,
+        "sources": list(cfg.images),
+        "published_sources": PUBLISHED_SOURCES,
+        "specs": SPECS,
+        "labels": LABELS,
+        "domain_labels": domain_labels(),
+        "note": table_note(),
+    }
+
+
 CURVES = ["error", "amplification", *(["weight"] if drawn_tunings() else [])] if cfg.attacks else []
+
+
+# Experiments whose records are drawn as a matrix of methods.
+TRANSFER = import_path("experiment", "transfer")
+MATRICES = [name for name, each in usual_experiments().items() if each["class"] == TRANSFER]
 
 
 def trained_on(domain):
@@ -170,48 +284,6 @@ def example_title(wildcards):
     return f"{source} {position}, {MASK_LABELS[mask]}"
 
 
-def study_applied(study):
-    found = STUDIES[study]
-    return cfg.usually_applied(found.method, found.source, found.mask)
-
-
-def study_files(kind):
-    """Files of a study's images: measurements, reconstructions or its attacks."""
-
-    def files(wildcards):
-        applied, count = study_applied(wildcards.study), STUDIES[wildcards.study].images
-        if kind == "measurements":
-            return [measurement_file(applied.source, applied.mask, "test", number) for number in range(count)]
-        stage_name = f"studies/{wildcards.study}" if kind == "attacks" else kind
-        return [applied_file(stage_name, applied, number) for number in range(count)]
-
-    return files
-
-
-def study_title(wildcards):
-    study = STUDIES[wildcards.study]
-    level = f", level {100 * study.level:g} %" if wildcards.study == "radius" else ""
-    place = f"{LABELS[study.method]}, {MASK_LABELS[study.mask]}, {study.source}"
-    return f"{place}{level}, {study.grid}×{study.grid} places"
-
-
-def study_attacks(wildcards):
-    """The attacks of the radius study, with what each is."""
-    return radius_attacks(study_applied("radius"))[0] if wildcards.study == "radius" else {}
-
-
-def study_searches(wildcards):
-    """The attacks of the weight study, with the search of each as the figure calls it."""
-    names = {
-        "mrilib.attacks.searches.unrolled:UnrolledAdam": "reference",
-        "mrilib.attacks.searches.coupled:CoupledAscent": "coupled",
-    }
-    if wildcards.study != "weight":
-        return {}
-    found = weight_attacks(study_applied("weight"))[0]
-    return {name: names.get(each["search"], each["search"].partition(":")[2]) for name, each in found.items()}
-
-
 def shown_reconstructions(wildcards):
     """What every method makes of one image."""
     return [
@@ -221,30 +293,25 @@ def shown_reconstructions(wildcards):
     ]
 
 
-def method_tables():
-    """Names of the tables of the methods."""
-    tables = ["quality"] if cfg.methods else []
-    if cfg.attacks:
-        tables += [*QUANTITIES, *(["table-1"] if PUBLISHED_SOURCES else [])]
-        tables += [f"transfer-{quantity}" for quantity in TRANSFERRED if TRANSFERS]
-    return tables
-
-
 def method_figures():
     """Names of the figures of the methods and attacks."""
     places = list(dict.fromkeys((each.source, each.mask) for each in cfg.usual))
     figures = [f"reconstructions-{source}-{mask}-0" for source, mask in places]
     figures += [f"quality-{mask}" for mask in dict.fromkeys(mask for _, mask in places)]
     figures += [f"training-{domain}" for domain in dict.fromkeys(domain for _, domain in cfg.trainings)]
-    figures += [*CURVES, *(f"study-{name}" for name in STUDIES)]
-    if cfg.figures and TRANSFERS:
-        figures += [f"transfer-{quantity}" for quantity in TRANSFERRED]
+    figures += [*CURVES, *(MATRICES if cfg.figures else [])]
     for name, (source, _, mask) in EXAMPLES.items():
         methods = figure_methods(source, mask)
         figures += [f"{picture}-{name}" for picture in IMAGE_PICTURES]
         figures += [f"{picture}-{method}-{name}" for picture in attack_pictures() for method in methods]
         figures += [f"transfer-{name}"] if len(methods) > 1 else []
     return figures
+
+
+check_own()
+EXPERIMENTS = all_experiments()
+# Those that draw a figure of their own.
+DRAWN = [name for name, each in EXPERIMENTS.items() if class_attribute(each["class"], "figure")]
 
 
 def all_outputs():
@@ -257,4 +324,4 @@ def all_outputs():
         for part, count in (("test", found.count), ("validation", found.validation_count))
         for position in range(count)
     ]
-    return data_outputs() + measured + kinds_of(method_tables(), method_figures())
+    return data_outputs() + measured + kinds_of(EXPERIMENTS, [*method_figures(), *DRAWN])

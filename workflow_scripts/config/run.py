@@ -3,9 +3,11 @@
 from functools import cached_property
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from mrilib.experiments.columns import COLUMNS
 from workflow_scripts.config.errors import suggestion
+from workflow_scripts.config.experiments import ExperimentEntry, MetricEntry
 from workflow_scripts.config.masks import Columns, Mask, Radial
 from workflow_scripts.config.parts import Attack, Domain, Figures, Method, Shift, Source, Studies
 from workflow_scripts.config.scans import Annotations, Dataset, Scans
@@ -42,7 +44,18 @@ class Run(Strict):
     methods: dict[Name, Method] = {}
     attacks: dict[Name, Attack] = {}
     studies: Studies = Studies()
+    metrics: dict[Name, MetricEntry] = {}
+    experiments: dict[Name, ExperimentEntry] = {}
     figures: Figures | None = None
+
+    @field_validator("metrics")
+    @classmethod
+    def _new_columns(cls, metrics: dict[str, MetricEntry]) -> dict[str, MetricEntry]:
+        """A metric's name is that of a column of scores: it may not be one of ours."""
+        for name in metrics:
+            if name in COLUMNS:
+                raise ValueError(f"metrics.{name}: scores have a column of this name; choose another")
+        return metrics
 
     def _domain(self, where: str, name: str) -> Domain:
         """The pair that a domain's name, or `source@mask`, stands for."""

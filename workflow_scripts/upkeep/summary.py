@@ -24,7 +24,7 @@ NOTE = (
 UNKNOWN = "What is missing is not known without the run's `--configfile`."
 # What a row of scores is of.
 PLACE = ("source", "position", "mask", "method", "domain", "attack", "made_for", "level")
-COLUMNS = [*PLACE, "kind", "failed"]
+COLUMNS = [*PLACE, "varied", "value", "kind", "failed"]
 
 
 def main() -> int:
@@ -57,9 +57,7 @@ def main() -> int:
 def read_scores(folder: Path) -> pd.DataFrame:
     """The rows of all scores of a run, as text, with the stage that computed each."""
     files = sorted((folder / "scores").rglob("*.csv"))
-    studies = sorted((folder / "studies").glob("*/scores.csv"))
     rows = [_read(path).pipe(lambda frame: frame.assign(stage=frame.apply(_stage, axis=1))) for path in files]
-    rows += [_read(path).assign(stage=f"studies/{path.parent.name}") for path in studies]
     empty = pd.DataFrame(columns=[*COLUMNS, "stage"], dtype=str)
     return pd.concat([empty, *rows], ignore_index=True)
 
@@ -89,6 +87,7 @@ def _print_failed(scores: pd.DataFrame) -> int:
             what += f" made for {row['made_for']}"
         domain = f" of {row['domain']}" if row["domain"] else ""
         level = f", level {row['level']}" if row["level"] else ""
+        level += f", {row['varied']} {row['value']}" if row["varied"] else ""
         place = f"{row['source']} {row['position']}, {row['mask']}, {row['method']}{domain}, {what}{level}"
         print(f"  failed: {place}: {row['failed']}")
     return 1 if len(failed) else 0
