@@ -71,4 +71,8 @@ class RadiusStudy(Experiment):
         studied(run, self.limits, self.word)
         own = own_scores(run.scores)
         own = own[(own["domain"] == "") & own["attack"].isin(self.limits)]
-        return varied, own.merge(varied[PLACE].drop_duplicates())
+        limits = own.merge(varied[PLACE].drop_duplicates())
+        # In the order in which the entry names them.
+        return varied, limits.sort_values(
+            "attack", kind="stable", key=lambda names: names.map(self.limits.index)
+        )

@@ -76,11 +76,11 @@ def legend(figure):
 
 def test_the_study_of_the_radius_has_its_limits_on_the_same_images(texts_of):
     run = study_run(by_radius())
-    experiment = RadiusStudy(attack="radii", limits=["peak", "global"])
+    experiment = RadiusStudy(attack="radii", limits=["global", "peak"])
     records, frame, table, figure = drawn(experiment, run)
     assert frame["value"].tolist()[:6] == [1.0, 1.0, 5.0, 5.0, 15.0, 15.0]
     # The limits have a third image, which the study does not.
-    assert frame["limit"].tolist() == [""] * 6 + ["peak"] * 2 + ["global"] * 2
+    assert frame["limit"].tolist() == [""] * 6 + ["global"] * 2 + ["peak"] * 2
     assert set(frame["series"]) == {"set"}
     severities = [each for each in records if each.quantity == "severity"]
     assert [each.row.get("value") for each in severities] == [*RADII, None, None]
