@@ -1,17 +1,18 @@
-# Scores, tables and figures from what the jobs stored.
+# Scores, experiments and figures from what the jobs stored.
 
 
 localrules:
     score,
-    table,
-    image_figures,
-    attack_figures,
-    transfer_panel,
-    transfer_matrix,
-    training_figure,
-    curve_figures,
-    quality_figure,
-    reconstruction_panel,
+    run_experiment,
+    run_and_draw_experiment,
+    draw_image,
+    draw_attack,
+    draw_transfer,
+    draw_transfer_matrix,
+    draw_training,
+    draw_curves,
+    draw_quality,
+    draw_reconstructions,
 
 
 rule score:
@@ -27,44 +28,55 @@ rule score:
     conda:
         "../envs/environment.yaml"
     params:
-        **fixed(stage("score.py", "report.smk:score")),
+        **fixed(stage("score.py", "report.smk:score", metric_roots())),
+        metrics=METRICS,
+    message:
+        "Score all that {wildcards.method} of {wildcards.domain} made of {wildcards.source} under {wildcards.mask}."
     script:
         "../workflow_scripts/stages/score.py"
 
 
-rule table:
+rule run_experiment:
     input:
         scores=[score_file(each) for each in cfg.applications],
     output:
-        records=f"{RUN}/records/{{table}}.json",
-        csv=f"{RUN}/tables/{{table}}.csv",
-        md=f"{RUN}/tables/{{table}}.md",
-        tex=f"{RUN}/tables/{{table}}.tex",
+        records=f"{RUN}/records/{{experiment}}.json",
+        csv=f"{RUN}/tables/{{experiment}}.csv",
+        md=f"{RUN}/tables/{{experiment}}.md",
+        tex=f"{RUN}/tables/{{experiment}}.tex",
     log:
-        f"{RUN}/logs/tables/{{table}}.log",
+        f"{RUN}/logs/experiments/{{experiment}}.log",
     wildcard_constraints:
-        table=any_of(method_tables()),
+        experiment=any_of(name for name in EXPERIMENTS if name not in DRAWN),
     conda:
         "../envs/environment.yaml"
     params:
-        **fixed(stage("table.py", "report.smk:table", ATTACK_ROOTS)),
-        table=lambda wildcards: wildcards.table,
-        methods={name: method.published for name, method in cfg.methods.items()},
-        masks=MASKS,
-        attacks=ATTACKS,
-        sources=list(cfg.images),
-        published_sources=PUBLISHED_SOURCES,
+        **by_experiment("experiment.py", "report.smk:run_experiment"),
+        metrics=METRICS,
+        run=known_of_run(),
         usual=USUAL,
-        domain_labels=domain_labels(),
-        source_name=next(iter(PUBLISHED_SOURCES), None),
-        labels=LABELS,
-        note=table_note(),
         seed=cfg.seed,
+    message:
+        "Run the experiment {wildcards.experiment} on the scores of the run."
     script:
-        "../workflow_scripts/stages/table.py"
+        "../workflow_scripts/stages/experiment.py"
 
 
-rule image_figures:
+use rule run_experiment as run_and_draw_experiment with:
+    output:
+        records=f"{RUN}/records/{{experiment}}.json",
+        csv=f"{RUN}/tables/{{experiment}}.csv",
+        md=f"{RUN}/tables/{{experiment}}.md",
+        tex=f"{RUN}/tables/{{experiment}}.tex",
+        pdf=f"{RUN}/figures/{{experiment}}.pdf",
+        png=f"{RUN}/figures/{{experiment}}.png",
+    wildcard_constraints:
+        experiment=any_of(DRAWN),
+    message:
+        "Run the experiment {wildcards.experiment} on the scores of the run, and draw its figure."
+
+
+rule draw_image:
     input:
         measurement=example_measurement,
     output:
@@ -77,16 +89,18 @@ rule image_figures:
     conda:
         "../envs/environment.yaml"
     params:
-        **fixed(stage("image_figures.py", "report.smk:image_figures")),
+        **fixed(stage("image_figures.py", "report.smk:draw_image")),
         mask=lambda wildcards: example(wildcards)[2],
         about=lambda wildcards: MASKS[example(wildcards)[2]],
         title=lambda wildcards: "{} {}".format(*example(wildcards)[:2]),
         seed=cfg.seed,
+    message:
+        "Draw the noise and the mask of {wildcards.example}."
     script:
         "../workflow_scripts/stages/image_figures.py"
 
 
-rule attack_figures:
+rule draw_attack:
     input:
         measurement=example_measurement,
         reconstruction=lambda wildcards: example_file("reconstructions", wildcards.method, wildcards),
@@ -102,16 +116,18 @@ rule attack_figures:
     conda:
         "../envs/environment.yaml"
     params:
-        **fixed(stage("attack_figures.py", "report.smk:attack_figures")),
+        **fixed(stage("attack_figures.py", "report.smk:draw_attack")),
         attack=cfg.figures.attack if cfg.figures else None,
         level=cfg.figures.level if cfg.figures else None,
         levels=sorted(cfg.levels),
         title=lambda wildcards: f"{example_title(wildcards)}, {LABELS[wildcards.method]}",
+    message:
+        "Draw the attacks on {wildcards.method} at {wildcards.example}."
     script:
         "../workflow_scripts/stages/attack_figures.py"
 
 
-rule transfer_panel:
+rule draw_transfer:
     input:
         measurement=example_measurement,
         reconstructions=example_files("reconstructions"),
@@ -127,41 +143,45 @@ rule transfer_panel:
     conda:
         "../envs/environment.yaml"
     params:
-        **fixed(stage("transfer_panel.py", "report.smk:transfer_panel")),
+        **fixed(stage("transfer_panel.py", "report.smk:draw_transfer")),
         attack=cfg.figures.attack if cfg.figures else None,
         level=cfg.figures.level if cfg.figures else None,
         methods=lambda wildcards: figure_methods(example(wildcards)[0], example(wildcards)[2]),
         labels=LABELS,
         title=lambda wildcards: f"{example_title(wildcards)}, level {100 * cfg.figures.level:g} %",
+    message:
+        "Draw what every method makes of the perturbations of {wildcards.example}."
     script:
         "../workflow_scripts/stages/transfer_panel.py"
 
 
-rule transfer_matrix:
+rule draw_transfer_matrix:
     input:
-        records=f"{RUN}/records/transfer-{{quantity}}.json",
+        records=f"{RUN}/records/{{experiment}}.json",
     output:
-        pdf=f"{RUN}/figures/transfer-{{quantity}}.pdf",
-        png=f"{RUN}/figures/transfer-{{quantity}}.png",
+        pdf=f"{RUN}/figures/{{experiment}}.pdf",
+        png=f"{RUN}/figures/{{experiment}}.png",
     log:
-        f"{RUN}/logs/figures/transfer-{{quantity}}.log",
+        f"{RUN}/logs/figures/{{experiment}}.log",
     wildcard_constraints:
-        quantity=any_of(TRANSFERRED),
+        experiment=any_of(MATRICES),
     conda:
         "../envs/environment.yaml"
     params:
-        **fixed(stage("transfer_matrix.py", "report.smk:transfer_matrix")),
-        quantity=lambda wildcards: wildcards.quantity,
+        **fixed(stage("transfer_matrix.py", "report.smk:draw_transfer_matrix")),
+        quantity=lambda wildcards: EXPERIMENTS[wildcards.experiment]["arguments"]["quantity"],
         source_name=next((source for source, _, _ in EXAMPLES.values()), None),
         mask=next((mask for _, _, mask in EXAMPLES.values()), None),
         attack=cfg.figures.attack if cfg.figures else None,
         methods=list(cfg.methods),
         labels=LABELS,
+    message:
+        "Draw {wildcards.experiment} as a matrix of methods."
     script:
         "../workflow_scripts/stages/transfer_matrix.py"
 
 
-rule training_figure:
+rule draw_training:
     input:
         histories=lambda wildcards: [
             training_file(method, wildcards.domain, "history.csv") for method in trained_on(wildcards.domain)
@@ -174,16 +194,18 @@ rule training_figure:
     conda:
         "../envs/environment.yaml"
     params:
-        **fixed(stage("training_figure.py", "report.smk:training_figure")),
+        **fixed(stage("training_figure.py", "report.smk:draw_training")),
         methods=list(cfg.methods),
         labels=LABELS,
         title=lambda wildcards: domain_labels()[wildcards.domain],
         relative=lambda wildcards: cfg.domain(wildcards.domain).source not in cfg.scans,
+    message:
+        "Draw the trainings on {wildcards.domain}."
     script:
         "../workflow_scripts/stages/training_figure.py"
 
 
-rule curve_figures:
+rule draw_curves:
     input:
         scores=[score_file(each) for each in cfg.applications],
         records=f"{RUN}/records/amplification.json",
@@ -196,7 +218,7 @@ rule curve_figures:
     conda:
         "../envs/environment.yaml"
     params:
-        **fixed(stage("curve_figures.py", "report.smk:curve_figures", ATTACK_ROOTS)),
+        **fixed(stage("curve_figures.py", "report.smk:draw_curves", ATTACK_ROOTS)),
         methods=list(cfg.methods),
         attacks=ATTACKS,
         masks=MASKS,
@@ -209,11 +231,13 @@ rule curve_figures:
             "Gaussian noise"
         ),
         seed=cfg.seed,
+    message:
+        "Draw error and amplification against the noise level."
     script:
         "../workflow_scripts/stages/curve_figures.py"
 
 
-rule quality_figure:
+rule draw_quality:
     input:
         scores=lambda wildcards: [
             score_file(each) for each in cfg.applications if each.mask == wildcards.mask
@@ -226,7 +250,7 @@ rule quality_figure:
     conda:
         "../envs/environment.yaml"
     params:
-        **fixed(stage("quality_figure.py", "report.smk:quality_figure")),
+        **fixed(stage("quality_figure.py", "report.smk:draw_quality")),
         mask=lambda wildcards: wildcards.mask,
         about=lambda wildcards: MASKS[wildcards.mask],
         usual=USUAL,
@@ -234,11 +258,13 @@ rule quality_figure:
         methods=list(cfg.methods),
         labels=LABELS,
         seed=cfg.seed,
+    message:
+        "Draw the quality of every image under {wildcards.mask}."
     script:
         "../workflow_scripts/stages/quality_figure.py"
 
 
-rule reconstruction_panel:
+rule draw_reconstructions:
     input:
         measurement=test_measurement,
         reconstructions=shown_reconstructions,
@@ -250,9 +276,11 @@ rule reconstruction_panel:
     conda:
         "../envs/environment.yaml"
     params:
-        **fixed(stage("reconstruction_panel.py", "report.smk:reconstruction_panel")),
+        **fixed(stage("reconstruction_panel.py", "report.smk:draw_reconstructions")),
         labels=LABELS,
         mask=lambda wildcards: wildcards.mask,
         about=lambda wildcards: MASKS[wildcards.mask],
+    message:
+        "Draw what every method makes of {wildcards.source} {wildcards.position} under {wildcards.mask}."
     script:
         "../workflow_scripts/stages/reconstruction_panel.py"

@@ -4,6 +4,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mrilib.experiments.base import Experiment
+from mrilib.metrics.base import Metric
+from mrilib.metrics.quantities import QUANTITIES
+from tests.experiments.frames import peak, run_of
+from workflow_scripts.config.experiments import ExperimentEntry, MetricEntry
 from workflow_scripts.config.methods import Method
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
@@ -28,6 +33,26 @@ def test_the_examples_of_methods_are_valid_entries():
     for text in examples:
         for method in yaml.safe_load(text)["methods"].values():
             Method.model_validate(method)
+
+
+def test_the_examples_of_a_metric_and_an_experiment_work():
+    (code,) = (text for text in blocks("python") if "(Metric)" in text)
+    defined = {}
+    exec(compile(code, "README.md", "exec"), defined)
+    (entries,) = (yaml.safe_load(text) for text in blocks("yaml") if text.startswith("metrics:"))
+    metrics = {name: MetricEntry.model_validate(each) for name, each in entries["metrics"].items()}
+    found = {}
+    for name, each in entries["experiments"].items():
+        described = ExperimentEntry.model_validate(each).described
+        found[name] = described["class"].partition(":")[2]
+    classes = {name: each.path.partition(":")[2] for name, each in metrics.items()}
+    for kind, names in ((Metric, classes.values()), (Experiment, [found["worst-places"]])):
+        assert all(issubclass(defined[name], kind) for name in names)
+    rows = [peak(1.0) | dict.fromkeys(metrics, 0.25)]
+    quantities = {name: defined[each].quantity for name, each in classes.items()}
+    run = run_of(rows, quantities=QUANTITIES | quantities)
+    (record,) = defined[found["worst-places"]]().records(run)
+    assert (record.quantity, record.value) == (*metrics, 0.25)
 
 
 def test_every_make_target_that_is_named_exists():

@@ -1,13 +1,21 @@
 """Quality of one reconstruction."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from jaxtyping import Float64, Inexact
 
-from mrilib.metrics import quality
+from mrilib.metrics.base import Metric
+from mrilib.metrics.nmse import NMSE
+from mrilib.metrics.psnr import PSNR
+from mrilib.metrics.ssim import SSIM
+from mrilib.metrics.ssim_slice import SliceSSIM
 from mrilib.operators.coil_images import center_crop
+
+# The metrics of every run; a config may name others beside them.
+OURS: Mapping[str, Metric] = {metric.word: metric for metric in (SSIM(), SliceSSIM(), PSNR(), NMSE())}
 
 
 def cropped_modulus(
@@ -22,8 +30,11 @@ def assess(
     reference: Inexact[np.ndarray, "y x"],
     *,
     maximum: float,
+    metrics: Mapping[str, Metric] = OURS,
 ) -> dict[str, float]:
     """Quality of one reconstruction: moduli, on the middle of the grid that the reference has, in float64.
+
+    By default:
 
     - `ssim`: 7×7 uniform window, data range `maximum`; `ssim_slice`: data range the reference's maximum;
     - `psnr`: `10·log₁₀(maximum²/mean squared error)`, in dB, infinite for a perfect reconstruction;
@@ -35,6 +46,10 @@ def assess(
         reconstruction: on the full grid, at least as large as the reference, in the reference's units.
         reference: image `x*`, at least 7×7.
         maximum: of the reference's volume, in the reference's units.
+        metrics: those to compute, by name.
+
+    Returns:
+        The number of each metric, by its name.
 
     Raises:
         ValueError: if the reconstruction is not finite or smaller than the reference, if the reference is
@@ -58,10 +73,4 @@ def assess(
         )
     rows, columns = reference.shape
     image = torch.from_numpy(cropped_modulus(reconstruction, (rows, columns)))
-    ssim = float(quality.ssim(image, truth, data_range=maximum))
-    return {
-        "ssim": ssim,
-        "ssim_slice": ssim if maximum == largest else float(quality.ssim(image, truth)),
-        "psnr": float(quality.psnr(image, truth, data_range=maximum)),
-        "nmse": float(quality.nmse(image, truth)),
-    }
+    return {name: float(metric(image, truth, maximum=maximum)) for name, metric in metrics.items()}

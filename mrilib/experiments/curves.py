@@ -8,7 +8,7 @@ import pandas as pd
 
 from mrilib.experiments.scores import clean_scores, own_scores, summarise_scores
 from mrilib.experiments.stored import CLEAN
-from mrilib.metrics.quantities import QUANTITIES
+from mrilib.metrics.quantities import QUANTITIES, Quantity
 from mrilib.metrics.statistics import summarise
 from mrilib.store.records import Record
 
@@ -83,41 +83,14 @@ def weight_choice(tunings: Mapping[str, Mapping[str, Any]], *, seed: int) -> pd.
     return pd.DataFrame(rows, columns=["mask", "level", "weight", "mean", "low", "high", "chosen"])
 
 
-def radius_study(scores: pd.DataFrame, attacks: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """Scores of the radius study: the disk at its radius, one pixel at 0, the global attack at infinity.
-
-    Args:
-        scores: of `read_scores`.
-        attacks: what each attack of the study is: `kind`, `objective`, `disk_radius`.
-    """
-
-    def radius(about: Mapping[str, Any]) -> float:
-        if about["kind"] == "global":
-            return math.inf
-        return 0.0 if about["objective"] == "peak" else float(about["disk_radius"])
-
-    chosen = scores[scores["attack"].isin(list(attacks))]
-    radii = {name: radius(about) for name, about in attacks.items()}
-    names = {"amplification": "alpha", "artifact_norm": "error_norm"}
-    frame = chosen.assign(radius=chosen["attack"].map(radii)).rename(columns=names)
-    return frame[["source", "position", "radius", "severity", "alpha", "error_norm"]]
-
-
-def weight_study(scores: pd.DataFrame, searches: Mapping[str, str]) -> pd.DataFrame:
-    """Scores of the weight study, with the search of each attack.
-
-    Args:
-        scores: of `read_scores`.
-        searches: attack to `reference`, `coupled` or the name of another search.
-    """
-    chosen = scores[scores["attack"].isin(list(searches))]
-    frame = chosen.assign(search=chosen["attack"].map(dict(searches)), level=100.0 * chosen["level"])
-    frame = frame.rename(columns={"amplification": "alpha"})
-    columns = ["level", "factor", "weight", "search", "source", "position", "severity", "alpha"]
-    return frame[[*columns, "amplification_to_truth"]]
-
-
-def transfer_matrix(records: Sequence[Record], *, source: str, mask: str, attack: str) -> pd.DataFrame:
+def transfer_matrix(
+    records: Sequence[Record],
+    *,
+    source: str,
+    mask: str,
+    attack: str,
+    quantities: Mapping[str, Quantity] = QUANTITIES,
+) -> pd.DataFrame:
     """Means of a quantity by the method a perturbation was made for and the one it was given to.
 
     Levels and relative errors are in per cent.
@@ -127,7 +100,7 @@ def transfer_matrix(records: Sequence[Record], *, source: str, mask: str, attack
     for record in records:
         if "domain" in record.row or {key: record.row[key] for key in wanted} != wanted:
             continue
-        scale = 100.0 if QUANTITIES[record.quantity].percent else 1.0
+        scale = quantities[record.quantity].scale
         rows.append(
             {
                 "made_for": record.row["made_for"],

@@ -7,56 +7,53 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mrilib.metrics.quantities import AMPLIFICATIONS
+from mrilib.experiments.columns import COLUMNS, COUNTS, FLAGS, NAMES, NUMBERS
+from mrilib.metrics.quantities import QUANTITIES
 from mrilib.metrics.statistics import summarise
 
 # Kind of the rows of clean data; those of perturbed data have the kind of their attack.
 RECONSTRUCTION = "reconstruction"
-NAMES = (
-    *("source", "mask", "method", "domain", "volume", "patient", "anatomy", "kind", "attack"),
-    *("region", "artifact", "made_for", "tuned", "failed", "weaker_than"),
-)
-FLAGS = ("simulated", "through_adjoint")
-COUNTS = ("position", "coils", "row", "column")
-NUMBERS = (
-    *("slice", "acceleration", "level", "factor", "weight", "gap", "seconds", "solver_steps"),
-    *("severity", "severity_of_moduli", "amplification", "amplification_of_moduli"),
-    *("amplification_to_truth", "relative_error", "clean_error", "artifact_norm"),
-    *("ssim", "ssim_slice", "psnr", "nmse"),
-)
-COLUMNS = (
-    *("source", "mask", "method", "domain", "position", "volume", "slice", "patient", "anatomy"),
-    *("simulated", "acceleration", "coils", "through_adjoint", "kind", "attack", "region", "artifact"),
-    *("made_for", "level", "tuned", "factor", "weight", "row", "column", "failed", "weaker_than"),
-    *("gap", "seconds", "solver_steps", "severity", "severity_of_moduli"),
-    *("amplification", "amplification_of_moduli", "amplification_to_truth", "relative_error"),
-    *("clean_error", "artifact_norm", "ssim", "ssim_slice", "psnr", "nmse"),
-)
 # What tells one row of a clean reconstruction from another.
 IMAGE = ["source", "mask", "method", "domain", "position", "tuned"]
 
 
-def scores_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows of `score_image` as the text of a score file; without rows the header alone."""
-    return pd.DataFrame(list(rows), columns=list(COLUMNS)).to_csv(index=False)
+def scores_csv(rows: Sequence[Mapping[str, Any]], metrics: Iterable[str] = ()) -> str:
+    """Rows of `score_image` as the text of a score file; without rows the header alone.
+
+    Args:
+        rows: with `COLUMNS`, and a number for each further metric.
+        metrics: names of the metrics beside ours, whose columns come last.
+    """
+    return pd.DataFrame(list(rows), columns=[*COLUMNS, *metrics]).to_csv(index=False)
 
 
 def read_scores(paths: Iterable[str | Path]) -> pd.DataFrame:
     """Score files of several jobs as one frame; names stay text, a patient `0012` too.
 
+    Columns beside `COLUMNS` are numbers, those of further metrics; they are NaN in the rows of files that do
+    not have them.
+
     Raises:
-        ValueError: if a file is no score file; says which columns it lacks.
+        ValueError: if a file is no score file; says which columns it lacks, or which one holds no numbers.
     """
     frames = [_read(path) for path in paths]
     return pd.concat(frames, ignore_index=True) if frames else _typed(pd.DataFrame(columns=list(COLUMNS)))
 
 
 def _read(path: str | Path) -> pd.DataFrame:
-    texts = dict.fromkeys(NAMES, str)
-    blank = {key: [""] for key in NUMBERS}
-    frame = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=blank)
-    if absent := [name for name in COLUMNS if name not in frame.columns]:
+    found = pd.read_csv(path, nrows=0).columns
+    if absent := [name for name in COLUMNS if name not in found]:
         raise ValueError(f"{path}: expected a score file, got none of the columns {absent}; score again")
+    further = [name for name in found if name not in COLUMNS]
+    blank = {key: [""] for key in (*NUMBERS, *further)}
+    frame = pd.read_csv(path, dtype=dict.fromkeys(NAMES, str), keep_default_na=False, na_values=blank)
+    for name in further:
+        try:
+            frame[name] = frame[name].astype(float)
+        except ValueError as error:
+            raise ValueError(
+                f"{path}: expected numbers in the column {name!r}, as a metric gives them: {error}"
+            ) from error
     return _typed(frame)
 
 
@@ -80,14 +77,34 @@ def with_usual_domains(
 
 
 def own_scores(scores: pd.DataFrame) -> pd.DataFrame:
-    """Perturbations that were made for the method that they are given to, at its tuned parameter."""
-    perturbed = (scores["kind"] != RECONSTRUCTION) & (scores["factor"] == 1.0)
-    return scores[perturbed & (scores["made_for"] == scores["method"])]
+    """Perturbations that were made for the method that they are given to, at its tuned parameter.
+
+    Those of an attack of which something is varied are left out: see `varied_scores`.
+    """
+    perturbed = ordinary(scores)
+    chosen = (perturbed["factor"] == 1.0) & (perturbed["made_for"] == perturbed["method"])
+    return perturbed[chosen]
+
+
+def ordinary(scores: pd.DataFrame) -> pd.DataFrame:
+    """Perturbations of all attacks but those of which something is varied."""
+    return scores[(scores["kind"] != RECONSTRUCTION) & (scores["varied"] == "")]
+
+
+def varied_scores(scores: pd.DataFrame, attacks: Iterable[str]) -> pd.DataFrame:
+    """Perturbations of attacks of which something is varied, made for the method that they are given to.
+
+    The column `varied` says what, `factor` for multiples of the tuned parameter, and `value` its value.
+    """
+    perturbed = scores[(scores["kind"] != RECONSTRUCTION) & (scores["varied"] != "")]
+    chosen = perturbed["attack"].isin(list(attacks)) & (perturbed["made_for"] == perturbed["method"])
+    return perturbed[chosen]
 
 
 def reconstructions(scores: pd.DataFrame) -> pd.DataFrame:
     """Clean reconstructions at the tuned parameter."""
-    return scores[(scores["kind"] == RECONSTRUCTION) & (scores["factor"] == 1.0)]
+    tuned = (scores["factor"] == 1.0) & (scores["varied"] == "")
+    return scores[(scores["kind"] == RECONSTRUCTION) & tuned]
 
 
 def lowest_tuned(scores: pd.DataFrame) -> pd.DataFrame:
@@ -113,19 +130,19 @@ def clean_scores(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def valued(scores: pd.DataFrame, quantity: str) -> pd.DataFrame:
-    """The scores with `value`, NaN where there is none, `missing`, and a `patient` in every row.
+    """The scores with `number`, NaN where there is none, `missing`, and a `patient` in every row.
 
-    A value is missing if its unit failed or if it is not finite. An amplification is not missing where a
+    A number is missing if its unit failed or if it is not finite. An amplification is not missing where a
     method has none: on several coils, unless it sees its data through `Aᴴy`. Where no patient is known the
     volume stands for it.
     """
-    value = scores[quantity].astype(float)
-    usable = (scores["failed"] == "") & np.isfinite(value)
+    number = scores[quantity].astype(float)
+    usable = (scores["failed"] == "") & np.isfinite(number)
     applies = pd.Series(True, index=scores.index)
-    if quantity in AMPLIFICATIONS:
+    if quantity in QUANTITIES and QUANTITIES[quantity].relative_to_perturbation:
         applies = (scores["coils"] == 0) | scores["through_adjoint"]
     return scores.assign(
-        value=value.where(usable & applies),
+        number=number.where(usable & applies),
         missing=applies & ~usable,
         patient=scores["patient"].where(scores["patient"] != "", scores["volume"]),
     )
@@ -141,12 +158,12 @@ def summarise_scores(scores: pd.DataFrame, quantity: str, *, by: Sequence[str], 
     columns = [*by, "mean", "sd", "low", "high", "n", "median", "missing", "flagged"]
     rows = []
     for key, group in valued(scores, quantity).groupby(list(by), sort=False, dropna=False):
-        told = group[group["value"].notna()]
-        found = summarise(told["value"].tolist(), groups=told["patient"].tolist(), seed=seed)
+        told = group[group["number"].notna()]
+        found = summarise(told["number"].tolist(), groups=told["patient"].tolist(), seed=seed)
         rows.append(
             dict(zip(by, key if isinstance(key, tuple) else (key,), strict=True))
             | {name: getattr(found, name) for name in ("mean", "sd", "low", "high", "n")}
-            | {"median": float(told["value"].median()), "missing": int(group["missing"].sum())}
+            | {"median": float(told["number"].median()), "missing": int(group["missing"].sum())}
             | {"flagged": int((told["weaker_than"] != "").sum())}
         )
     return pd.DataFrame(rows, columns=columns)

@@ -1,21 +1,21 @@
 """Scores of what is stored of an image: a row for every reconstruction, clean or of perturbed data."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from mrilib.experiments.assessment import assess
-from mrilib.experiments.scores import COLUMNS, NUMBERS, RECONSTRUCTION
+from mrilib.experiments.assessment import OURS, assess
+from mrilib.experiments.columns import ABOUT, COLUMNS, NUMBERS
+from mrilib.experiments.scores import RECONSTRUCTION
 from mrilib.experiments.stored import CLEAN, ImageResults, Perturbed, read_results
 from mrilib.metrics.artifacts import amplification, severity
+from mrilib.metrics.base import Metric
 from mrilib.metrics.quality import relative_error
 from mrilib.store.arrays import Group
-
-# Of the reconstruction's file.
-ABOUT = COLUMNS[: COLUMNS.index("kind")]
 
 
 def score_image(
@@ -23,6 +23,8 @@ def score_image(
     reconstructions: str | Path,
     attacks: str | Path | None = None,
     transfer: str | Path | None = None,
+    *,
+    metrics: Mapping[str, Metric] | None = None,
 ) -> list[dict[str, Any]]:
     """Score all that a method made of one image: clean reconstructions, its own attacks, others' attacks.
 
@@ -34,7 +36,7 @@ def score_image(
       code has it, in the middle that `x` shows;
     - `artifact_norm` `‖ρ‖₂/‖x‖₂`;
     - `relative_error` `‖|rec| − |x|‖₂/‖x‖₂`; `clean_error`, that of the clean reconstruction;
-    - `ssim`, `ssim_slice`, `psnr`, `nmse` as `assess`.
+    - `ssim`, `ssim_slice`, `psnr`, `nmse` as `assess`, and every further metric under its name.
 
     On several coils a method that does not see its data through `Aᴴy` has no amplification: `r` may vanish
     while the method responds. Its cells are empty.
@@ -49,20 +51,24 @@ def score_image(
         reconstructions: file of the method's clean reconstructions.
         attacks: file of the method's attacks.
         transfer: file of what the method makes of other methods' perturbations.
+        metrics: metrics beside ours, by the names of their columns.
 
     Returns:
-        Rows with `COLUMNS`; none where the set has no image at this position.
+        Rows with `COLUMNS` and a number for each of `metrics`; none where the set has no image at this
+        position.
 
     Source: [alaifari2023], section 4.
     """
     found = read_results(measurement, reconstructions, attacks, transfer)
     if found is None:
         return []
-    shared = _empty() | {key: found.root[key] for key in ABOUT if key in found.root}
-    clean = {tuned: _of_clean(found, tuned) for tuned in found.tunings}
+    every = {**OURS, **(metrics or {})}
+    shared = _empty() | dict.fromkeys(metrics or {}, math.nan)
+    shared |= {key: found.root[key] for key in ABOUT if key in found.root}
+    clean = {tuned: _of_clean(found, tuned, every) for tuned in found.tunings}
     errors = {tuned: row.get("relative_error", math.nan) for tuned, row in clean.items()}
     rows = [shared | row for row in clean.values()]
-    return rows + [shared | _of_perturbed(found, each, errors) for each in found.perturbations()]
+    return rows + [shared | _of_perturbed(found, each, errors, every) for each in found.perturbations()]
 
 
 def _empty() -> dict[str, Any]:
@@ -70,7 +76,7 @@ def _empty() -> dict[str, Any]:
     return row | {"simulated": False, "coils": 0, "through_adjoint": False, "row": -1, "column": -1}
 
 
-def _of_clean(found: ImageResults, tuned: str) -> dict[str, Any]:
+def _of_clean(found: ImageResults, tuned: str, metrics: Mapping[str, Metric]) -> dict[str, Any]:
     unit = found.clean(tuned)
     about = unit.attributes
     row = {
@@ -82,14 +88,16 @@ def _of_clean(found: ImageResults, tuned: str) -> dict[str, Any]:
         "failed": about.get("failed", ""),
     }
     row |= {key: about.get(key, math.nan) for key in ("weight", "gap", "seconds")}
-    return row | _quality(found, unit, row)
+    return row | _quality(found, unit, row, metrics)
 
 
-def _of_perturbed(found: ImageResults, perturbed: Perturbed, errors: dict[str, float]) -> dict[str, Any]:
+def _of_perturbed(
+    found: ImageResults, perturbed: Perturbed, errors: dict[str, float], metrics: Mapping[str, Metric]
+) -> dict[str, Any]:
     unit, about = perturbed.unit, perturbed.unit.attributes
     row: dict[str, Any] = {"attack": perturbed.attack, "made_for": perturbed.made_for}
-    row |= {key: about.get(key, "") for key in ("kind", "region", "artifact", "tuned")}
-    numbers = ("level", "factor", "weight", "gap", "seconds", "solver_steps")
+    row |= {key: about.get(key, "") for key in ("kind", "region", "artifact", "tuned", "varied")}
+    numbers = ("level", "factor", "value", "weight", "gap", "seconds", "solver_steps")
     row |= {key: about.get(key, math.nan) for key in numbers}
     row |= {key: about.get(key, -1) for key in ("row", "column")}
     row["weaker_than"] = about.get("weaker_than_transfer") or about.get("weaker_than", "")
@@ -97,7 +105,7 @@ def _of_perturbed(found: ImageResults, perturbed: Perturbed, errors: dict[str, f
     before = found.clean_before(perturbed)
     if not row["failed"] and "failed" in before.attributes:
         row["failed"] = f"clean reconstruction failed: {before.attributes['failed']}"
-    row |= _quality(found, unit, row)
+    row |= _quality(found, unit, row, metrics)
     if row["failed"]:
         return row
     reference = found.measurement.reference
@@ -121,7 +129,9 @@ def _of_perturbed(found: ImageResults, perturbed: Perturbed, errors: dict[str, f
     }
 
 
-def _quality(found: ImageResults, unit: Group, row: dict[str, Any]) -> dict[str, Any]:
+def _quality(
+    found: ImageResults, unit: Group, row: dict[str, Any], metrics: Mapping[str, Metric]
+) -> dict[str, Any]:
     """Quality of a reconstruction; `failed` where it has no finite one."""
     if row["failed"]:
         return {}
@@ -131,6 +141,7 @@ def _quality(found: ImageResults, unit: Group, row: dict[str, Any]) -> dict[str,
         unit.arrays["reconstruction"],
         found.measurement.reference.numpy(),
         maximum=found.measurement.maximum,
+        metrics=metrics,
     )
     return scores | {"relative_error": _error(found, unit)}
 

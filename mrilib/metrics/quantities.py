@@ -1,6 +1,7 @@
-"""Every number that is reported: what it is called, its unit, and how it is printed."""
+"""Every number that is reported: what it is called, its unit, how it is printed, and where it stands."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -10,11 +11,18 @@ class Quantity:
     Args:
         title: of a table or a figure of this number alone.
         unit: in records; `1` for ratios.
-        axis: label of an axis, in two lines so that narrow panels hold it.
-        column: heading in a table of several quantities.
+        axis: label of an axis, in two lines so that narrow panels hold it; by default the title.
+        column: heading in a table of several quantities; by default the title.
         decimals: printed in tables.
         percent: whether tables and figures show a hundred times the number.
         higher_is_better: for measures of quality.
+        of: what it is measured on: one reconstruction, or what a perturbation changes in it.
+        relative_to_perturbation: whether it is divided by the perturbation's picture `r`: then it is not
+            defined for every method, see `mrilib.experiments.scoring`.
+        median: whether records hold the median over images, without sd and interval, and not the mean.
+        in_quality_table: whether the table of quality has a column of it; records of quality have all.
+        tabled: whether every run with attacks has a table of it by method and attack.
+        transferred: whether every run with several attacked methods has a table of it by pairs of methods.
     """
 
     title: str
@@ -24,36 +32,66 @@ class Quantity:
     decimals: int = 2
     percent: bool = False
     higher_is_better: bool = False
+    of: Literal["reconstruction", "perturbation"] = "reconstruction"
+    relative_to_perturbation: bool = False
+    median: bool = False
+    in_quality_table: bool = True
+    tabled: bool = False
+    transferred: bool = False
+
+    @property
+    def heading(self) -> str:
+        """Heading of its column among others."""
+        return self.column or self.title
+
+    @property
+    def scale(self) -> float:
+        """What the number is multiplied by before it is shown."""
+        return 100.0 if self.percent else 1.0
 
 
 _IMAGE = "image maximum"
 
+# In the order in which tables of several have them.
 QUANTITIES = {
-    "amplification": Quantity("Amplification α = ‖ρ‖∞/‖r‖∞", axis="amplification\nα = ‖ρ‖∞/‖r‖∞"),
+    "amplification": Quantity(
+        "Amplification α = ‖ρ‖∞/‖r‖∞",
+        axis="amplification\nα = ‖ρ‖∞/‖r‖∞",
+        of="perturbation",
+        relative_to_perturbation=True,
+        tabled=True,
+        transferred=True,
+    ),
     "amplification_of_moduli": Quantity(
         "Amplification of moduli ‖ |rec(y+e)| − |rec(y)| ‖∞/‖r‖∞",
         axis="amplification of moduli\n‖ |rec(y+e)| − |rec(y)| ‖∞/‖r‖∞",
+        of="perturbation",
+        relative_to_perturbation=True,
+        tabled=True,
     ),
     "amplification_to_truth": Quantity(
         "Amplification to the image ‖ |rec(y+e)| − |x| ‖∞/‖r‖∞",
         axis="amplification to the image\n‖ |rec(y+e)| − |x| ‖∞/‖r‖∞",
+        of="perturbation",
+        relative_to_perturbation=True,
     ),
     "severity": Quantity(
         "Severity ‖ρ‖∞, in units of the image maximum",
         _IMAGE,
         axis="severity ‖ρ‖∞ (units\nof the image maximum)",
+        of="perturbation",
+        tabled=True,
+        transferred=True,
     ),
     "severity_of_moduli": Quantity(
         "Severity of moduli ‖ |rec(y+e)| − |rec(y)| ‖∞, in units of the image maximum",
         _IMAGE,
         axis="severity of moduli\n‖ |rec(y+e)| − |rec(y)| ‖∞",
+        of="perturbation",
+        tabled=True,
     ),
-    "artifact_norm": Quantity("Norm of the artifact ‖ρ‖₂/‖x‖₂", axis="norm of the artifact\n‖ρ‖₂/‖x‖₂"),
-    "relative_error": Quantity(
-        "Relative ℓ2 error of the reconstruction, %",
-        axis="relative error\n‖rec − x‖₂/‖x‖₂ (%)",
-        column="relative error (%)",
-        percent=True,
+    "artifact_norm": Quantity(
+        "Norm of the artifact ‖ρ‖₂/‖x‖₂", axis="norm of the artifact\n‖ρ‖₂/‖x‖₂", of="perturbation"
     ),
     "ssim": Quantity(
         "SSIM (data range: maximum of the volume)", column="SSIM", decimals=3, higher_is_better=True
@@ -63,20 +101,21 @@ QUANTITIES = {
         column="SSIM (range of the slice)",
         decimals=3,
         higher_is_better=True,
+        in_quality_table=False,
     ),
     "psnr": Quantity("PSNR (dB)", "dB", column="PSNR (dB)", higher_is_better=True),
     "nmse": Quantity("NMSE", column="NMSE", decimals=4),
-    "seconds": Quantity("seconds a reconstruction", "s", column="s a reconstruction (median)"),
+    "relative_error": Quantity(
+        "Relative ℓ2 error of the reconstruction, %",
+        axis="relative error\n‖rec − x‖₂/‖x‖₂ (%)",
+        column="relative error (%)",
+        percent=True,
+        in_quality_table=False,
+        tabled=True,
+        transferred=True,
+    ),
+    "seconds": Quantity("seconds a reconstruction", "s", column="s a reconstruction (median)", median=True),
 }
 # What is reported of perturbations, and of reconstructions.
-ARTIFACTS = (
-    "amplification",
-    "amplification_of_moduli",
-    "amplification_to_truth",
-    "severity",
-    "severity_of_moduli",
-    "artifact_norm",
-)
-# Those that say how much a method enlarges what it was given: not defined for every method, see `scoring`.
-AMPLIFICATIONS = ARTIFACTS[:3]
-QUALITY = ("ssim", "ssim_slice", "psnr", "nmse", "relative_error", "seconds")
+ARTIFACTS = tuple(name for name, each in QUANTITIES.items() if each.of == "perturbation")
+QUALITY = tuple(name for name, each in QUANTITIES.items() if each.of == "reconstruction")

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mrilib.experiments.scores import lowest_tuned, valued
-from mrilib.metrics.quantities import QUALITY, QUANTITIES
+from mrilib.metrics.quantities import QUANTITIES, Quantity
 from mrilib.metrics.statistics import summarise
 from mrilib.report import curves, style
 from mrilib.report.names import method_label
@@ -26,6 +26,7 @@ def quality_figure(
     mask_labels: Mapping[str, str] | None = None,
     domain_labels: Mapping[str, str] | None = None,
     simulated: Mapping[str, bool] | None = None,
+    quantities: Mapping[str, Quantity] = QUANTITIES,
     seed: int = 0,
     title: str | None = None,
 ) -> Figure:
@@ -37,12 +38,13 @@ def quality_figure(
 
     Args:
         scores: of `experiments.scores.read_scores`; rows of perturbed data are left out.
-        quantity: one of `metrics.quantities.QUALITY`.
+        quantity: one of reconstructions.
         methods: all methods of the run, for the order and for colours that are those of its other figures.
         labels: names to print for methods, before those of `report.names`.
         mask_labels: names to print for masks.
         domain_labels: names to print for domains that are not the usual ones.
         simulated: sources whose raw data was made from images.
+        quantities: how numbers are shown.
         seed: of the resampling.
         title: heading.
 
@@ -51,10 +53,12 @@ def quality_figure(
 
     Source: our choice.
     """
-    if quantity not in QUALITY:
-        raise ValueError(f"quality_figure: expected one of {list(QUALITY)}, got {quantity!r}")
+    known = [name for name, each in quantities.items() if each.of == "reconstruction"]
+    if quantity not in known:
+        raise ValueError(f"quality_figure: expected one of {known}, got {quantity!r}")
     place = ("source", "mask", "domain")
-    keys = (*place, "method", "volume", "position", "tuned", "kind", "attack", "made_for", "level", "factor")
+    perturbed = ("kind", "attack", "made_for", "level", "factor", "varied", "value")
+    keys = (*place, "method", "volume", "position", "tuned", *perturbed)
     curves.check(scores, columns=(*keys, "patient", "failed", quantity), keys=keys, where="quality_figure")
     scores = valued(lowest_tuned(scores), quantity)
     every = curves.order(scores["method"]) if methods is None else list(methods)
@@ -82,10 +86,10 @@ def quality_figure(
     first.set_ylim(max(len(shown), 1) - 0.5, -0.5)
     if not places:
         curves.nothing(first)
-    if quantity == "seconds" and places:
+    if quantities[quantity].median and places:
         curves.log_scale(first, "x", inches=width)
-    direction = "higher" if QUANTITIES[quantity].higher_is_better else "lower"
-    text = f"{QUANTITIES[quantity].title}; {direction} is better"
+    direction = "higher" if quantities[quantity].higher_is_better else "lower"
+    text = f"{quantities[quantity].title}; {direction} is better"
     curves.label(axes, len(places), x=style.fitted(text, width), y="")
     style.legend_below(figure, [_dot("image"), _diamond("mean of images"), _interval()])
     return style.settle(figure)
@@ -104,7 +108,7 @@ def _count(number: int, noun: str) -> str:
 
 def _strip(axes: Axes, part: pd.DataFrame, row: int, color: str, seed: int) -> None:
     """One method: dots side by side to be seen, their mean, and how many are missing."""
-    values = part["value"].to_numpy(dtype=float)
+    values = part["number"].to_numpy(dtype=float)
     told = np.isfinite(values)
     missing = int(part["missing"].sum())
     if missing:

@@ -1,43 +1,56 @@
-"""Figures of two studies of the localized attack: the radius of its disk, and the weight of the method.
+"""Figures of two studies of attacks: the radius of a localized one's disk, and the weight of the method.
 
 Frames hold one row an image: the figures show every image faintly, and the mean with its 95 % bootstrap
 interval. NaN stands for a unit that failed: a gap in the line of its image, and a cross at the foot.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from mrilib.metrics.quantities import QUANTITIES
 from mrilib.report import curves, style
-from mrilib.report.names import SORT_LABELS
+from mrilib.report.names import About, attack_labels
 from mrilib.report.style import Signs
 
-SOURCE_COLORS = ("#000000", *style.SPARE_COLORS)
+SERIES_COLORS = ("#000000", *style.SPARE_COLORS)
+# Searches whose lines look alike in every figure, by their labels.
 SEARCHES = {
-    "coupled": ("#0072B2", Signs("-", "o", True), "coupled search (ours)"),
-    "reference": ("#000000", Signs((0, (4, 2)), "s", False), "reference search (the paper's)"),
+    "coupled search (ours)": ("#0072B2", Signs("-", "o", True)),
+    "reference search (the paper's)": ("#000000", Signs((0, (4, 2)), "s", False)),
 }
-# How radii stand for the attack on one pixel and for that on the whole image, and their lines.
-LIMITS: dict[str, tuple[float, Any]] = {"peak": (0.0, (0, (5, 1, 1, 1))), "global": (np.inf, (0, (1, 1)))}
+# Lines of the attacks that a varied one is held against, in their order.
+LIMITS: tuple[Any, ...] = ((0, (5, 1, 1, 1)), (0, (1, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (4, 2)))
+# Of what is varied, as the axis has it.
+VARIED = {"disk_radius": "radius σ of the disk (pixels)"}
 # Of levels side by side; more stand in two rows.
 MOST_COLUMNS = 4
 MEAN = Signs("-", "o", True)
 
 
 @style.printed()
-def radius_study(frame: pd.DataFrame, *, title: str | None = None) -> Figure:
+def radius_study(
+    frame: pd.DataFrame,
+    *,
+    varied: str = "disk_radius",
+    attacks: Mapping[str, About] | None = None,
+    title: str | None = None,
+) -> Figure:
     """Severity, amplification and norm of the artifact against the radius of the attack's disk.
 
-    Lines across the panels are means of the attack on one pixel and of the global attack.
+    Lines across the panels are means of attacks that it is held against: on one pixel, on the whole image.
 
     Args:
-        frame: `source`, `position`, `radius` (`σ` in pixels; 0 for the attack on one pixel, infinity for the
-            global one), `severity` (`‖ρ‖∞`, units of the image's maximum), `alpha`, `error_norm`
-            (`‖ρ‖₂/‖x‖₂`).
+        frame: `series` (what each line is called), `source`, `position`, `limit` (name of the attack that
+            the varied one is held against; empty for the varied one), `value` (the radius `σ` in pixels; NaN
+            for limits), `severity` (`‖ρ‖∞`, units of the image's maximum), `amplification`,
+            `artifact_norm` (`‖ρ‖₂/‖x‖₂`).
+        varied: what is varied.
+        attacks: all attacks of the run with what each is, which decides the names of the limits.
         title: heading: method, mask and level.
 
     Raises:
@@ -45,41 +58,38 @@ def radius_study(frame: pd.DataFrame, *, title: str | None = None) -> Figure:
 
     Source: the remark on the radius in [alaifari2023], section 4.
     """
-    keys = ("source", "position", "radius")
-    columns = {
-        "severity": style.SEVERITY,
-        "alpha": style.AMPLIFICATION,
-        "error_norm": "norm of the artifact\n‖ρ‖₂/‖x‖₂",
-    }
+    keys = ("series", "source", "position", "limit", "value")
+    columns = {name: QUANTITIES[name].axis for name in ("severity", "amplification", "artifact_norm")}
     curves.check(frame, columns=(*keys, *columns), keys=keys, where="radius_study")
-    sources = curves.order(frame["source"])
-    colors = {source: SOURCE_COLORS[index % len(SOURCE_COLORS)] for index, source in enumerate(sources)}
-    inside = frame[(frame["radius"] > 0) & np.isfinite(frame["radius"])]
+    series = curves.order(frame["series"])
+    colors = {name: SERIES_COLORS[index % len(SERIES_COLORS)] for index, name in enumerate(series)}
+    found = curves.order(frame.loc[frame["limit"] != "", "limit"])
+    limits = {name: LIMITS[index % len(LIMITS)] for index, name in enumerate(found)}
+    inside = frame[frame["limit"] == ""]
     figure, axes = curves.panels(1, len(columns), title=title, sharex=True)
     for panel, (name, label) in zip(axes[0], columns.items(), strict=True):
-        for source, color in colors.items():
-            part = inside[inside["source"] == source]
-            curves.images_and_mean(
-                panel, part, x="radius", y=name, color=color, signs=MEAN, item=["position"]
-            )
-            for radius, line in LIMITS.values():
-                values = frame.loc[(frame["source"] == source) & (frame["radius"] == radius), name]
+        for each, color in colors.items():
+            part = inside[inside["series"] == each]
+            items = ["source", "position"]
+            curves.images_and_mean(panel, part, x="value", y=name, color=color, signs=MEAN, item=items)
+            for limit, line in limits.items():
+                values = frame.loc[(frame["series"] == each) & (frame["limit"] == limit), name]
                 if values.notna().any():
                     panel.axhline(values.mean(), color=color, linestyle=line, linewidth=1.0)
         _from_zero(panel, frame[name])
-        panel.set(xlabel="radius σ of the disk (pixels)", ylabel=label)
+        panel.set(xlabel=VARIED.get(varied, varied.replace("_", " ")), ylabel=label)
     if len(inside):
-        axes[0, 0].set_xlim(inside["radius"].min() / 1.2, inside["radius"].max() * 1.2)
+        axes[0, 0].set_xlim(inside["value"].min() / 1.2, inside["value"].max() * 1.2)
         curves.log_scale(axes[0, 0], "x", inches=1.6)
     if not frame[list(columns)].notna().any(axis=None):
         curves.without_ticks(axes)
-    limits = [
-        Line2D([], [], color="black", linestyle=line, linewidth=1.0, label=f"{SORT_LABELS[sort]}: mean")
-        for sort, (radius, line) in LIMITS.items()
-        if (frame["radius"] == radius).any()
+    labels = attack_labels(attacks or {})
+    across = [
+        Line2D([], [], color="black", linestyle=line, linewidth=1.0, label=f"{labels.get(name, name)}: mean")
+        for name, line in limits.items()
     ]
-    names = [curves.key(str(source), color) for source, color in colors.items()]
-    return _finish(figure, frame[list(columns)], [*names, *_image_handles()], limits)
+    names = [curves.key(str(each), color) for each, color in colors.items()]
+    return _finish(figure, frame[list(columns)], [*names, *_image_handles()], across)
 
 
 @style.printed()
@@ -88,8 +98,8 @@ def weight_study(frame: pd.DataFrame, *, spike: float | None = None, title: str 
 
     Args:
         frame: `level` (per cent of `‖Ax‖₂`), `factor` (`λ` over the tuned `λ` of the level), `weight` (`λ`),
-            `search` (`coupled` or `reference`), `source`, `position`, `severity` (`‖ρ‖∞`, units of the
-            image's maximum), `alpha`.
+            `search` (what each line is called), `source`, `position`, `severity` (`‖ρ‖∞`, units of the
+            image's maximum), `amplification`.
         spike: `n²/m` of the mask, drawn across the panels of `α`.
         title: heading: source and mask.
 
@@ -99,7 +109,9 @@ def weight_study(frame: pd.DataFrame, *, spike: float | None = None, title: str 
     Source: our choice; it asks how far Table 1 of [alaifari2023] depends on its unpublished weights.
     """
     keys = ("level", "factor", "search", "source", "position")
-    curves.check(frame, columns=(*keys, "weight", "severity", "alpha"), keys=keys, where="weight_study")
+    curves.check(
+        frame, columns=(*keys, "weight", "severity", "amplification"), keys=keys, where="weight_study"
+    )
     levels = sorted(set(frame["level"])) or [None]
     searches = curves.order(frame["search"])
     columns = len(levels) if len(levels) <= MOST_COLUMNS else -(-len(levels) // 2)
@@ -111,9 +123,9 @@ def weight_study(frame: pd.DataFrame, *, spike: float | None = None, title: str 
     ]
     for pair, level in zip(pairs, levels, strict=False):
         part = frame[frame["level"] == level]
-        for panel, name in zip(pair, ("severity", "alpha"), strict=True):
+        for panel, name in zip(pair, ("severity", "amplification"), strict=True):
             for search in searches:
-                color, signs, _ = _search(search, searches)
+                color, signs = _search(search, searches)
                 line = part[part["search"] == search]
                 items = ["source", "position"]
                 curves.images_and_mean(panel, line, x="factor", y=name, color=color, signs=signs, item=items)
@@ -127,7 +139,7 @@ def weight_study(frame: pd.DataFrame, *, spike: float | None = None, title: str 
             pair[0].set_title(f"‖e‖₂/‖Ax‖₂ = {style.percent(level)}\ntuned λ = {style.number(tuned, 2)}")
     for panel in (panel for pair in pairs[len(levels) :] for panel in pair):
         panel.set_axis_off()
-    if frame[["severity", "alpha"]].notna().any(axis=None):
+    if frame[["severity", "amplification"]].notna().any(axis=None):
         curves.log_scale(axes[0, 0], "x", inches=figure.get_figwidth() / columns - 0.6)
     else:
         curves.without_ticks(axes)
@@ -141,22 +153,23 @@ def weight_study(frame: pd.DataFrame, *, spike: float | None = None, title: str 
             upper.set_ylabel(style.SEVERITY)
             lower.set_ylabel(style.AMPLIFICATION)
     names = [
-        curves.sign_key(label, signs, color)
-        for color, signs, label in (_search(search, searches) for search in searches)
+        curves.sign_key(search, signs, color)
+        for search in searches
+        for color, signs in [_search(search, searches)]
     ]
     lines = [Line2D([], [], **curves.TUNED, label="tuned λ")]
     if spike is not None:
         lines.append(Line2D([], [], **curves.SPIKE, label=f"n²/m = {style.number(spike)} (spike)"))
-    return _finish(figure, frame[["severity", "alpha"]], names, [*_image_handles(), *lines])
+    return _finish(figure, frame[["severity", "amplification"]], names, [*_image_handles(), *lines])
 
 
-def _search(name: str, searches: list[str]) -> tuple[str, Signs, str]:
-    """Colour, line and label of a search; strangers take other colours and markers."""
+def _search(name: str, searches: list[str]) -> tuple[str, Signs]:
+    """Colour and line of a search; strangers take other colours and markers."""
     if name in SEARCHES:
         return SEARCHES[name]
     strangers = sorted(set(searches) - SEARCHES.keys())
     color = style.SPARE_COLORS[strangers.index(name) % len(style.SPARE_COLORS)]
-    return color, style.signs(name, {each: {} for each in strangers}), name
+    return color, style.signs(name, {each: {} for each in strangers})
 
 
 def _from_zero(axes: Axes, values: pd.Series) -> None:

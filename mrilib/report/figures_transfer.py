@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib import patheffects
 from matplotlib.figure import Figure
 
-from mrilib.metrics.quantities import QUANTITIES
+from mrilib.metrics.quantities import QUANTITIES, Quantity
 from mrilib.report import curves, heat_maps, sheets, style
 from mrilib.report.names import method_label
 from mrilib.report.sheets import Location, Window
@@ -55,6 +55,7 @@ def transfer_matrix(
     quantity: str,
     methods: Sequence[str] | None = None,
     labels: Mapping[str, str] | None = None,
+    quantities: Mapping[str, Quantity] = QUANTITIES,
     title: str | None = None,
 ) -> Figure:
     """Every method under the perturbations made for every other, one panel a level.
@@ -66,9 +67,10 @@ def transfer_matrix(
         frame: `made_for`, `reconstructed_by`, `level` (per cent of `‖Ax‖₂`), `mean`, `low`, `high` (in the
             unit of the label: relative errors in per cent), `n`. A mean that is NaN, or not there, is
             grey.
-        quantity: of the values: one of `metrics.quantities.QUANTITIES`, or what stands beside the colours.
+        quantity: of the values: one of `quantities`, or what stands beside the colours.
         methods: order of rows and columns; others come after.
         labels: names to print for methods, before those of `report.names`.
+        quantities: how numbers are shown.
         title: heading: source, mask and attack.
 
     Raises:
@@ -87,7 +89,7 @@ def transfer_matrix(
         return figure
     values = np.stack([_means(frame[frame["level"] == level], made, by) for level in levels])
     texts = [[[style.number(value, zeros=True) for value in row] for row in panel] for panel in values]
-    known = QUANTITIES.get(quantity)
+    known = quantities.get(quantity)
     label = known.axis or known.title if known else quantity
     note = "Numbers: means over n images. Framed: the method that the perturbation was made for."
     if np.isnan(values).any():

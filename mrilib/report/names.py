@@ -52,10 +52,13 @@ def attack_labels(attacks: Mapping[str, About]) -> dict[str, str]:
     """What each attack is called: what it is, with its name where several are alike.
 
     Args:
-        attacks: name to what it is: `kind`, and where it has them `objective`, `region`, `artifact`. Attacks
-            of other kinds than ours have their own name.
+        attacks: name to what it is: `kind`, and where it has them `label`, `objective`, `region`, `artifact`.
+            Without a label, attacks of other kinds than ours have their own name.
     """
-    sorts = {name: SORT_LABELS.get(sort_of(about), name) for name, about in attacks.items()}
+    sorts = {
+        name: str(about.get("label") or SORT_LABELS.get(sort_of(about), name))
+        for name, about in attacks.items()
+    }
     labels = {name: ", ".join([sort, *remarks(attacks[name])]) for name, sort in sorts.items()}
     alike = list(labels.values())
     own = {name: label if alike.count(label) == 1 else f"{label}: {name}" for name, label in labels.items()}
@@ -69,13 +72,13 @@ def remarks(about: About) -> list[str]:
 
 
 def mask_label(mask: str, about: About) -> str:
-    """A mask by its lines or its acceleration, such as `40 lines` and `random 4×`; others by their name.
+    """A mask by its label, or by its lines or its acceleration, such as `40 lines` and `random 4×`.
 
     Args:
-        mask: its name in the config.
-        about: what it is: `kind`, and its `label`, `lines` or `acceleration`.
+        mask: its name in the config, by which it is called where it has none of these.
+        about: what it is: `kind`, and where it has them `label`, `lines` or `acceleration`.
     """
-    if about.get("label"):
+    if "label" in about:
         return str(about["label"])
     if "lines" in about:
         return f"{about['lines']} lines"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from mrilib.metrics.quantities import QUANTITIES
+from mrilib.metrics.quantities import QUANTITIES, Quantity
 from mrilib.store.records import Record
 
 NOTHING = "—"
@@ -106,13 +106,18 @@ def domain_name(domain: str, labels: Mapping[str, str] | None) -> str:
     return (labels or {}).get(domain, domain) or NOTHING
 
 
-def cell(record: Record) -> str:
-    """`mean ± sd [low, high]` as far as there is each, and how many are missing or flagged."""
+def cell(record: Record, quantities: Mapping[str, Quantity] = QUANTITIES) -> str:
+    """`mean ± sd [low, high]` as far as there is each, and how many are missing or flagged.
+
+    Args:
+        record: of any quantity; one that is not among `quantities` has two decimals.
+        quantities: how numbers are shown.
+    """
     missing = f" ({record.missing} missing)" if record.missing else ""
     if record.n == 0:
         return f"{NOTHING}{missing}"
-    quantity = QUANTITIES[record.quantity]
-    scale, digits = 100.0 if quantity.percent else 1.0, quantity.decimals
+    quantity = quantities.get(record.quantity, Quantity(record.quantity))
+    scale, digits = quantity.scale, quantity.decimals
     text = f"{scale * record.value:.{digits}f}"
     if math.isfinite(record.sd):
         text += f" ± {scale * record.sd:.{digits}f}"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from mrilib.metrics.quantities import QUANTITIES
+from mrilib.metrics.quantities import QUANTITIES, Quantity
 from mrilib.report.names import NO_ATTACK, About, method_label, remarks
 from mrilib.report.tables import NOTHING, Table, cell, domain_name, image_count, long_form, put, tuned_on
 from mrilib.store.records import Record
@@ -26,6 +26,7 @@ def localized_table(
     note: str,
     attacks: Mapping[str, About] | None = None,
     domain_labels: Mapping[str, str] | None = None,
+    quantities: Mapping[str, Quantity] = QUANTITIES,
 ) -> Table:
     """Table of one quantity: a row for each source, method, mask and level, a column for each attack.
 
@@ -36,12 +37,13 @@ def localized_table(
 
     Args:
         records: of that quantity; none make a table without rows.
-        quantity: one of `metrics.quantities.QUANTITIES`.
+        quantity: one of `quantities`.
         labels: method to the name to print.
         note: printed below.
         attacks: attack to what it is, in order; a region or an artifact that is not the usual one stands in
             its heading.
         domain_labels: domain to the name to print, for methods tuned and trained elsewhere than usual.
+        quantities: how numbers are shown.
 
     Raises:
         ValueError: if records are of another quantity, or a cell is given twice.
@@ -59,12 +61,12 @@ def localized_table(
     for (source, method, mask, domain, level), found in rows.items():
         domains = [domain_name(domain, domain_labels)] * tuned
         line = [source, method_label(method, labels), mask, *domains, level, _count(found.values())]
-        line += [cell(found[attack]) if attack in found else NOTHING for attack in columns]
+        line += [cell(found[attack], quantities) if attack in found else NOTHING for attack in columns]
         papers = [_paper(each) for each in found.values() if math.isfinite(each.paper)]
         lines.append(line + [f"{papers[-1]} (n = 50)" if papers else NOTHING] * with_paper)
     heads = ["images", "method", "mask", *["tuned on"] * tuned, "level", "n", *columns.values()]
     wide = pd.DataFrame(lines, columns=[*heads, *["paper"] * with_paper])
-    return Table(QUANTITIES[quantity].title, long_form(records), wide, _note(note, columns))
+    return Table(quantities[quantity].title, long_form(records), wide, _note(note, columns))
 
 
 def transfer_table(
@@ -75,6 +77,7 @@ def transfer_table(
     note: str,
     attacks: Mapping[str, About] | None = None,
     domain_labels: Mapping[str, str] | None = None,
+    quantities: Mapping[str, Quantity] = QUANTITIES,
 ) -> Table:
     """Table of one quantity: a row for each perturbation, a column for each method that reconstructs.
 
@@ -97,11 +100,11 @@ def transfer_table(
     for (source, mask, domain, attack, made_for, level), found in groups.items():
         domains = [domain_name(domain, domain_labels)] * tuned
         described = [source, mask, *domains, level, headings[attack], method_label(made_for, labels)]
-        cells = [cell(found[method]) if method in found else NOTHING for method in methods]
+        cells = [cell(found[method], quantities) if method in found else NOTHING for method in methods]
         lines.append([*described, _count(found.values()), *cells])
     columns = ["images", "mask", *["tuned on"] * tuned, "level", "attack", "made for", "n"]
     wide = pd.DataFrame(lines, columns=columns + [method_label(method, labels) for method in methods])
-    title = f"Transfer of perturbations. {QUANTITIES[quantity].title}"
+    title = f"Transfer of perturbations. {quantities[quantity].title}"
     return Table(title, long_form(records), wide, _note(note, headings))
 
 
@@ -114,6 +117,7 @@ def table_1(
     note: str,
     mask_labels: Mapping[str, str] | None = None,
     attacks: Mapping[str, About] | None = None,
+    quantities: Mapping[str, Quantity] = QUANTITIES,
 ) -> Table:
     """One quantity for one source of images, in the layout of the paper's Table 1.
 
@@ -122,7 +126,7 @@ def table_1(
 
     Args:
         records: of that quantity and source; none make a table without rows.
-        quantity, labels, note, attacks: as in `localized_table`.
+        quantity, labels, note, attacks, quantities: as in `localized_table`.
         source: of images.
         mask_labels: mask to the name to print.
 
@@ -150,14 +154,16 @@ def table_1(
         for attack, heading in headings.items():
             found = ours.get((level, attack), {})
             if found:
-                cells = [cell(found[column]) if column in found else NOTHING for column in columns]
+                cells = [
+                    cell(found[column], quantities) if column in found else NOTHING for column in columns
+                ]
                 rows.append([f"{level}, {heading}", *cells])
         if printed:
             rows.append([f"{level}, paper", *(printed.get(column, NOTHING) for column in columns)])
     names = [
         f"{method_label(method, labels)} {(mask_labels or {}).get(mask, mask)}" for method, mask in columns
     ]
-    title = f"{QUANTITIES[quantity].title}: {source}, n = {image_count(usual)}"
+    title = f"{quantities[quantity].title}: {source}, n = {image_count(usual)}"
     if any(papers.values()):
         title += "; paper: n = 50"
     wide = pd.DataFrame(rows, columns=["level, attack", *names])

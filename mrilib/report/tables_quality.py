@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from mrilib.metrics.quantities import QUALITY, QUANTITIES
+from mrilib.metrics.quantities import QUANTITIES, Quantity
 from mrilib.report.names import method_label
 from mrilib.report.style import number, percent
 from mrilib.report.tables import NOTHING, Table, cell, domain_name, image_count, long_form, put, tuned_on
@@ -33,13 +33,14 @@ def quality_table(
     simulated: Mapping[str, bool] | None = None,
     mask_labels: Mapping[str, str] | None = None,
     domain_labels: Mapping[str, str] | None = None,
+    quantities: Mapping[str, Quantity] = QUANTITIES,
 ) -> Table:
     """Table of several quantities: a row for each source, mask, domain and method, a column a quantity.
 
     Cells read `mean ± sd [low, high]`; where all images failed `—`, with their number. Seconds are the
-    median alone. The paper's `mean ± sd` of SSIM stands in the last column where there is one. What a
-    method was tuned on has a column where one was tuned elsewhere than usual, and at which level where one
-    was tuned by level.
+    median alone. Columns stand in the order of `quantities`, those alone that say `in_quality_table`. The
+    paper's `mean ± sd` of SSIM stands in the last column where there is one. What a method was tuned on has a
+    column where one was tuned elsewhere than usual, and at which level where one was tuned by level.
 
     Args:
         records: of `quality_records`, of any of its quantities; none make a table without rows.
@@ -48,20 +49,21 @@ def quality_table(
         simulated: sources whose raw data was made from images.
         mask_labels: mask to the name to print.
         domain_labels: domain to the name to print.
+        quantities: how numbers are shown.
 
     Raises:
-        ValueError: if a quantity has no column, or if a cell is given twice.
+        ValueError: if a quantity is none of reconstructions, or if a cell is given twice.
     """
+    known = [name for name, each in quantities.items() if each.of == "reconstruction"]
+    if strangers := sorted({record.quantity for record in records} - set(known)):
+        raise ValueError(f"quality_table: expected a quantity of {known}, got {strangers[0]!r}")
+    records = [record for record in records if quantities[record.quantity].in_quality_table]
     rows: dict[tuple[str, ...], dict[str, Record]] = {}
     for record in records:
-        if record.quantity not in QUALITY:
-            raise ValueError(
-                f"quality_table: expected a quantity of {list(QUALITY)}, got {record.quantity!r}"
-            )
         row = record.row
         place = [row["source"], row["mask"], row.get("domain", ""), row.get("tuned", "")]
         put(rows.setdefault((*map(str, place), record.method), {}), record.quantity, record, "quality_table")
-    shown = [name for name in QUALITY if any(name in found for found in rows.values())]
+    shown = [name for name in known if any(name in found for found in rows.values())]
     by_level, tuned = any("tuned" in record.row for record in records), tuned_on(records)
     lines = []
     for (source, mask, domain, level, method), found in rows.items():
@@ -74,8 +76,12 @@ def quality_table(
             line["tuned on"] = domain_name(domain, domain_labels)
         if by_level:
             line["tuned at"] = percent(100.0 * float(level)) if level else NOTHING
-        line |= {QUANTITIES[name].column: _text(found[name]) if name in found else NOTHING for name in shown}
-        line["n"] = image_count(each for name, each in found.items() if name != "seconds" or len(found) == 1)
+        line |= {
+            quantities[name].heading: _text(found[name], quantities) if name in found else NOTHING
+            for name in shown
+        }
+        means = [each for name, each in found.items() if not quantities[name].median]
+        line["n"] = image_count(means or found.values())
         reported = found.get("ssim")
         if reported is not None and math.isfinite(reported.paper):
             line["paper’s SSIM"] = f"{reported.paper:.3f} ± {reported.paper_sd:.3f}"
@@ -85,7 +91,7 @@ def quality_table(
     return Table("Quality of reconstructions", long_form(records), wide.fillna(NOTHING), note)
 
 
-def _text(record: Record) -> str:
-    if record.quantity != "seconds" or not record.n:
-        return cell(record)
-    return number(record.value, zeros=True)
+def _text(record: Record, quantities: Mapping[str, Quantity]) -> str:
+    if not quantities[record.quantity].median or not record.n:
+        return cell(record, quantities)
+    return number(quantities[record.quantity].scale * record.value, zeros=True)

@@ -1,8 +1,9 @@
-# What the rules of scores, tables and figures ask of the config: files, params, costs.
+# What the rules of scores, experiments and figures ask of the config: files, params, costs.
+from mrilib.metrics.quantities import QUANTITIES
+from workflow_scripts.config.entries import import_path, modules_of
+from workflow_scripts.config.experiments import ExperimentEntry
+from workflow_scripts.provenance import class_attribute
 
-
-QUANTITIES = ["amplification", "amplification_of_moduli", "severity", "severity_of_moduli", "relative_error"]
-TRANSFERRED = ["amplification", "severity", "relative_error"]
 IMAGE_PICTURES = ["noise", "mask"]
 
 
@@ -12,15 +13,37 @@ def attack_pictures():
     return ["attack", "levels", *(["map"] if places else [])]
 
 
+def search_label(path):
+    """What figures call a search: its own label, or else the name of its class."""
+    if path is None:
+        return None
+    return class_attribute(path, "label") or path.partition(":")[2]
+
+
 # Sources of images like P1's, whose numbers stand beside ours.
 PUBLISHED_SOURCES = [name for name, source in cfg.images.items() if source.kind == "ellipses"]
+# Those that tables show by their names; what varies an argument is for experiments of its own.
 ATTACKS = {name: attack.described for name, attack in cfg.attacks.items() if not attack.vary}
 ATTACK_ROOTS = sorted({attack.path for attack in cfg.attacks.values()})
 USUAL = {
     source: {mask: cfg.usual_domain(source, mask) for mask in cfg.masks_for(source)} for source in cfg.images
 }
+# What other rules and the summary write beside the tables of experiments.
+OTHER_TABLES = ["catalogue", "costs"]
 # Whether a method is given others' perturbations anywhere.
 TRANSFERS = any(map(shared, cfg.usual))
+# The search of each attack, as it is where it is run first, and what the class calls itself.
+SEARCHES = {
+    name: cfg.search_of(each.method, name, each.source)
+    for each in reversed(cfg.usual)
+    for name in cfg.attacks_of(each.method, each.source, each.mask)
+}
+SPECS = {
+    name: attack.described | {"search": SEARCHES.get(name), "search_label": search_label(SEARCHES.get(name))}
+    for name, attack in cfg.attacks.items()
+}
+# The metrics beside ours, as the config names them.
+METRICS = {name: metric.described for name, metric in cfg.metrics.items()}
 # The first example under each mask; its image's pictures show the whole run.
 EXAMPLES = (
     {
@@ -113,7 +136,77 @@ def drawn_tunings():
     }
 
 
+def usual_experiments():
+    """The experiments of every run, where they apply."""
+    found = {"quality": {"kind": "quality"}} if cfg.methods else {}
+    if cfg.attacks:
+        tabled = [name for name, each in QUANTITIES.items() if each.tabled]
+        found |= {name: {"kind": "attacks", "quantity": name} for name in tabled}
+        found |= {"table-1": {"kind": "table-1"}} if PUBLISHED_SOURCES else {}
+    if cfg.attacks and TRANSFERS:
+        transferred = [name for name, each in QUANTITIES.items() if each.transferred]
+        found |= {f"transfer-{name}": {"kind": "transfer", "quantity": name} for name in transferred}
+    return {name: ExperimentEntry.model_validate(each).described for name, each in found.items()}
+
+
+def all_experiments():
+    """The usual experiments, and those of the config."""
+    usual = usual_experiments()
+    taken = {*usual, *OTHER_TABLES, *method_figures()}
+    for name in cfg.experiments:
+        if name in taken:
+            raise WorkflowError(f"experiments.{name}: the run has a file of this name; choose another")
+    return usual | {name: entry.described for name, entry in cfg.experiments.items()}
+
+
+def metric_roots():
+    """Import paths of the metrics beside ours."""
+    return {path for each in METRICS.values() for path in [each["class"], *modules_of(each["arguments"])]}
+
+
+def experiment_roots(name):
+    """Import paths that an experiment reaches by name: its class, table and figure, metrics and attacks."""
+    described = EXPERIMENTS[name]
+    shown = [class_attribute(described["class"], part) for part in ("table", "figure")]
+    paths = [described["class"], *filter(None, shown), *modules_of(described["arguments"])]
+    return metric_roots() | {*paths, *ATTACK_ROOTS}
+
+
+def by_experiment(script, rule_name):
+    """Params of a rule whose code is that of the experiment as well."""
+
+    @functools.cache
+    def described(name):
+        return stage(script, rule_name, experiment_roots(name))
+
+    return {
+        "stage": lambda wildcards: described(wildcards.experiment),
+        "code": lambda wildcards: code_of(described(wildcards.experiment)),
+        "experiment": lambda wildcards: EXPERIMENTS[wildcards.experiment],
+    }
+
+
+def known_of_run():
+    """What experiments are told of the run beside its scores."""
+    return {
+        "methods": {name: method.published for name, method in cfg.methods.items()},
+        "masks": MASKS,
+        "attacks": {name: attack.described for name, attack in cfg.attacks.items()},
+        "sources": list(cfg.images),
+        "published_sources": PUBLISHED_SOURCES,
+        "specs": SPECS,
+        "labels": LABELS,
+        "domain_labels": domain_labels(),
+        "note": table_note(),
+    }
+
+
 CURVES = ["error", "amplification", *(["weight"] if drawn_tunings() else [])] if cfg.attacks else []
+
+
+# Experiments whose records are drawn as a matrix of methods.
+TRANSFER = import_path("experiment", "transfer")
+MATRICES = [name for name, each in usual_experiments().items() if each["class"] == TRANSFER]
 
 
 def trained_on(domain):
@@ -176,30 +269,24 @@ def shown_reconstructions(wildcards):
     ]
 
 
-def method_tables():
-    """Names of the tables of the methods."""
-    tables = ["quality"] if cfg.methods else []
-    if cfg.attacks:
-        tables += [*QUANTITIES, *(["table-1"] if PUBLISHED_SOURCES else [])]
-        tables += [f"transfer-{quantity}" for quantity in TRANSFERRED if TRANSFERS]
-    return tables
-
-
 def method_figures():
     """Names of the figures of the methods and attacks."""
     places = list(dict.fromkeys((each.source, each.mask) for each in cfg.usual))
     figures = [f"reconstructions-{source}-{mask}-0" for source, mask in places]
     figures += [f"quality-{mask}" for mask in dict.fromkeys(mask for _, mask in places)]
     figures += [f"training-{domain}" for domain in dict.fromkeys(domain for _, domain in cfg.trainings)]
-    figures += [*CURVES]
-    if cfg.figures and TRANSFERS:
-        figures += [f"transfer-{quantity}" for quantity in TRANSFERRED]
+    figures += [*CURVES, *(MATRICES if cfg.figures else [])]
     for name, (source, _, mask) in EXAMPLES.items():
         methods = figure_methods(source, mask)
         figures += [f"{picture}-{name}" for picture in IMAGE_PICTURES]
         figures += [f"{picture}-{method}-{name}" for picture in attack_pictures() for method in methods]
         figures += [f"transfer-{name}"] if len(methods) > 1 else []
     return figures
+
+
+EXPERIMENTS = all_experiments()
+# Those that draw a figure of their own.
+DRAWN = [name for name, each in EXPERIMENTS.items() if class_attribute(each["class"], "figure")]
 
 
 def all_outputs():
@@ -212,4 +299,4 @@ def all_outputs():
         for part, count in (("test", found.count), ("validation", found.validation_count))
         for position in range(count)
     ]
-    return data_outputs() + measured + kinds_of(method_tables(), method_figures())
+    return data_outputs() + measured + kinds_of(EXPERIMENTS, [*method_figures(), *DRAWN])

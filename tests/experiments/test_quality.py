@@ -6,11 +6,10 @@ import pytest
 from skimage.metrics import structural_similarity
 
 from mrilib.experiments.assessment import assess, cropped_modulus
-from mrilib.experiments.localized import Order
 from mrilib.experiments.quality import best_first, paired_differences, quality_records
 from mrilib.metrics.quantities import QUALITY
 from mrilib.metrics.statistics import summarise
-from tests.experiments.frames import clean, peak
+from tests.experiments.frames import clean, peak, run_of
 
 METHODS = ["zero-filled", "tv", "varnet"]
 
@@ -101,11 +100,15 @@ def frame(**changes):
     return pd.DataFrame(rows)
 
 
-ORDER = Order(dict.fromkeys(METHODS), {"random-4": {}, "random-8": {}}, {}, ["knee", "brain"])
+ORDER = {
+    "methods": dict.fromkeys(METHODS),
+    "masks": {"random-4": {}, "random-8": {}},
+    "sources": ["knee", "brain"],
+}
 
 
 def records(scores, quantity="ssim", **options):
-    return quality_records(scores, quantity=quantity, order=ORDER, code_hash="abc", seed=3, **options)
+    return quality_records(run_of(scores, **ORDER, seed=3), quantity, **options)
 
 
 def test_a_record_for_each_source_mask_and_method_in_their_order():

@@ -5,9 +5,8 @@ import math
 import pandas as pd
 import pytest
 
+from mrilib.experiments.columns import COLUMNS, NUMBERS
 from mrilib.experiments.scores import (
-    COLUMNS,
-    NUMBERS,
     clean_scores,
     lowest_tuned,
     own_scores,

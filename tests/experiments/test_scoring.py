@@ -8,7 +8,8 @@ import torch
 from skimage.metrics import structural_similarity
 
 from mrilib.attacks.kinds.spike import spike
-from mrilib.experiments.scores import COLUMNS, read_scores, scores_csv
+from mrilib.experiments.columns import COLUMNS
+from mrilib.experiments.scores import read_scores, scores_csv
 from mrilib.experiments.scoring import score_image
 from mrilib.jobs.transfer import carried_unit
 from mrilib.operators.coil_images import center_crop

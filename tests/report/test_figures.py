@@ -95,19 +95,25 @@ def weights() -> pd.DataFrame:
 
 
 def radii() -> pd.DataFrame:
+    limits = {0.0: "peak", np.inf: "global"}
     return pd.DataFrame(
         {
+            "series": source,
             "source": source,
             "position": position,
-            "radius": radius,
+            "limit": limits.get(radius, ""),
+            "value": np.nan if radius in limits else radius,
             "severity": (7 + position) / (1 + min(radius, 128) / 30),
-            "alpha": 8 / (1 + min(radius, 128) / 30),
-            "error_norm": 0.1 + 0.001 * min(radius, 128),
+            "amplification": 8 / (1 + min(radius, 128) / 30),
+            "artifact_norm": 0.1 + 0.001 * min(radius, 128),
         }
         for source in ("ellipses", "knee")
         for position in range(3)
         for radius in (0.0, 1.0, 5.0, 16.0, 128.0, np.inf)
     )
+
+
+LIMITS = {"peak": {"kind": "localized", "objective": "peak"}, "global": {"kind": "global"}}
 
 
 def weight_factors(levels: tuple[float, ...] = LEVELS) -> pd.DataFrame:
@@ -120,11 +126,11 @@ def weight_factors(levels: tuple[float, ...] = LEVELS) -> pd.DataFrame:
             "source": "ellipses",
             "position": position,
             "severity": level * (2 - 0.3 * np.log10(factor)) * (1 + 0.03 * position),
-            "alpha": (7 - np.log10(factor)) * (1 if search == "coupled" else 0.9) + 0.1 * position,
+            "amplification": (7 - np.log10(factor)) * (1 if "coupled" in search else 0.9) + 0.1 * position,
         }
         for level in levels
         for factor in (0.1, 1.0, 10.0)
-        for search in ("coupled", "reference")
+        for search in figures_studies.SEARCHES
         for position in range(3)
     )
 
@@ -209,7 +215,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "weight_choice of one": lambda: figures_curves.weight_choice(
         weights().query("mask == 'radial-40'"), title=TITLE
     ),
-    "radius_study": lambda: figures_studies.radius_study(radii(), title=TITLE),
+    "radius_study": lambda: figures_studies.radius_study(radii(), attacks=LIMITS, title=TITLE),
     "weight_study": lambda: figures_studies.weight_study(weight_factors(), spike=5.99, title=TITLE),
     "weight_study of four": lambda: figures_studies.weight_study(weight_factors(LEVELS[:4]), spike=5.99),
     "weight_study of one": lambda: figures_studies.weight_study(weight_factors((4.0,)), title=TITLE),
@@ -233,7 +239,7 @@ EVERY |= {f"{name}, all failed": make for name, make in FAILED.items()}
 
 
 def failed(frame: pd.DataFrame) -> pd.DataFrame:
-    values = {"mean", "low", "high", "severity", "alpha", "error_norm"}
+    values = {"mean", "low", "high", "severity", "amplification", "artifact_norm"}
     return frame.assign(**dict.fromkeys(values & set(frame.columns), np.nan))
 
 
@@ -538,7 +544,7 @@ def test_a_single_image_has_no_interval(texts):
 
 def test_an_image_that_failed_leaves_the_mean_of_the_others():
     frame = radii().query("source == 'ellipses'").copy()
-    frame.loc[(frame["position"] == 2) & (frame["radius"] == 5.0), "severity"] = np.nan
+    frame.loc[(frame["position"] == 2) & (frame["value"] == 5.0), "severity"] = np.nan
     figure = figures_studies.radius_study(frame)
     *images, mean = curves_of(figure)
     assert np.isnan(images[2]).tolist() == [False, True, False, False]

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
-from mrilib.experiments.localized import Order
 from mrilib.experiments.quality import quality_records
 from mrilib.metrics.quantities import QUALITY
 from mrilib.report import sheets, style
@@ -15,7 +14,7 @@ from mrilib.report.figures_quality import quality_figure
 from mrilib.report.figures_reconstructions import reconstruction_panel, score_text
 from mrilib.report.tables import render
 from mrilib.report.tables_quality import NOTE, quality_table
-from tests.experiments.frames import clean
+from tests.experiments.frames import clean, run_of
 
 METHODS = ["zero-filled", "tv", "l1-wavelet", "unet", "varnet", "convdecoder", "mine"]
 
@@ -46,15 +45,10 @@ def scores(sources=("knee", "brain"), masks=("random-4",), failing=("convdecoder
     )
 
 
-ORDER = Order(dict.fromkeys(METHODS), {"random-4": {}}, {}, ["knee", "brain"])
-
-
 def table_records(frame, quantities=("ssim", "psnr", "nmse", "seconds"), **options):
-    return [
-        record
-        for quantity in quantities
-        for record in quality_records(frame, quantity=quantity, order=ORDER, code_hash="", seed=0, **options)
-    ]
+    order = {"methods": dict.fromkeys(METHODS), "masks": {"random-4": {}}, "sources": ["knee", "brain"]}
+    run = run_of(frame, **order)
+    return [record for quantity in quantities for record in quality_records(run, quantity, **options)]
 
 
 def test_the_table_has_a_row_a_method_and_a_column_a_quantity():

@@ -162,7 +162,7 @@ def test_the_papers_studies_from_archives_to_tables(cluster, tmp_path):
     assert all(np.isfinite(record["value"]) for record in ssim)
     for name in ("quality", "table-1", "transfer-severity"):
         assert (results / f"tables/{name}.md").stat().st_size > 500
-    for name in ("study-radius", "study-weight", "map-p1-tv-ellipses-0", "quality-random-4"):
+    for name in ("radius-study", "weight-study", "map-p1-tv-ellipses-0", "quality-random-4"):
         assert (results / f"figures/{name}.pdf").stat().st_size > 1000
     catalogue = pd.read_csv(results / "tables/catalogue.csv")
     assert catalogue["accepted"].all()

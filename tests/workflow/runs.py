@@ -194,6 +194,7 @@ def tiny(*, methods=None, attacks=None, **changes):
         del values["images"]["head"]
         for name in ("object", "radius"):
             values["attacks"].pop(name, None)
+        del values["experiments"]
         values["figures"]["examples"] = [{"source": "ellipses"}]
     return values | changes
 

@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from workflow_scripts.config.config import ConfigError, load
+from workflow_scripts.config.entries import words
 
 ROOT = Path(__file__).parents[2]
 
@@ -91,6 +92,11 @@ def test_the_configs_of_the_repository_are_valid(name, monkeypatch):
         ("attacks/radius/vary", {"disk_radius": [-1]}, "attacks.radius.vary.disk_radius: .* got -1"),
         ("attacks/radius/vary", {"radius": [1]}, "attacks.radius.vary.radius: unknown key; did you mean"),
         ("attacks/radius/vary", {"factor": [1], "grid": [1]}, "attacks.radius.vary: .*at most 1 item"),
+        (
+            "experiments/radius-study/attack",
+            "radus",
+            "experiments.radius-study.attack: 'radus' is not defined; did you mean 'radius'",
+        ),
         ("methods/zero-filled/search", "coupld", "methods.zero-filled.search: 'coupld' is no search of ours"),
         ("methods/tv/parameters/toleranc", 1, "methods.tv.parameters.toleranc: unknown key; did you mean"),
         (
@@ -146,6 +152,10 @@ def test_the_configs_of_the_repository_are_valid(name, monkeypatch):
             "start.method: tira starts from tirafl starts from tira",
         ),
         ("seed", "abc", "seed: Input should be a valid integer"),
+        ("metrics", {"a": {"kind": "sim"}}, "kind: 'sim' is no metric of ours; did you mean 'ssim'?"),
+        ("metrics", {"level": {"kind": "ssim"}}, "metrics.level: scores have a column of this name"),
+        ("experiments", {"a": {"kind": "attack"}}, "kind: 'attack' is no experiment of ours; did you mean"),
+        ("experiments", {"a": {"arguments": {}}}, "experiments.a.class: this key is missing"),
     ],
 )
 def test_a_mistake_gets_one_clear_line(values, path, value, message):
@@ -337,6 +347,21 @@ def test_a_search_is_the_classs_own_where_the_config_names_none(values):
     assert config.search_of("tv", "gaussian", "ellipses") is None
     moduli = load(edited(values, "attacks/peak/artifact", "magnitude"))
     assert moduli.search_of("tv", "peak", "ellipses") == "mrilib.attacks.searches.gradient:GradientAscent"
+
+
+def test_metrics_and_experiments_are_classes_with_arguments(values):
+    own = {"class": "mypackage.metrics:HaarPSI", "arguments": {"scales": 3}}
+    values |= {"metrics": {"haarpsi": own}}
+    values |= {"experiments": {"severe": {"kind": "attacks", "quantity": "artifact_norm"}}}
+    found = load(values, classes=False)
+    assert found.metrics["haarpsi"].described == own
+    assert found.experiments["severe"].described == {
+        "class": "mrilib.experiments.attacks:Attacks",
+        "arguments": {"quantity": "artifact_norm"},
+    }
+    assert set(words("experiment")) == {
+        *("attacks", "quality", "radius-study", "table-1", "transfer", "weight-study")
+    }
 
 
 def test_seeds_make_methods_of_one_and_domains_are_named():

@@ -69,6 +69,10 @@ def classes_of(config: Config) -> Iterator[Named]:
                 yield Named(f"attacks.{name}.vary", "attack", attack.path, arguments)
         if attack.search is not None:
             yield Named(f"attacks.{name}.search", "search", attack.search, {})
+    for name, metric in config.metrics.items():
+        yield _named(f"metrics.{name}", metric)
+    for name, experiment in config.experiments.items():
+        yield _named(f"experiments.{name}", experiment)
 
 
 def _named(where: str, entry: Entry) -> Named:
@@ -109,6 +113,18 @@ def _wrong(named: Named) -> Iterator[str]:
 
 
 def _misfits(config: Config) -> Iterator[str]:
+    """What is right by itself and does not fit the rest of the config."""
+    yield from _masks(config)
+    for name, experiment in config.experiments.items():
+        for argument in load_class(experiment.path, object).names_attacks:
+            given = experiment.arguments.get(argument, [])
+            for attack in [given] if isinstance(given, str) else given:
+                if attack not in config.attacks:
+                    known = suggestion(attack, list(config.attacks))
+                    yield f"experiments.{name}.{argument}: {attack!r} is not defined{known}"
+
+
+def _masks(config: Config) -> Iterator[str]:
     """Masks that there are not for the images of a run; what scans measure is not known yet."""
     for name, mask in config.masks.items():
         sources = [

@@ -3,11 +3,13 @@
 from functools import cached_property
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from mrilib.experiments.columns import COLUMNS
 from workflow_scripts.config.attacks import Attack
 from workflow_scripts.config.domains import Application, Domain, Shift
 from workflow_scripts.config.errors import suggestion
+from workflow_scripts.config.experiments import ExperimentEntry, MetricEntry
 from workflow_scripts.config.figures import Figures
 from workflow_scripts.config.images import Source
 from workflow_scripts.config.masks import Mask
@@ -36,7 +38,18 @@ class Run(Strict):
     levels: list[Fraction] = []
     methods: dict[Name, Method] = {}
     attacks: dict[Name, Attack] = {}
+    metrics: dict[Name, MetricEntry] = {}
+    experiments: dict[Name, ExperimentEntry] = {}
     figures: Figures | None = None
+
+    @field_validator("metrics")
+    @classmethod
+    def _new_columns(cls, metrics: dict[str, MetricEntry]) -> dict[str, MetricEntry]:
+        """A metric's name is that of a column of scores: it may not be one of ours."""
+        for name in metrics:
+            if name in COLUMNS:
+                raise ValueError(f"metrics.{name}: scores have a column of this name; choose another")
+        return metrics
 
     def _domain(self, where: str, name: str) -> Domain:
         """The pair that a domain's name, or `source@mask`, stands for."""

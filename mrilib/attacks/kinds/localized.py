@@ -124,7 +124,7 @@ class Localized(AttackKind):
     @property
     def about(self) -> dict[str, Any]:
         found = {"kind": self.name, "region": self.region, "artifact": self.artifact}
-        return found | {"objective": self.objective, "table_1": self.region == "image"}
+        return found | {"objective": self.objective, "grid": self.grid, "table_1": self.region == "image"}
 
     def seeded_by(self, target: Target) -> dict[str, Any]:
         names = ("objective", "grid", "restarts", "select")

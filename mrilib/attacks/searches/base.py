@@ -61,6 +61,7 @@ class Search(ABC):
     between them, and judges what is left; nothing that a search says about itself is taken as a result.
 
     Attributes:
+        label: what figures call the search; by default the name of its class.
         start: where candidates start at first.
         start_norm: norm of noise that they start from, in radii.
         from_state: whether the search begins from the state of the clean solve, which whoever has several
@@ -68,6 +69,7 @@ class Search(ABC):
         former_path: import path that seeds are made of, where the class has moved: seeds outlive a move.
     """
 
+    label: ClassVar[str]
     rounds: tuple[Round, ...]
     start: ClassVar[Literal["spike", "gaussian"]] = "spike"
     start_norm: ClassVar[float] = 1.0

@@ -51,6 +51,7 @@ class CoupledAscent(Search):
     """
 
     former_path: ClassVar[str | None] = "mrilib.attacks.coupled:CoupledAscent"
+    label: ClassVar[str] = "coupled search (ours)"
     from_state: ClassVar[bool] = True
 
     def __init__(

@@ -49,6 +49,7 @@ class GradientAscent(Search):
     """
 
     former_path: ClassVar[str | None] = "mrilib.attacks.pgd:GradientAscent"
+    label: ClassVar[str] = "gradient search"
 
     def __init__(
         self,

@@ -33,6 +33,7 @@ class UnrolledAdam(Search):
     """
 
     former_path: ClassVar[str | None] = "mrilib.attacks.unrolled:UnrolledAdam"
+    label: ClassVar[str] = "reference search (the paper's)"
     start: ClassVar[Literal["spike", "gaussian"]] = "gaussian"
     start_norm: ClassVar[float] = 3.0
 

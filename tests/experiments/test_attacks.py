@@ -8,22 +8,16 @@ import pytest
 
 from mrilib.data.images.ellipses import ellipse_phantoms
 from mrilib.experiments import curves
-from mrilib.experiments.localized import Order, table_records, transfer_records
+from mrilib.experiments.attacks import Attacks
 from mrilib.experiments.pictures import noise_and_feature
 from mrilib.experiments.published import published_amplification
 from mrilib.experiments.scores import with_usual_domains
+from mrilib.experiments.transfer import Transfer
 from mrilib.report.tables import render
 from mrilib.report.tables_attacks import localized_table
-from tests.experiments.frames import clean, peak
+from tests.experiments.frames import clean, peak, run_of
 
-ATTACKS = {"peak": {"kind": "localized", "objective": "peak"}, "white": {"kind": "gaussian"}}
-ORDER = Order(
-    methods={"m": "tv", "other": None},
-    masks={"mask": {"kind": "radial", "lines": 40}, "columns": {"kind": "random", "acceleration": 4}},
-    attacks=ATTACKS,
-    sources=["set"],
-    published_sources=["set"],
-)
+ATTACKS = run_of([peak(1.0)]).attacks
 
 
 def frame_of(values, **changes):
@@ -31,8 +25,12 @@ def frame_of(values, **changes):
     return with_usual_domains(pd.DataFrame(rows))
 
 
-def records(frame, quantity="amplification", order=ORDER):
-    return table_records(frame, quantity=quantity, order=order, code_hash="abc", seed=0)
+def records(frame, quantity="amplification", **known):
+    return Attacks(quantity=quantity).records(run_of(frame, **known))
+
+
+def transferred(frame, quantity="amplification"):
+    return Transfer(quantity=quantity).records(run_of(frame))
 
 
 def test_tables_show_mean_sd_interval_n_and_the_papers_value():
@@ -79,8 +77,7 @@ def test_the_papers_value_is_of_amplifications_over_the_whole_image():
     (error,) = records(frame_of([1.0, 2.0]), "severity")
     assert math.isnan(error.paper)
     attacks = {"peak": {"kind": "localized", "region": "object"}}
-    order = Order(ORDER.methods, ORDER.masks, attacks, ORDER.sources, ORDER.published_sources)
-    (inside,) = records(frame_of([1.0, 2.0]), order=order)
+    (inside,) = records(frame_of([1.0, 2.0]), attacks=attacks)
     assert math.isnan(inside.paper)
     assert published_amplification("tv", 80, 0.10) == (2.99, 0.11)
     assert math.isnan(published_amplification("tv", 41, 0.10)[0])
@@ -127,7 +124,7 @@ def test_without_attacks_there_are_tables_without_rows():
     frame = with_usual_domains(pd.DataFrame([clean(0.01), clean(0.03, position=1, patient="q")]))
     for quantity in ("amplification", "severity"):
         assert records(frame, quantity) == []
-    assert transfer_records(frame, quantity="severity", order=ORDER, code_hash="", seed=0) == []
+    assert transferred(frame, "severity") == []
     (record,) = records(frame, "relative_error")
     table = localized_table([record], quantity="relative_error", labels={}, note="")
     assert table.wide.iloc[0].tolist()[:5] == ["set", "m", "mask", "—", "2"]
@@ -146,7 +143,7 @@ def test_transfer_has_records_of_all_pairs():
     frame = with_usual_domains(
         pd.DataFrame([own[1], *carried, peak(4.0, method="other", made_for="m"), *alone])
     )
-    found = transfer_records(frame, quantity="amplification", order=ORDER, code_hash="", seed=0)
+    found = transferred(frame)
     assert [(each.row["made_for"], each.method, each.value, each.flagged) for each in found] == [
         ("m", "m", 3.0, 1),
         ("m", "other", 4.0, 0),
@@ -155,7 +152,7 @@ def test_transfer_has_records_of_all_pairs():
     ]
     matrix = curves.transfer_matrix(found, source="set", mask="mask", attack="peak")
     assert matrix[["made_for", "reconstructed_by"]].to_numpy().tolist()[:2] == [["m", "m"], ["m", "other"]]
-    errors = transfer_records(frame, quantity="relative_error", order=ORDER, code_hash="", seed=0)
+    errors = transferred(frame, "relative_error")
     scaled = curves.transfer_matrix(errors, source="set", mask="mask", attack="peak")
     assert scaled["mean"].tolist() == pytest.approx([100 * each.value for each in errors])
     assert curves.transfer_matrix([], source="set", mask="mask", attack="peak").empty
@@ -198,21 +195,6 @@ def test_spikes_are_of_single_coils():
             for index, (value, mask, coils) in enumerate([(6.1, "a", 0), (6.1, "a", 0), (4.0, "b", 0),
                                                           (5.0, "b", 0), (3.0, "c", 4)])]  # fmt: skip
     assert curves.spikes_of(pd.DataFrame(rows)) == {("set", "a"): 6.1, ("set", "b"): 4.5}
-
-
-def test_studies_know_their_attacks_by_what_they_are():
-    attacks = {
-        "disk-5": {"kind": "localized", "objective": "disk", "disk_radius": 7},
-        "3": {"kind": "localized", "objective": "peak", "disk_radius": 0.0},
-        "everywhere": {"kind": "global"},
-    }
-    rows = [clean(0.1), *(peak(2.0, attack=name, artifact_norm=3.0) for name in attacks)]
-    frame = curves.radius_study(pd.DataFrame(rows), attacks)
-    assert frame["radius"].tolist() == [7.0, 0.0, math.inf]
-    assert frame[["alpha", "error_norm"]].to_numpy().tolist() == [[2.0, 3.0]] * 3
-    weights = curves.weight_study(pd.DataFrame(rows), {"3": "reference", "disk-5": "coupled"})
-    assert weights["search"].tolist() == ["coupled", "reference"]
-    assert weights["level"].tolist() == [1.0, 1.0]
 
 
 def test_the_noise_and_the_feature_of_figure_1_have_the_same_norm():

@@ -1,0 +1,119 @@
+"""What every experiment offers, and what it is given."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import pandas as pd
+
+from mrilib.metrics.quantities import QUANTITIES, Quantity
+from mrilib.store.classes import load_class
+from mrilib.store.records import Record
+
+About = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredRun:
+    """All that is known of a run when its scores are there.
+
+    Args:
+        scores: of `read_scores`, with an empty `domain` where it is the usual one: see `with_usual_domains`.
+        methods: method to its column of the paper's Table 1, or to `None`; in order.
+        masks: mask to what it is (`about` of its sampling: `kind`, `lines` or `acceleration`); in order.
+        attacks: attack to what it is (`kind`, and where it has them `objective`, `region`, `artifact`, and
+            `table_1`, whether its α stands in the paper's Table 1); in order.
+        sources: of images, in order; others come after.
+        published_sources: sources of images like the paper's, phantoms.
+        specs: attack to its `class`, `arguments`, `search` (an import path, or `None`) and `search_label`.
+        labels: method to the name to print.
+        mask_labels: mask to the name to print.
+        domain_labels: domain to the name to print, for methods tuned and trained elsewhere than usual.
+        quantities: every number in the scores that is reported, with how it is shown: ours, then those of
+            further metrics.
+        note: printed below tables of attacks: where the numbers come from.
+        code_hash: hash of the experiment's code, for records.
+        seed: of the resampling.
+    """
+
+    scores: pd.DataFrame
+    methods: Mapping[str, str | None] = field(default_factory=dict)
+    masks: Mapping[str, About] = field(default_factory=dict)
+    attacks: Mapping[str, About] = field(default_factory=dict)
+    sources: Sequence[str] = ()
+    published_sources: Sequence[str] = ()
+    specs: Mapping[str, About] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    mask_labels: Mapping[str, str] = field(default_factory=dict)
+    domain_labels: Mapping[str, str] = field(default_factory=dict)
+    quantities: Mapping[str, Quantity] = field(default_factory=lambda: QUANTITIES)
+    note: str = ""
+    code_hash: str = ""
+    seed: int = 0
+
+    def quantity(self, name: str, where: str) -> Quantity:
+        """How a reported number is shown.
+
+        Raises:
+            ValueError: if no number of the scores has this name.
+        """
+        if name not in self.quantities:
+            raise ValueError(f"{where}: expected a quantity of {list(self.quantities)}, got {name!r}")
+        return self.quantities[name]
+
+
+class Experiment(ABC):
+    """Turns the scores of a run into records, and says how they are shown.
+
+    A config names a subclass by a short word of ours, or by `class: package.module:Name`; what else stands in
+    the entry are the arguments of its constructor. The files are called as the entry:
+    `records/{name}.json`, `tables/{name}.{csv,md,tex}`, and with a figure `figures/{name}.{pdf,png}`.
+
+    A subclass needs `records` alone: the table then has a row for each row of the records and a column for
+    each method.
+
+    Attributes:
+        word: what a config calls the class; classes outside this repository need none.
+        title: of the default table.
+        table: import path of the function that makes the table from the records and the arguments of
+            `table_arguments`; returns a `mrilib.report.tables.Table`. A literal, for the workflow reads it
+            from the text.
+        names_attacks: arguments that are names of attacks, one or several, which the config must have.
+        figure: import path of the function that makes a figure from `frame` and the arguments of
+            `figure_arguments`, or `None`. A literal as well.
+    """
+
+    word: ClassVar[str]
+    title: ClassVar[str] = ""
+    table: ClassVar[str] = "mrilib.report.tables_records:records_table"
+    figure: ClassVar[str | None] = None
+    names_attacks: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def records(self, run: ScoredRun) -> list[Record]:
+        """One record for every measured number, in the order of the table: see `records.records_of`."""
+
+    def table_arguments(self, run: ScoredRun) -> dict[str, Any]:
+        """What the table's function takes beside the records."""
+        return {
+            "title": self.title or type(self).__name__,
+            "labels": run.labels,
+            "note": run.note,
+            "quantities": run.quantities,
+        }
+
+    def frame(self, run: ScoredRun, records: Sequence[Record]) -> pd.DataFrame:
+        """What the figure shows; by default the records, one a row, with a column for each key of `row`."""
+        rows = [{**vars(record), **record.row} for record in records]
+        return pd.DataFrame(rows).drop(columns="row") if rows else pd.DataFrame()
+
+    def figure_arguments(self, run: ScoredRun) -> dict[str, Any]:
+        """What the figure's function takes beside the frame."""
+        return {}
+
+
+def experiment_from(described: Mapping[str, Any]) -> Experiment:
+    """An experiment, from `class`, an import path, and the `arguments` of its constructor."""
+    found: Experiment = load_class(described["class"], Experiment)(**described["arguments"])
+    return found
