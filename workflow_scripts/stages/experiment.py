@@ -10,8 +10,8 @@ Outputs:
 Params:
     experiment: its `class` and `arguments`.
     metrics: those beside ours: name to `class` and `arguments`.
-    run: what the run knows, as `mrilib.experiments.base.ScoredRun` has it: `methods`, `masks`, `attacks` (here
-        the `class` and `arguments` of each), `sources`, `published_sources`, `specs`, `labels`,
+    run: what the run knows, as `mrilib.experiments.base.ScoredRun` has it: `methods`, `masks`, `attacks`
+        (here the `class` and `arguments` of each), `sources`, `published_sources`, `specs`, `labels`,
         `domain_labels`, `note`.
     usual: source to mask to the domain that the config gives them; `source@mask` for those left out.
     code: the stage's code hash.
