@@ -27,7 +27,7 @@ from mrilib.solvers.couplings import Field
 from mrilib.solvers.total_variation import kernels
 from mrilib.solvers.total_variation.batched import BatchLoop
 from mrilib.solvers.total_variation.fused import FusedLoop
-from mrilib.solvers.total_variation.problem import OVER_RELAXATION
+from mrilib.solvers.total_variation.problem import OVER_RELAXATION, problem_of
 
 
 class CoupledAscent(Search):
@@ -80,7 +80,8 @@ class CoupledAscent(Search):
         if state is None:
             state = method.solve(task.kspace, task.operator).state
         self._steps, self._moves = 0.0, 0
-        problem, scale = method.problem(task.kspace, task.operator)
+        operator = cast(MaskedFourier, task.operator)
+        problem, scale = problem_of(task.kspace, operator, weight=method.weight, coupling=method.coupling)
         ground = Ground(
             task, state.field, problem, float(scale), is_real(task) and method.coupling == "split"
         )
