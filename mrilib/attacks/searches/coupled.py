@@ -50,6 +50,7 @@ class CoupledAscent(Search):
     Source: our choice; the objective is eq. (6) of [alaifari2023].
     """
 
+    word: ClassVar[str] = "coupled"
     from_state: ClassVar[bool] = True
 
     def __init__(

@@ -5,6 +5,7 @@ of this search leaves the attacks that other searches made.
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from jaxtyping import Complex, Float, Int
@@ -46,6 +47,8 @@ class GradientAscent(Search):
 
     Source: our choice; the objective is eq. (6) of [alaifari2023].
     """
+
+    word: ClassVar[str] = "gradient"
 
     def __init__(
         self,

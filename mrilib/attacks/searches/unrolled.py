@@ -33,6 +33,7 @@ class UnrolledAdam(Search):
     50 iterations from a start of 100, one Gaussian start of norm 3η. Deviates: `ρ` is this package's.
     """
 
+    word: ClassVar[str] = "unrolled"
     start: ClassVar[Literal["spike", "gaussian"]] = "gaussian"
     start_norm: ClassVar[float] = 3.0
 
