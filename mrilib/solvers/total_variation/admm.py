@@ -14,8 +14,9 @@ from torch import Tensor
 
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.operators.gradient import gradient
-from mrilib.solvers import certified
 from mrilib.solvers.certificate import Certificate
+from mrilib.solvers.certified import Run
+from mrilib.solvers.certified import minimise as certified
 from mrilib.solvers.couplings import Field
 from mrilib.solvers.posed import Posed
 from mrilib.solvers.solution import Solution, linearised_solution
@@ -44,7 +45,7 @@ SINGLE_PRECISION_FLOOR = 1e-4
 STALLED_CHECKS = 6
 
 
-class BatchRun(certified.Run):
+class BatchRun(Run):
     """The iteration on a batch, as a GPU takes it."""
 
     rounding = 0.0
@@ -195,7 +196,7 @@ def minimise(
         )
         stats = {key: value[0] for key, value in solution.stats.items()}
         return replace(solution, value=solution.value[0], stats=stats, state=solution.state[0])
-    return certified.minimise(
+    return certified(
         problem,
         ImageRun if problem.device.type == "cpu" and problem.count else BatchRun,
         tolerance=tolerance,
