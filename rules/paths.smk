@@ -10,7 +10,7 @@ sys.path.insert(0, workflow.basedir)
 from workflow_scripts.config import config as settings
 from workflow_scripts.config.run import Application
 from workflow_scripts.job import use_checkout
-from workflow_scripts.provenance import check_import_path, stage_hash
+from workflow_scripts.provenance import check_import_path, named_by_classes, stage_hash
 from workflow_scripts.restore import restore_metadata
 from workflow_scripts.runlock import RunInUse, take
 
@@ -74,13 +74,15 @@ def by_method(script, rule_name):
     """Params of a rule whose code is that of the method as well."""
 
     @functools.cache
-    def described(method):
-        return stage(script, rule_name, roots_of(method))
+    def described(method, source):
+        return stage(script, rule_name, [*roots_of(method), *solver_roots(method, source)])
 
-    return {
-        "stage": lambda wildcards: described(wildcards.method),
-        "code": lambda wildcards: code_of(described(wildcards.method)),
-    }
+    def stage_of(wildcards):
+        # A job on a source is given it; one on a domain works on the domain's.
+        given = getattr(wildcards, "source", None)
+        return described(wildcards.method, given or cfg.domain(wildcards.domain).source)
+
+    return {"stage": stage_of, "code": lambda wildcards: code_of(stage_of(wildcards))}
 
 
 def canonical(value):
@@ -103,6 +105,12 @@ def roots_of(method):
     return sorted({found.reconstructor, *named(found.parameters)})
 
 
+@functools.cache
+def solver_roots(method, source):
+    """Import paths of what a method loads to solve for one coil, or for the coils of scans."""
+    return named_by_classes(tuple(roots_of(method)), "on_coils" if source in cfg.scans else "on_one_coil")
+
+
 def method_spec(method):
     """What of a method's config changes its results."""
     found = cfg.methods[method]
@@ -119,9 +127,11 @@ def check_import_paths():
     """Every import path of the config leads somewhere: told now, not when a job starts."""
     searches = {method.search for method in cfg.methods.values()}
     searches |= {getattr(attack, "search", None) for attack in cfg.attacks.values()}
-    for path in sorted(
-        {*filter(None, searches)} | {path for method in cfg.methods for path in roots_of(method)}
-    ):
+    named = {path for method in cfg.methods for path in roots_of(method)}
+    named |= {
+        path for method in cfg.methods for source in cfg.images for path in solver_roots(method, source)
+    }
+    for path in sorted({*filter(None, searches)} | named):
         try:
             check_import_path(path)
         except ValueError as error:

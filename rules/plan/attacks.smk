@@ -87,7 +87,7 @@ def attack_params(rule_name, chosen, script="attack.py"):
     def known(applied):
         """What all images of an application share; Snakemake asks for it a dozen times a job."""
         attacks, levels, factors = chosen(applied)
-        base = roots_of(applied.method)
+        base = [*roots_of(applied.method), *solver_roots(applied.method, applied.source)]
         roots = {name: [*base, *filter(None, [each.get("search")])] for name, each in attacks.items()}
         roots["clean"] = base
         described = stage(
