@@ -23,7 +23,7 @@ class L1(Convex):
 
     `‖·‖₁` sums the moduli of all coefficients, those of a wavelet's approximation included. Where all coil
     maps are zero nothing is measured, and `z` is what makes the norm smallest, given the rest.
-    `line_splitting` solves it where coils are measured on whole lines, `coil_splitting` where the basis
+    `line_splitting` solves it where coils are measured on whole lines, `coils.splitting` where the basis
     zero-pads the image, `fista` otherwise.
 
     With `cycle_spinning` every step shifts the image at random before the threshold and back after it, for

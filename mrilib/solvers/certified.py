@@ -215,9 +215,9 @@ def minimise(
     Raises:
         NotConvergedError: if an item gives up or turns non-finite, and `throw`.
     """
-    chunk = 1 if problem.device.type == "cpu" else max(problem.count, 1)
+    chunk = 1 if problem.device.type == "cpu" else problem.count
     parts = []
-    for first in range(0, max(problem.count, 1), chunk):
+    for first in range(0, problem.count, chunk):
         items = torch.arange(first, min(first + chunk, problem.count), device=problem.device)
         part, own = problem[items], None if start is None else start[items]
         parts.append(run(part, begun(part, own), tolerance=tolerance, max_steps=max_steps))
@@ -276,10 +276,7 @@ def run(problem: Problem, iteration: Run, *, tolerance: float, max_steps: int) -
             iteration.to(torch.complex128)
         following = iteration.next_interval(now, previous, interval, tolerance)
         interval = min(following, max_steps - iteration.taken)
-    if left:
-        state = left[0].joined(left)[torch.argsort(torch.cat(done))]
-    else:
-        state = iteration.left(items)
+    state = left[0].joined(left)[torch.argsort(torch.cat(done))]
     stats = {"objective": objective, "gap": gap, "steps": steps}
     return Solution(image, _status(gap, tolerance), stats, state)
 

@@ -15,8 +15,8 @@ class Items:
     """A dataclass of which some fields have an entry for every item of a batch.
 
     Attributes:
-        axes: those fields, with the number of axes of an entry. Of a field that is such a dataclass itself
-            the number does not matter. All items share the other fields.
+        axes: those fields, with the number of axes of an entry; it does not matter for a field that is such
+            a dataclass itself. Such a field may be `None`. All items share the other fields.
     """
 
     axes: ClassVar[Mapping[str, int]]
@@ -45,7 +45,8 @@ class Items:
         def together(values: list[Any]) -> Any:
             return values[0].joined(values) if isinstance(values[0], Items) else torch.cat(values)
 
-        values = {name: together([getattr(one, name) for one in parts]) for name in cls.axes}
+        given = [name for name in cls.axes if getattr(parts[0], name) is not None]
+        values = {name: together([getattr(one, name) for one in parts]) for name in given}
         return replace(parts[0], **values)
 
     def _changed(self: Own, change: Callable[[Any, int], Any]) -> Own:

@@ -6,7 +6,7 @@ With `c = Ψx`, `x = Ψᴴc` and `b = Aᴴy` (and `‖A‖ ≤ 1`, so that the s
 
 `S` the complex soft threshold by λ; `t` starts again whenever `Re⟨z − c₊, c₊ − c⟩ > 0`.
 
-The basis' grid is the image's own; `coil_splitting` takes those of a larger grid.
+The basis' grid is the image's own; `coils.splitting` takes those of a larger grid.
 
 Source: [beck2009], restart of [odonoghue2015].
 """

@@ -198,7 +198,7 @@ def minimise(
         return replace(solution, value=solution.value[0], stats=stats, state=solution.state[0])
     return certified(
         problem,
-        ImageRun if problem.device.type == "cpu" and problem.count else BatchRun,
+        ImageRun if problem.device.type == "cpu" else BatchRun,
         tolerance=tolerance,
         max_steps=max_steps,
         start=start,
