@@ -35,7 +35,7 @@ from mrilib.reconstructors.total_variation import TotalVariation
 from mrilib.solvers.couplings import COUPLINGS
 from mrilib.solvers.total_variation.batched import CAPTURE_AFTER, BatchLoop
 from mrilib.solvers.total_variation.loops import AVERAGE_EVERY, AVERAGE_SHARE
-from mrilib.solvers.total_variation.problem import initial_state
+from mrilib.solvers.total_variation.problem import initial_state, problem_of
 
 PAIRED = "paired"
 WEIGHT, LEVEL = TUNED[0.04], 0.04
@@ -98,8 +98,8 @@ def loop_of(kind: str, batch: int, size: int, lines: int, device: torch.device, 
     operator = MaskedFourier(mask=radial_mask(size, lines)).to(device)
     kspace = operator.forward(ellipse_phantoms(1, size=size, seed=SEED).to(device)).expand(batch, size, size)
     coupling = "split" if kind == PAIRED else kind
-    method = TotalVariation(weight=WEIGHT, coupling=coupling)  # type: ignore[arg-type]
-    problem, _ = method.problem(kspace if kind != PAIRED else kspace[0], operator)
+    measured = kspace[0] if kind == PAIRED else kspace
+    problem, _ = problem_of(measured, operator, weight=WEIGHT, coupling=coupling)
     loop = BatchLoop(problem, paired=kind == PAIRED, graphs=graphs)
     state = initial_state(problem)
     if kind == PAIRED:

@@ -26,7 +26,7 @@ from torch import Tensor
 from benchmarks.clock import processor_seconds
 from mrilib.operators.bases import Basis, Wavelet
 from mrilib.operators.coils import CoilFourier
-from mrilib.solvers.bases.fista import shrink
+from mrilib.solvers.bases.shrinkage import shrink
 
 Objective = Callable[[Tensor], float]
 # ‖A‖² ≤ 1 and ‖∇‖² ≤ 8 bound the steps of SigPy's primal-dual method: τσ·9 < 1.

@@ -12,10 +12,16 @@ from torch import Tensor
 from mrilib.operators.base import fft2c, ifft2c
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.operators.gradient import divergence, gradient, laplacian_spectrum
-from mrilib.reconstructors.total_variation import TotalVariation
 from mrilib.solvers.couplings import COUPLINGS
 from mrilib.solvers.total_variation.loops import Iteration
-from mrilib.solvers.total_variation.problem import Problem, image_of, initial_state, reflect, step
+from mrilib.solvers.total_variation.problem import (
+    VariationProblem,
+    image_of,
+    initial_state,
+    problem_of,
+    reflect,
+    step,
+)
 
 
 @dataclass(frozen=True)
@@ -99,10 +105,11 @@ class _Splitting(Implementation):
     """Our ADMM, without certificate."""
 
     def _begin(self) -> None:
-        method = TotalVariation(weight=self.task.weight, coupling=self.task.coupling)  # type: ignore[arg-type]
-        self._problem, self._scale = method.problem(self.task.kspace, self.task.operator)
+        self._problem, self._scale = problem_of(
+            self.task.kspace, self.task.operator, weight=self.task.weight, coupling=self.task.coupling
+        )
 
-    def _image(self, problem: Problem, field: Tensor) -> Tensor:
+    def _image(self, problem: VariationProblem, field: Tensor) -> Tensor:
         return torch.fft.fftshift(image_of(problem, problem.inverse(), field)) * self._scale
 
 

@@ -12,7 +12,7 @@ from workflow_scripts.config import config as settings
 from workflow_scripts.config.domains import Application
 from workflow_scripts.config.entries import modules_of
 from workflow_scripts.job import use_checkout
-from workflow_scripts.provenance import stage_hash
+from workflow_scripts.provenance import named_by_classes, stage_hash
 from workflow_scripts.restore import restore_metadata
 from workflow_scripts.runlock import RunInUse, take
 
@@ -78,13 +78,15 @@ def by_method(script, rule_name):
     """Params of a rule whose code is that of the method as well."""
 
     @functools.cache
-    def described(method):
-        return stage(script, rule_name, roots_of(method))
+    def described(method, source):
+        return stage(script, rule_name, [*roots_of(method), *solver_roots(method, source)])
 
-    return {
-        "stage": lambda wildcards: described(wildcards.method),
-        "code": lambda wildcards: code_of(described(wildcards.method)),
-    }
+    def stage_of(wildcards):
+        # A job on a source is given it; one on a domain works on the domain's.
+        given = getattr(wildcards, "source", None)
+        return described(wildcards.method, given or cfg.domain(wildcards.domain).source)
+
+    return {"stage": stage_of, "code": lambda wildcards: code_of(stage_of(wildcards))}
 
 
 def canonical(value):
@@ -98,6 +100,12 @@ def roots_of(method):
     """Import paths that a method's config names, its search apart: its class and its networks."""
     found = cfg.methods[method]
     return sorted({found.reconstructor, *modules_of(found.parameters)})
+
+
+@functools.cache
+def solver_roots(method, source):
+    """Import paths of what a method loads to solve for one coil, or for the coils of scans."""
+    return named_by_classes(tuple(roots_of(method)), "on_coils" if source in cfg.scans else "on_one_coil")
 
 
 def method_spec(method):

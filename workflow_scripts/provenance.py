@@ -45,6 +45,7 @@ class Missing(enum.Enum):
 
 
 MISSING: Final = Missing.MISSING
+ABSENT: Final = object()
 
 
 @functools.cache
@@ -77,14 +78,8 @@ def stage_modules(script: str, rule: str = "", roots: tuple[str, ...] = ()) -> d
         Name (of a module: its file in the repository, or from its package on) to a hash of what it says, or
         to a version; in name order.
     """
-    pending = [ROOT / script]
-    pending += [file for root in roots if (file := _module_file(root.partition(":")[0])) is not None]
-    seen: set[Path] = set()
-    while pending:
-        file = pending.pop()
-        if file not in seen:
-            seen.add(file)
-            pending += _imports(file)
+    named = [file for root in roots if (file := _module_file(root.partition(":")[0])) is not None]
+    seen = _reached([ROOT / script, *named])
     parts = dict(_versions())
     for file in sorted(seen, key=_meaning):
         # Outside packages two files may have one name: both count.
@@ -92,6 +87,17 @@ def stage_modules(script: str, rule: str = "", roots: tuple[str, ...] = ()) -> d
     if rule:
         parts[rule] = hashlib.sha256(_rule_text(rule).encode()).hexdigest()
     return dict(sorted(parts.items()))
+
+
+def _reached(files: list[Path]) -> set[Path]:
+    """The files, and all that they import at any distance."""
+    pending, seen = list(files), set()
+    while pending:
+        file = pending.pop()
+        if file not in seen:
+            seen.add(file)
+            pending += _imports(file)
+    return seen
 
 
 def check_import_path(path: str) -> None:
@@ -142,21 +148,47 @@ def class_attribute(path: str, name: str) -> Any:
     module, _, class_name = path.partition(":")
     file = _module_file(module)
     for _, node in _class_order(file, class_name) if file else ():
-        for statement in reversed(node.body):
-            if isinstance(statement, ast.Assign):
-                targets, value = statement.targets, statement.value
-            elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-                targets, value = [statement.target], statement.value
-            elif isinstance(statement, ast.FunctionDef | ast.ClassDef) and statement.name == name:
-                return MISSING
-            else:
-                continue
-            if any(isinstance(target, ast.Name) and target.id == name for target in targets):
-                try:
-                    return ast.literal_eval(value)
-                except ValueError:
-                    return MISSING
+        if (found := _own_attribute(node, name)) is not ABSENT:
+            return found
     return MISSING
+
+
+def _own_attribute(node: ast.ClassDef, name: str) -> Any:
+    """The value of an attribute that a class sets itself; `MISSING` if it is no literal, else `ABSENT`."""
+    for statement in reversed(node.body):
+        if isinstance(statement, ast.Assign):
+            targets, value = statement.targets, statement.value
+        elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+            targets, value = [statement.target], statement.value
+        elif isinstance(statement, ast.FunctionDef | ast.ClassDef) and statement.name == name:
+            return MISSING
+        else:
+            continue
+        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+            try:
+                return ast.literal_eval(value)
+            except ValueError:
+                return MISSING
+    return ABSENT
+
+
+def named_by_classes(roots: tuple[str, ...], name: str) -> tuple[str, ...]:
+    """Import paths that classes have in an attribute: classes of the roots' modules and of all they import.
+
+    A class loads what such a path names by itself, and no import says so.
+
+    Args:
+        roots: import paths `package.module:Class`.
+        name: of the attribute.
+    """
+    files = [file for root in roots if (file := _module_file(root.partition(":")[0])) is not None]
+    found = {
+        value
+        for file in _reached(files)
+        for node in _tree(file).body
+        if isinstance(node, ast.ClassDef) and isinstance(value := _own_attribute(node, name), str)
+    }
+    return tuple(sorted(found))
 
 
 def _class_order(file: Path, name: str) -> list[tuple[Path, ast.ClassDef]]:

@@ -1,6 +1,7 @@
 """Decoders that are fitted to one slice and never trained: ConvDecoder and Deep Decoder."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -39,6 +40,7 @@ class ConvDecoder(nn.Module):
     exact power may round up; here they are exact.
     """
 
+    word: ClassVar[str] = "conv-decoder"
     input: Tensor
 
     def __init__(
@@ -95,6 +97,7 @@ class DeepDecoder(nn.Module):
     Source: [darestani2021], after [heckel2019].
     """
 
+    word: ClassVar[str] = "deep-decoder"
     input: Tensor
 
     def __init__(

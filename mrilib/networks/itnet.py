@@ -47,6 +47,7 @@ class ItNet(nn.Module):
     and 0.5, 0.6, 0.7, 0.8, 0.9, 0.9, 0.8, 0.15 on fastMRI data.
     """
 
+    word: ClassVar[str] = "itnet"
     takes: ClassVar[str] = "kspace"
 
     def __init__(

@@ -54,6 +54,7 @@ class MagnitudeUnet(nn.Module):
     Source: `Unet` and `UnetDataTransform` of fastMRI [zbontar2018], version 0.3.0.
     """
 
+    word: ClassVar[str] = "magnitude-unet"
     published: ClassVar[str] = "unet"
 
     def __init__(

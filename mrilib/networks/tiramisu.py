@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from jaxtyping import Complex, Float
@@ -50,6 +51,8 @@ class Tiramisu(nn.Module):
     Source: [alaifari2023] with the code of [genzel2022]; the architecture is that of [jegou2017]. Deviates
     from the latter, as the code does: BN after the first convolution, whole feature maps dropped.
     """
+
+    word: ClassVar[str] = "tiramisu"
 
     def __init__(
         self,
@@ -176,6 +179,8 @@ class LearnedInverse(nn.Module):
 
     Source: [alaifari2023] with the code of [genzel2022].
     """
+
+    word: ClassVar[str] = "learned-inverse"
 
     def __init__(self, *, size: int = 256, noise: float | None = None, seed: int = 0) -> None:
         super().__init__()

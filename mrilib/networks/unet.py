@@ -1,6 +1,7 @@
 """The U-Net."""
 
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -32,6 +33,8 @@ class UNet(nn.Module):
     Source: [genzel2022], its code with base 32 and 4 levels, after [ronneberger2015]. Deviates: any size,
     any number of levels, no dropout (there 0).
     """
+
+    word: ClassVar[str] = "unet"
 
     def __init__(self, *, channels: int = 2, base: int = 32, levels: int = 4) -> None:
         super().__init__()

@@ -66,6 +66,7 @@ class VarNet(nn.Module):
     fastMRI's.
     """
 
+    word: ClassVar[str] = "varnet"
     published: ClassVar[str] = "varnet"
 
     def __init__(

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import pywt
 import torch
@@ -68,6 +68,8 @@ class Wavelet(Basis):
     Source: [mallat1989]; boundary as in PyWavelets. Padding is our choice.
     """
 
+    word: ClassVar[str] = "wavelet"
+
     def __init__(self, name: str = "db4", levels: int = 3) -> None:
         if name not in pywt.wavelist(kind="discrete") or not pywt.Wavelet(name).orthogonal:
             raise ValueError(
@@ -120,6 +122,8 @@ class Cosine(Basis):
     Source: [makhoul1980].
     """
 
+    word: ClassVar[str] = "cosine"
+
     def forward(self, image: Complex[Tensor, "*batch y x"]) -> Complex[Tensor, "*batch y x"]:
         return _cosine(_cosine(image).mT).mT.contiguous()
 
@@ -129,6 +133,8 @@ class Cosine(Basis):
 
 class FourierBasis(Basis):
     """Centred orthonormal Fourier transform of the image."""
+
+    word: ClassVar[str] = "fourier"
 
     def forward(self, image: Complex[Tensor, "*batch y x"]) -> Complex[Tensor, "*batch y x"]:
         return fft2c(image)

@@ -20,12 +20,16 @@ class Reconstructor(ABC):
             for methods without derivative, which no search can attack.
         through_adjoint: whether the method sees the data through `Aᴴy` alone. Only then does `r = Aᴴe` say
             what it was given, so with coils only then is there an amplification.
+        on_one_coil, on_coils: import path of what solves for the method where one coil measured, or several;
+            the method loads it, and it counts among the method's code there. `None` for methods without.
         resumable: whether `solve` takes `keep`, a file from which a killed call goes on.
     """
 
     output: ClassVar[Literal["complex", "magnitude"]] = "complex"
     search: ClassVar[str | None] = "mrilib.attacks.searches.gradient:GradientAscent"
     through_adjoint: ClassVar[bool] = False
+    on_one_coil: ClassVar[str | None] = None
+    on_coils: ClassVar[str | None] = None
     resumable: ClassVar[bool] = False
 
     @abstractmethod

@@ -2,31 +2,28 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from mrilib.operators.base import LinearOperator
 from mrilib.operators.bases import Basis
-from mrilib.reconstructors.base import Reconstructor, check_kspace
-from mrilib.reconstructors.convex import Problem, check_arguments, differentiable, solved
-from mrilib.solvers.bases import fista, line_splitting
+from mrilib.reconstructors.base import check_kspace
+from mrilib.reconstructors.convex import Convex
 from mrilib.solvers.bases.cycle_spinning import random_shifts, spin
-from mrilib.solvers.coils import splitting as coil_splitting
 from mrilib.solvers.coils.data import Scaled, scaled_data
-from mrilib.solvers.coils.priors import Analysis
 from mrilib.solvers.differentiation import Implicit, Unrolled
 from mrilib.solvers.solution import Solution, Status
 from mrilib.store.classes import built
 
 
-class L1(Reconstructor):
+class L1(Convex):
     """Minimise `½‖Az − y‖² + λ‖Ψz‖₁` over complex images `z` to a certified relative accuracy.
 
     `‖·‖₁` sums the moduli of all coefficients, those of a wavelet's approximation included. Where all coil
     maps are zero nothing is measured, and `z` is what makes the norm smallest, given the rest.
-    `line_splitting` solves it where coils are measured on whole lines, `coil_splitting` where the basis
+    `line_splitting` solves it where coils are measured on whole lines, `coils.splitting` where the basis
     zero-pads the image, `fista` otherwise.
 
     With `cycle_spinning` every step shifts the image at random before the threshold and back after it, for
@@ -56,7 +53,9 @@ class L1(Reconstructor):
     public code takes steps of gradient descent at a weight that has no effect.
     """
 
-    through_adjoint = True
+    word: ClassVar[str] = "l1"
+    on_one_coil = "mrilib.solvers.bases.posed:AnyCoils"
+    on_coils = "mrilib.solvers.bases.line_splitting:SeveralCoils"
 
     def __init__(
         self,
@@ -70,7 +69,11 @@ class L1(Reconstructor):
         steps: int = 100,
         seed: int = 0,
     ) -> None:
-        check_arguments("L1", weight, tolerance, max_steps)
+        if differentiation is None:
+            differentiation = Unrolled(steps=steps) if cycle_spinning else Implicit()
+        super().__init__(
+            weight=weight, tolerance=tolerance, max_steps=max_steps, differentiation=differentiation
+        )
         self.basis = built(basis, Basis, "basis", "L1", such="an object")
         if steps < 1:
             raise ValueError(f"L1: expected steps >= 1, got {steps}")
@@ -79,39 +82,26 @@ class L1(Reconstructor):
             raise ValueError(f"L1: expected a wavelet for cycle_spinning, got {found}; leave it out")
         if cycle_spinning and isinstance(differentiation, Implicit):
             raise ValueError("L1: expected differentiation Unrolled with cycle_spinning, got Implicit")
-        self.weight = float(weight)
-        self.tolerance = float(tolerance)
-        self.max_steps = int(max_steps)
         self.cycle_spinning, self.steps, self.seed = bool(cycle_spinning), int(steps), int(seed)
-        if differentiation is None:
-            differentiation = Unrolled(steps=self.steps) if cycle_spinning else Implicit()
-        self.differentiation = differentiation
+
+    @property
+    def model(self) -> dict[str, Any]:
+        return {"weight": self.weight, "basis": self.basis}
 
     def __call__(self, kspace: Tensor, operator: LinearOperator) -> Tensor:
         """Image `(*batch, y, x)` of `kspace` `(*batch, ky, kx)`, multi-coil `(*batch, coil, ky, kx)`."""
-        if not (torch.is_grad_enabled() and kspace.requires_grad):
-            return self.solve(kspace, operator).value
-        if isinstance(self.differentiation, Unrolled) and self.cycle_spinning:
+        derived = torch.is_grad_enabled() and kspace.requires_grad
+        if derived and self.cycle_spinning and isinstance(self.differentiation, Unrolled):
             return self._spun(kspace, operator, self.differentiation.steps)[0]
-        return differentiable(self, *self._problem(kspace, operator), kspace, operator)
+        return super().__call__(kspace, operator)
 
     @torch.no_grad()
     def solve(
         self, kspace: Tensor, operator: LinearOperator, *, start: Any = None, throw: bool = True
     ) -> Solution:
-        """Image with its certificate.
-
-        Args:
-            kspace: `(*batch, ky, kx)`, multi-coil `(*batch, coil, ky, kx)`.
-            operator: the `MaskedFourier` or `CoilFourier` that measured it.
-            start: `Solution.state` of an earlier solve of a nearby weight and nearby k-space.
-            throw: raise if an item does not reach the tolerance; else its status says so.
-
-        Returns:
-            Image; `stats`, one entry an item: `objective` (in the units of k-space squared), `gap`, `steps`.
-        """
+        """Image with its certificate, as `Convex.solve`; without one if cycles spin."""
         if not self.cycle_spinning:
-            return solved(self, *self._problem(kspace, operator), start, throw)
+            return super().solve(kspace, operator, start=start, throw=throw)
         image, scaled = self._spun(kspace, operator, self.steps)
         finite = bool(torch.isfinite(torch.view_as_real(image)).all())
         status = Status.FIXED_STEPS if finite else Status.NOT_FINITE
@@ -124,14 +114,3 @@ class L1(Reconstructor):
         shifts = random_shifts(steps, 2**self.basis.levels, self.seed)
         image = spin(measurement, self.basis, scaled.weight(self.weight), shifts)
         return scaled.image(image), scaled
-
-    def _problem(self, kspace: Tensor, operator: LinearOperator) -> tuple[Scaled, Problem]:
-        check_kspace(kspace, "L1")
-        scaled = scaled_data(kspace, operator, "L1")
-        measurement, weight = scaled.measurement, scaled.weight(self.weight)
-        if line_splitting.applies(measurement, self.basis):
-            return scaled, line_splitting.Problem.of(measurement, self.basis, weight)
-        if self.basis.coefficient_shape(*measurement.shape) == measurement.shape:
-            return scaled, fista.Problem.of(measurement, self.basis, weight)
-        prior = Analysis(self.basis, *measurement.shape)
-        return scaled, coil_splitting.Problem.of(measurement, prior, weight)

@@ -1,7 +1,7 @@
 """Linear reconstructions: controls whose worst case is known."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ class ZeroFilled(Reconstructor):
     amplification is 1.
     """
 
+    word: ClassVar[str] = "zero-filled"
     through_adjoint = True
 
     def __call__(self, kspace: Tensor, operator: LinearOperator) -> Tensor:
@@ -44,6 +45,7 @@ class Tikhonov(Reconstructor):
         NotConvergedError: if it gives up.
     """
 
+    word: ClassVar[str] = "tikhonov"
     through_adjoint = True
 
     def __init__(self, *, weight: float, tolerance: float = 1e-5, max_steps: int = 1000) -> None:

@@ -35,6 +35,7 @@ class TrainedMultiCoil(Reconstructor):
             k-space that is real, not finite or of another shape than the mask.
     """
 
+    word: ClassVar[str] = "trained-multi-coil"
     output: ClassVar[Literal["complex", "magnitude"]] = "magnitude"
 
     def __init__(

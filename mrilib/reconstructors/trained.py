@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Complex
@@ -79,6 +79,8 @@ class Trained(Reconstructor):
 
     Source: [alaifari2023], section 4. The network is in evaluation mode and in float32.
     """
+
+    word: ClassVar[str] = "trained"
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Complex, Float
@@ -83,6 +83,7 @@ class Untrained(Reconstructor):
     k-space, float32 for complex64.
     """
 
+    word: ClassVar[str] = "untrained"
     output = "magnitude"
     search = None
     resumable = True

@@ -73,7 +73,7 @@ def attack_params(rule_name, chosen, script="attack.py"):
     def known(applied, position):
         """What all images of an application share that have the same attacks."""
         attacks = chosen(applied, position)
-        base = roots_of(applied.method)
+        base = [*roots_of(applied.method), *solver_roots(applied.method, applied.source)]
         roots = {each["attack"]: [*base, *classes_of(each["described"])] for each in attacks}
         roots["clean"] = base
         described = stage(

@@ -25,10 +25,11 @@ def training_params():
     """Params of training: its code is that of the method and of the mask."""
 
     @functools.cache
-    def described(method, mask):
-        return stage("train.py", "training.smk:train", [*roots_of(method), cfg.masks[mask].path])
+    def described(method, source, mask):
+        roots = [*roots_of(method), *solver_roots(method, source), cfg.masks[mask].path]
+        return stage("train.py", "training.smk:train", roots)
 
     def stage_of(wildcards):
-        return described(wildcards.method, cfg.domain(wildcards.domain).mask)
+        return described(wildcards.method, *cfg.domain(wildcards.domain).model_dump().values())
 
     return {"stage": stage_of, "code": lambda wildcards: code_of(stage_of(wildcards))}

@@ -9,11 +9,11 @@ from mrilib.attacks.judge import judge
 from mrilib.attacks.kinds.localized import localized_attack
 from mrilib.attacks.kinds.spike import spike
 from mrilib.attacks.objectives import disk_windows, grid_locations
+from mrilib.attacks.pgd import GradientAscent, global_attack
 from mrilib.attacks.places import grid_places
 from mrilib.attacks.rivals import baselines, strengthened
 from mrilib.attacks.searches.base import chosen_search, gaussian_starts, starts_of
 from mrilib.attacks.searches.coupled import CoupledAscent
-from mrilib.attacks.searches.gradient import GradientAscent, global_attack
 from mrilib.attacks.searches.unrolled import UnrolledAdam
 from mrilib.attacks.target import NoPlaceError, Start, Target, Task, admitted, clean_of, visible_pixels
 from mrilib.metrics.artifacts import severity

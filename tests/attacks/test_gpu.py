@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from mrilib.attacks.kinds.localized import localized_attack
-from mrilib.attacks.searches.gradient import GradientAscent, global_attack
+from mrilib.attacks.pgd import GradientAscent, global_attack
 from mrilib.data.images.ellipses import ellipse_phantoms
 from mrilib.data.masks import radial_mask
 from mrilib.operators.coils import CoilFourier

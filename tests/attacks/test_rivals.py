@@ -6,9 +6,9 @@ import torch
 
 from mrilib.attacks.kinds.localized import localized_attack
 from mrilib.attacks.kinds.spike import spike
+from mrilib.attacks.pgd import GradientAscent, global_attack
 from mrilib.attacks.rivals import Rival, baselines, strengthened
 from mrilib.attacks.searches.base import gaussian_starts
-from mrilib.attacks.searches.gradient import GradientAscent, global_attack
 from mrilib.attacks.target import Target, clean_of
 from mrilib.metrics.artifacts import severity
 from mrilib.operators.base import norm2

@@ -10,7 +10,7 @@ from mrilib.operators.bases import Cosine, Wavelet
 from mrilib.operators.coils import CoilFourier
 from mrilib.reconstructors.l1 import L1
 from mrilib.solvers.bases.cycle_spinning import random_shifts, shifted_threshold, spin
-from mrilib.solvers.bases.fista import shrink
+from mrilib.solvers.bases.shrinkage import shrink
 from mrilib.solvers.coils.data import scaled_data
 from mrilib.solvers.differentiation import Implicit, Unrolled
 from mrilib.solvers.solution import Status

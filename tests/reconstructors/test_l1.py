@@ -16,7 +16,7 @@ from mrilib.operators.base import fft2c, ifft2c
 from mrilib.operators.bases import Cosine, FourierBasis, Wavelet
 from mrilib.operators.coils import CoilFourier, estimate_coil_maps
 from mrilib.reconstructors.l1 import L1
-from mrilib.solvers.bases.fista import shrink
+from mrilib.solvers.bases.shrinkage import shrink
 from mrilib.solvers.differentiation import Implicit, Unrolled
 from mrilib.solvers.solution import NotConvergedError, Status
 from mrilib.training.tuning import tune

@@ -204,7 +204,7 @@ def test_refuses_a_mask_without_the_zero_frequency(measured):
 def test_refuses_bad_input(measured):
     _, kspace, operator = measured(16, 5)
     method = TotalVariation(weight=WEIGHT)
-    with pytest.raises(ValueError, match="expected a MaskedFourier operator, got _Adjoint"):
+    with pytest.raises(ValueError, match="expected a MaskedFourier or CoilFourier operator, got _Adjoint"):
         method(kspace, operator.H)
     with pytest.raises(ValueError, match="expected complex kspace, got"):
         method(kspace.real, operator)

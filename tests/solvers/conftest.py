@@ -20,7 +20,7 @@ def problem_of(draw: Callable[..., torch.Tensor]) -> Callable[..., Any]:
     is even and whose data are Hermitian.
     """
     # Not at the top: jaxtyping's hook must come before mrilib.
-    from mrilib.solvers.total_variation.problem import Problem
+    from mrilib.solvers.total_variation.problem import VariationProblem
 
     def problem(height, width, *, coupling="split", real=False, seed=0):
         generator = torch.Generator().manual_seed(seed)
@@ -32,7 +32,7 @@ def problem_of(draw: Callable[..., torch.Tensor]) -> Callable[..., Any]:
             data = torch.fft.fft2(torch.fft.ifft2(data).real)
         data = data * spectrum
         energy = data.abs().square().sum() / data.numel()
-        return Problem(spectrum, data, energy, torch.tensor(0.2, dtype=torch.float64), coupling)
+        return VariationProblem(spectrum, data, energy, torch.tensor(0.2, dtype=torch.float64), coupling)
 
     return problem
 

@@ -13,7 +13,7 @@ from mrilib.reconstructors.l1 import L1
 from mrilib.reconstructors.linear import Tikhonov, ZeroFilled
 from mrilib.reconstructors.total_variation import TotalVariation
 from mrilib.reconstructors.untrained import Untrained
-from mrilib.solvers.total_variation.problem import WarmStart
+from mrilib.solvers.total_variation.problem import VariationStart
 from mrilib.store.arrays import Group, read_group, write_groups
 from mrilib.store.checkpoints import read_state, write_state
 from mrilib.store.states import pack, pack_arrays, state_hash, unpack, unpack_arrays
@@ -136,7 +136,7 @@ def test_names_of_arrays_say_what_they_are():
         "start.state.spectra",
         "start.threshold",
     ]
-    assert json.loads(text)["class"] == "mrilib.solvers.coils.splitting:WarmStart"
+    assert json.loads(text)["class"] == "mrilib.solvers.coils.splitting:SplitStart"
     # two places that read alike stay apart
     clash = {"a.b": torch.zeros(1), "a": {"b": torch.ones(1)}}
     arrays, text = pack_arrays(clash)
@@ -145,7 +145,7 @@ def test_names_of_arrays_say_what_they_are():
 
 
 def test_tensors_go_to_the_device_that_is_named():
-    state = WarmStart(torch.zeros(2, 4, 4, dtype=torch.complex64), torch.ones(1, 1, 1))
+    state = VariationStart(torch.zeros(2, 4, 4, dtype=torch.complex64), torch.ones(1, 1, 1))
     for found in (unpack(pack(state), "meta"), unpack_arrays(*pack_arrays(state), device="meta")):
         assert found.field.device.type == found.threshold.device.type == "meta"
 
@@ -203,7 +203,7 @@ def test_types_that_numpy_lacks_are_refused():
         pack_arrays({"a": torch.zeros(1, dtype=torch.bfloat16)})
 
 
-START = "mrilib.solvers.total_variation.problem:WarmStart"
+START = "mrilib.solvers.total_variation.problem:VariationStart"
 
 
 @pytest.mark.parametrize(
@@ -224,8 +224,8 @@ START = "mrilib.solvers.total_variation.problem:WarmStart"
             "expected a dataclass, got .*:step",
         ),
         (
-            {"class": "mrilib.solvers.total_variation.admm:WarmStart", "fields": {}},
-            "expected a dataclass, got .*admm:WarmStart",
+            {"class": "mrilib.solvers.total_variation.admm:VariationStart", "fields": {}},
+            "expected a dataclass, got .*admm:VariationStart",
         ),
         (
             {"class": START, "fields": {"field": None}},

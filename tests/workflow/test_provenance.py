@@ -12,6 +12,7 @@ from workflow_scripts import provenance
 ROOT = Path(__file__).parents[2]
 TV = "mrilib.reconstructors.total_variation:TotalVariation"
 ZERO = "mrilib.reconstructors.linear:ZeroFilled"
+COILS = "total variation on coils"
 
 
 @pytest.fixture
@@ -32,11 +33,15 @@ def checkout(tmp_path, monkeypatch):
 
 
 def hashes(clear):
+    """Of attacks on the methods with what one coil solves them by, TV's on coils, and of figures."""
     clear()
-    return {
-        root: provenance.stage_hash("workflow_scripts/stages/attack.py", "rules/attacks.smk:attack", (root,))
-        for root in (TV, ZERO)
-    } | {"figures": provenance.stage_hash("workflow_scripts/stages/curve_figures.py")}
+
+    def attack(root, solvers):
+        roots = (root, *provenance.named_by_classes((root,), solvers))
+        return provenance.stage_hash("workflow_scripts/stages/attack.py", "rules/attacks.smk:attack", roots)
+
+    attacks = {root: attack(root, "on_one_coil") for root in (TV, ZERO)} | {COILS: attack(TV, "on_coils")}
+    return attacks | {"figures": provenance.stage_hash("workflow_scripts/stages/curve_figures.py")}
 
 
 def changed(checkout, file, old, new):
@@ -63,6 +68,10 @@ def test_a_number_in_the_solver_changes_the_methods_that_reach_it(checkout):
         "OVER_RELAXATION = 1.95",
         "OVER_RELAXATION = 1.7",
     ) == {TV}
+    assert changed(
+        checkout, "mrilib/solvers/coils/splitting.py", "DUAL_STEPS, DUAL", "OTHER = 1\nDUAL_STEPS, DUAL"
+    ) == {COILS}
+    assert changed(checkout, "mrilib/solvers/certified.py", "CHECK = 20", "CHECK = 21") == {TV, COILS}
 
 
 def test_figure_code_and_rules_change_their_own_stage(checkout):
@@ -71,12 +80,12 @@ def test_figure_code_and_rules_change_their_own_stage(checkout):
     }
     assert changed(
         checkout, "rules/attacks.smk", "    resources:\n        gpu=1,", "    resources:\n        gpu=2,"
-    ) == {TV, ZERO}
+    ) == {TV, ZERO, COILS}
 
 
 def test_an_import_inside_a_function_counts(checkout):
     old = "def severity("
-    assert changed(checkout, "mrilib/metrics/artifacts.py", old, f"LIMIT = 3\n\n\n{old}") >= {TV, ZERO}
+    assert changed(checkout, "mrilib/metrics/artifacts.py", old, f"LIMIT = 3\n\n\n{old}") >= {TV, ZERO, COILS}
 
 
 def test_a_users_own_package_is_followed(checkout, tmp_path, monkeypatch):
@@ -194,12 +203,24 @@ def test_class_attributes_are_read_from_the_text(attribute, path, name, expected
     assert attribute(path, name) == expected
 
 
+def test_paths_are_found_in_all_classes_that_a_method_reaches(attribute, tmp_path):
+    solver = "mrilib.solvers.coils.variation:SeveralCoils"
+    assert provenance.named_by_classes((TV,), "on_coils") == (solver,)
+    assert provenance.named_by_classes((ZERO,), "on_coils") == ()
+    (tmp_path / "own/mymethods/holding.py").write_text(
+        "from mrilib.reconstructors.total_variation import TotalVariation\n\n\n"
+        'class Holding:\n    on_coils: str = "own:Solver"\n    inner = TotalVariation\n'
+    )
+    assert provenance.named_by_classes(("mymethods.holding:Holding",), "on_coils") == (solver, "own:Solver")
+    assert provenance.named_by_classes(("mymethods.nothing:Own",), "on_coils") == ()
+
+
 def test_every_reconstructors_attributes_are_read_as_python_has_them(attribute):
     modules = sorted((ROOT / "mrilib/reconstructors").glob("*.py"))
     for module in [f"mrilib.reconstructors.{file.stem}" for file in modules if file.stem != "__init__"]:
         for name, found in vars(importlib.import_module(module)).items():
             if inspect.isclass(found) and found.__module__ == module and issubclass(found, Reconstructor):
-                for key in ("search", "output", "through_adjoint"):
+                for key in ("search", "output", "through_adjoint", "on_one_coil", "on_coils"):
                     assert attribute(f"{module}:{name}", key) == getattr(found, key), (module, name, key)
 
 

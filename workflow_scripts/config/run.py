@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 from mrilib.experiments.columns import COLUMNS
 from workflow_scripts.config.attacks import Attack
 from workflow_scripts.config.domains import Application, Domain, Shift
+from workflow_scripts.config.entries import import_path
 from workflow_scripts.config.errors import suggestion
 from workflow_scripts.config.experiments import ExperimentEntry, MetricEntry
 from workflow_scripts.config.figures import Figures
@@ -19,7 +20,7 @@ from workflow_scripts.config.strict import Fraction, Name, Strict
 from workflow_scripts.provenance import MISSING, class_attribute
 
 # Serves every method with a derivative, under every operator.
-DEFAULT_SEARCH = "mrilib.attacks.searches.gradient:GradientAscent"
+DEFAULT_SEARCH = import_path("search", "gradient")
 
 
 class Run(Strict):

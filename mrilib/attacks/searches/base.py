@@ -3,8 +3,8 @@
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +21,8 @@ from mrilib.store.classes import load_class
 BACKWARD_COST = 1.48
 # Serves every method with a derivative, under every operator.
 GENERAL = "mrilib.attacks.searches.gradient:GradientAscent"
+
+Own = TypeVar("Own", bound="Candidates")
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,42 @@ def _pair(entry: Sequence[int | None]) -> tuple[int | None, int | None]:
     if len(entry) != 2:
         raise ValueError(f"rounds: expected pairs [steps, keep], got {list(entry)}")
     return entry[0], entry[1]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What searches carry along: all fields are tensors with an entry for every candidate."""
+
+    def __getitem__(self: Own, candidates: Tensor) -> Own:
+        return type(self)(**{name: value[candidates] for name, value in self._fields().items()})
+
+    @classmethod
+    def joined(cls: type[Own], parts: Sequence[Own]) -> Own:
+        """The candidates of all parts, in order."""
+        names = [field.name for field in fields(cls)]
+        return cls(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
+
+    def _fields(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(frozen=True)
+class Climb(Candidates):
+    """Where candidates are on their way up, and the best that they have seen.
+
+    Args:
+        position: the perturbation, as the search holds it.
+        velocity: of its moves.
+        best: the position with the largest value.
+        value: the objective there.
+        peak: the largest pixel of the artifact in the window there.
+    """
+
+    position: Tensor
+    velocity: Tensor
+    best: Tensor
+    value: Float[Tensor, "candidates"]
+    peak: Float[Tensor, "candidates"]
 
 
 class Search(ABC):

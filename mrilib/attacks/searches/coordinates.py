@@ -10,7 +10,7 @@ from torch import Tensor
 from mrilib.attacks.target import Task
 from mrilib.operators.base import norm2
 from mrilib.solvers.couplings import Field
-from mrilib.solvers.total_variation import admm
+from mrilib.solvers.total_variation.problem import VariationProblem
 
 # Data count as those of a real image when their Hermitian mismatch is rounding.
 REAL_TOLERANCE = 1e-4
@@ -26,7 +26,7 @@ class Ground:
         real: whether the image and the perturbations are real.
     """
 
-    def __init__(self, task: Task, state: Field, problem: admm.Problem, scale: float, real: bool) -> None:
+    def __init__(self, task: Task, state: Field, problem: VariationProblem, scale: float, real: bool) -> None:
         self.real, self.scale, self.radius = real, scale, task.radius / scale
         self.shape = tuple(task.kspace.shape)
         self.mask = torch.fft.ifftshift(task.operator.mask)

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
-from mrilib.attacks.searches.base import Round, Search, rounds_of
+from mrilib.attacks.searches.base import Climb, Round, Search, rounds_of
 from mrilib.attacks.searches.coordinates import Ground, Moves, imaginary_part, is_real
 from mrilib.attacks.target import Artifact, Task
 from mrilib.operators.base import MeasurementOperator
@@ -27,7 +27,7 @@ from mrilib.solvers.couplings import Field
 from mrilib.solvers.total_variation import kernels
 from mrilib.solvers.total_variation.batched import BatchLoop
 from mrilib.solvers.total_variation.fused import FusedLoop
-from mrilib.solvers.total_variation.problem import OVER_RELAXATION
+from mrilib.solvers.total_variation.problem import OVER_RELAXATION, problem_of
 
 
 class CoupledAscent(Search):
@@ -50,6 +50,7 @@ class CoupledAscent(Search):
     Source: our choice; the objective is eq. (6) of [alaifari2023].
     """
 
+    word: ClassVar[str] = "coupled"
     former_path: ClassVar[str | None] = "mrilib.attacks.coupled:CoupledAscent"
     label: ClassVar[str] = "coupled search (ours)"
     from_state: ClassVar[bool] = True
@@ -82,7 +83,8 @@ class CoupledAscent(Search):
         if state is None:
             state = method.solve(task.kspace, task.operator).state
         self._steps, self._moves = 0.0, 0
-        problem, scale = method.problem(task.kspace, task.operator)
+        operator = cast(MaskedFourier, task.operator)
+        problem, scale = problem_of(task.kspace, operator, weight=method.weight, coupling=method.coupling)
         ground = Ground(
             task, state.field, problem, float(scale), is_real(task) and method.coupling == "split"
         )
@@ -125,21 +127,20 @@ class _Run(ABC):
 
     def __init__(self, ground: Ground, moves: Moves, windows: Tensor, starts: Tensor) -> None:
         self._ground, self._moves = ground, moves
-        self._position = ground.projected(ground.coordinates(starts))
-        self._velocity = torch.zeros_like(self._position)
         self._count = self._since = 0
-        items = windows.shape[0]
-        self._best = self._position.clone()
-        self._best_value = torch.zeros(items, dtype=torch.float64, device=windows.device)
-        self._best_peak = torch.zeros_like(self._best_value)
+        position = ground.projected(ground.coordinates(starts))
+        value = torch.zeros(windows.shape[0], dtype=torch.float64, device=windows.device)
+        self._climb = Climb(
+            position, torch.zeros_like(position), position.clone(), value, torch.zeros_like(value)
+        )
 
     @property
     def best_peak(self) -> Float[Tensor, "items"]:
         """Largest `|φ ⊙ ρ|` of each candidate's best iterate, in the units of the image."""
-        return self._best_peak * self._ground.scale
+        return self._climb.peak * self._ground.scale
 
     def found(self) -> Complex[Tensor, "items ky kx"]:
-        return self._ground.perturbations(self._best)
+        return self._ground.perturbations(self._climb.best)
 
     def advance(self, steps: int, every: int) -> None:
         for _ in range(steps):
@@ -188,7 +189,7 @@ class _FusedRun(_Run):
         self._clean = ground.clean.real.numpy()[np.ix_(self._rows, self._columns)]
         self._loop = FusedLoop(ground.problem, paired=True, inverse=inverse)
         plain = ground.problem.data.flatten()[ground.sampled]
-        data = plain + ground.weights * self._position[0]
+        data = plain + ground.weights * self._climb.position[0]
         np.multiply(self._loop.gain, data.numpy(), out=self._loop.values)
         # Views of the tensors: the kernel moves position and velocity in place.
         self._coordinates = [
@@ -197,8 +198,8 @@ class _FusedRun(_Run):
                 ground.sampled,
                 ground.mirrored,
                 ground.weights,
-                self._position[0],
-                self._velocity[0],
+                self._climb.position[0],
+                self._climb.velocity[0],
                 plain,
             )
         ]
@@ -218,9 +219,9 @@ class _FusedRun(_Run):
         value = float(np.linalg.norm(artifact))
         if value > 0:
             self._source = artifact / value
-        if value > float(self._best_value):
-            self._best_value[0], self._best_peak[0] = value, float(np.abs(artifact).max())
-            self._best.copy_(self._position)
+        if value > float(self._climb.value):
+            self._climb.value[0], self._climb.peak[0] = value, float(np.abs(artifact).max())
+            self._climb.best.copy_(self._climb.position)
         kernels.move(
             self._loop.spectrum.flatten().numpy(),
             *self._coordinates,
@@ -271,25 +272,26 @@ class _BatchRun(_Run):
         value, peak = torch.linalg.vector_norm(artifact, dim=(-2, -1)), artifact.abs().amax(dim=(-2, -1))
         tiny = torch.finfo(value.dtype).tiny
         self._set_source(artifact / value.clamp(min=tiny)[:, None, None])
-        better = value > self._best_value
-        self._best_value = torch.where(better, value, self._best_value)
-        self._best_peak = torch.where(better, peak, self._best_peak)
-        self._best = torch.where(better[:, None], self._position, self._best)
-        self._position, self._velocity = self._moves.move(
-            self._ground, self._position, self._velocity, self._derivative(), self._count
+        now = self._climb
+        better = value > now.value
+        moved = self._moves.move(self._ground, now.position, now.velocity, self._derivative(), self._count)
+        self._climb = Climb(
+            *moved,
+            torch.where(better[:, None], now.position, now.best),
+            torch.where(better, value, now.value),
+            torch.where(better, peak, now.peak),
         )
         self._count += 1
         self._set_data(self._data())
 
     def _data(self) -> Tensor:
         ground = self._ground
-        flat = ground.problem.data.flatten().repeat(self._position.shape[0], 1)
-        flat[:, ground.sampled] = self._plain + ground.weights * self._position
+        flat = ground.problem.data.flatten().repeat(self._climb.position.shape[0], 1)
+        flat[:, ground.sampled] = self._plain + ground.weights * self._climb.position
         return flat.reshape(-1, *ground.shape)
 
     def keep(self, candidates: Tensor) -> None:
-        for name in ("_position", "_velocity", "_best", "_best_value", "_best_peak", "_windows"):
-            setattr(self, name, getattr(self, name)[candidates])
+        self._windows, self._climb = self._windows[candidates], self._climb[candidates]
 
 
 class _PairedRun(_BatchRun):
@@ -297,7 +299,7 @@ class _PairedRun(_BatchRun):
 
     @property
     def cost(self) -> float:  # type: ignore[override]
-        return float(self._position.shape[0])
+        return float(self._climb.position.shape[0])
 
     def _begin(self, state: Field, direction: Tensor) -> None:
         self._loop = BatchLoop(self._ground.problem, paired=True)
@@ -334,7 +336,7 @@ class _ComplexRun(_BatchRun):
 
     @property
     def cost(self) -> float:  # type: ignore[override]
-        return 2.0 * self._position.shape[0]
+        return 2.0 * self._climb.position.shape[0]
 
     def _begin(self, state: Field, direction: Tensor) -> None:
         self._inverse = self._ground.problem.inverse()
@@ -372,5 +374,5 @@ class _ComplexRun(_BatchRun):
 
     def keep(self, candidates: Tensor) -> None:
         super().keep(candidates)
-        for name in ("_state", "_source", "_channelled"):
-            setattr(self, name, getattr(self, name)[candidates])
+        self._state, self._source = self._state[candidates], self._source[candidates]
+        self._channelled = self._channelled[candidates]

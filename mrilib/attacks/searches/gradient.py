@@ -1,8 +1,4 @@
-"""Projected gradient ascent through any differentiable reconstructor.
-
-The global attack is known by this module's name as well; it stands in a module of its own, so that an edit
-of this search leaves the attacks that other searches made.
-"""
+"""Projected gradient ascent through any differentiable reconstructor."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -12,19 +8,13 @@ from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from mrilib.attacks.chunks import Chunks
-from mrilib.attacks.kinds.whole import global_attack
-from mrilib.attacks.searches.base import Round, Search, by_item, rounds_of
+from mrilib.attacks.searches.base import Climb, Round, Search, by_item, rounds_of
 from mrilib.attacks.target import Artifact, Task
 from mrilib.operators.base import MeasurementOperator, norm2
 from mrilib.reconstructors.base import Reconstructor
 
-__all__ = ["GradientAscent", "global_attack"]
-
 # Relative distance from Euler's identity at which a method counts as linear: above what solvers leave of it.
 LINEAR = 1e-2
-
-# What a candidate carries through the search.
-STATE = ("_position", "_velocity", "_best", "_best_value", "_best_peak")
 
 
 class GradientAscent(Search):
@@ -48,6 +38,7 @@ class GradientAscent(Search):
     Source: our choice; the objective is eq. (6) of [alaifari2023].
     """
 
+    word: ClassVar[str] = "gradient"
     former_path: ClassVar[str | None] = "mrilib.attacks.pgd:GradientAscent"
     label: ClassVar[str] = "gradient search"
 
@@ -72,35 +63,31 @@ class GradientAscent(Search):
 
     def begin(self, task: Task) -> None:
         self._task, self._chunks = task, Chunks(self._chunk, task.kspace.device)
-        self._windows, self._position = task.windows, task.starts.clone()
-        self._velocity = torch.zeros_like(self._position)
         self._count = self._evaluations = 0
-        self._best = self._position.clone()
-        self._best_value = torch.zeros_like(self._windows[:, 0, 0])
-        self._best_peak = torch.zeros_like(self._best_value)
+        self._windows, position = task.windows, task.starts.clone()
+        nothing = torch.zeros_like(self._windows[:, 0, 0])
+        self._climb = Climb(position, torch.zeros_like(position), position.clone(), nothing, nothing)
 
     def run(self, steps: int) -> Float[Tensor, "running"]:
         for _ in range(steps):
-            parts = self._chunks.map(self._stepped, self._position.shape[0])
-            for name, values in zip(STATE, zip(*parts, strict=True), strict=True):
-                setattr(self, name, torch.cat(values))
+            count = self._climb.position.shape[0]
+            self._climb = Climb.joined(self._chunks.map(self._stepped, count))
             self._count += 1
-            self._evaluations += self._position.shape[0]
-        return self._best_peak
+            self._evaluations += count
+        return self._climb.peak
 
-    def _stepped(self, part: Tensor) -> tuple[Tensor, ...]:
-        """`STATE` of some candidates after one more step."""
-        radius = self._task.radius
-        position, velocity, best, best_value, best_peak = (getattr(self, name)[part] for name in STATE)
+    def _stepped(self, part: Tensor) -> Climb:
+        """Some candidates after one more step."""
+        radius, now = self._task.radius, self._climb[part]
+        position = now.position
         value, peak, derivative = self._look(position, self._windows[part])
         norm = self._norm(derivative)
         if not bool((norm.isfinite() & by_item(value.isfinite(), norm)).all()):
             raise FloatingPointError(f"GradientAscent: non-finite value or gradient at step {self._count}")
-        better = value > best_value
-        best_value = torch.where(better, value, best_value)
-        best_peak = torch.where(better, peak, best_peak)
-        best = torch.where(by_item(better, position), position, best)
-        velocity = 0.5 * velocity + torch.where(norm > 0, derivative / norm, 0.0)
+        better = value > now.value
+        best = torch.where(by_item(better, position), position, now.best)
+        best_value, best_peak = torch.where(better, value, now.value), torch.where(better, peak, now.peak)
+        velocity = 0.5 * now.velocity + torch.where(norm > 0, derivative / norm, 0.0)
         moved = position + self._rate * self._decay**self._count * radius * velocity
         if self._task.operator.kspace_axes > 2:
             slope = (derivative.conj() * position).real.flatten(1).sum(1, dtype=torch.float64)
@@ -108,7 +95,7 @@ class GradientAscent(Search):
             moved = torch.where(by_item(linear, moved), derivative, moved)
         length = self._norm(moved)
         position = torch.where(length > 0, moved * (radius / length), moved)
-        return position, velocity, best, best_value, best_peak
+        return Climb(position, velocity, best, best_value, best_peak)
 
     def _norm(self, kspace: Tensor) -> Tensor:
         """`‖·‖₂` of every candidate, with the axes of k-space."""
@@ -134,11 +121,10 @@ class GradientAscent(Search):
         return value, artifact.abs().amax(dim=(-2, -1)), derivative * task.operator.mask
 
     def keep(self, candidates: Int[Tensor, "kept"]) -> None:
-        for name in ("_windows", *STATE):
-            setattr(self, name, getattr(self, name)[candidates])
+        self._windows, self._climb = self._windows[candidates], self._climb[candidates]
 
     def found(self) -> Complex[Tensor, "running *coil ky kx"]:
-        return self._best
+        return self._climb.best
 
     @property
     def costs(self) -> dict[str, float]:

@@ -12,7 +12,8 @@ from mrilib.operators.base import MeasurementOperator, norm2
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.reconstructors.base import Reconstructor
 from mrilib.reconstructors.total_variation import TotalVariation
-from mrilib.solvers.total_variation import admm, unrolling
+from mrilib.solvers.total_variation import unrolling
+from mrilib.solvers.total_variation.problem import VariationProblem, initial_state, problem_of
 
 
 class UnrolledAdam(Search):
@@ -32,6 +33,7 @@ class UnrolledAdam(Search):
     50 iterations from a start of 100, one Gaussian start of norm 3η. Deviates: `ρ` is this package's.
     """
 
+    word: ClassVar[str] = "unrolled"
     former_path: ClassVar[str | None] = "mrilib.attacks.unrolled:UnrolledAdam"
     label: ClassVar[str] = "reference search (the paper's)"
     start: ClassVar[Literal["spike", "gaussian"]] = "gaussian"
@@ -58,17 +60,20 @@ class UnrolledAdam(Search):
         return cls.refusal_unless(reconstructor, operator, method=TotalVariation, measured_by=MaskedFourier)
 
     def begin(self, task: Task) -> None:
-        method = cast(TotalVariation, task.reconstructor)
-        self._task, self._method = task, method
-        problem, self._scale = method.problem(task.kspace, task.operator)
-        self._state = unrolling.state_after(problem, admm.initial_state(problem), self._warm)
+        self._task, self._method = task, cast(TotalVariation, task.reconstructor)
+        problem, self._scale = self._problem(task.kspace)
+        self._state = unrolling.state_after(problem, initial_state(problem), self._warm)
         self._clean = self._reconstruct(torch.zeros_like(task.kspace)).abs()
         self._costs = {"solver_steps": float(self._warm + self._unrolled), "gradient_evaluations": 0.0}
         self._found = task.starts.clone()
         self._windows = task.windows
 
+    def _problem(self, kspace: Tensor, scale: Tensor | None = None) -> tuple[VariationProblem, Tensor]:
+        operator, method = cast(MaskedFourier, self._task.operator), self._method
+        return problem_of(kspace, operator, weight=method.weight, coupling=method.coupling, scale=scale)
+
     def _reconstruct(self, perturbation: Complex[Tensor, "ky kx"]) -> Complex[Tensor, "y x"]:
-        problem, _ = self._method.problem(self._task.kspace + perturbation, self._task.operator, self._scale)
+        problem, _ = self._problem(self._task.kspace + perturbation, self._scale)
         image = unrolling.unroll(problem, self._state, self._unrolled)
         return torch.fft.fftshift(image) * self._scale
 

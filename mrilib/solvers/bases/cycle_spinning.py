@@ -17,7 +17,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from mrilib.operators.bases import Basis
-from mrilib.solvers.bases.fista import shrink
+from mrilib.solvers.bases.shrinkage import shrink
 from mrilib.solvers.coils.data import CoilData, Images
 
 Shifts = Int64[Tensor, "steps 2"]

@@ -6,63 +6,58 @@ With `c = Ψx`, `x = Ψᴴc` and `b = Aᴴy` (and `‖A‖ ≤ 1`, so that the s
 
 `S` the complex soft threshold by λ; `t` starts again whenever `Re⟨z − c₊, c₊ − c⟩ > 0`.
 
-The basis' grid is the image's own; `coil_splitting` takes those of a larger grid.
+The basis' grid is the image's own; `coils.splitting` takes those of a larger grid.
 
 Source: [beck2009], restart of [odonoghue2015].
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
 from mrilib.operators.bases import Basis
-from mrilib.solvers.certified import joined, minimise
+from mrilib.solvers.bases.shrinkage import shrink
+from mrilib.solvers.certificate import Certificate, bound
 from mrilib.solvers.coils.data import CoilData, Coils, Images
+from mrilib.solvers.coils.posed import MeasuredProblem
+from mrilib.solvers.items import Items
 from mrilib.solvers.solution import Solution, linearised_solution
-from mrilib.solvers.total_variation.certificate import Certificate, bound
 
 Coefficients = Complex[Tensor, "batch cy cx"]
+Own = TypeVar("Own", bound="BasisProblem")
 
 
 @dataclass(frozen=True)
-class State:
+class MomentumState(Items):
     """Coefficients `c`, extrapolated ones `z`, momentum `t`."""
+
+    axes: ClassVar[Mapping[str, int]] = {"coefficients": 2, "ahead": 2, "momentum": 0}
 
     coefficients: Coefficients
     ahead: Coefficients
     momentum: Float[Tensor, "batch"]
 
-    def __getitem__(self, items: Tensor) -> "State":
-        return State(*(getattr(self, name)[items] for name in self.__dataclass_fields__))
-
-    def to(self, dtype: torch.dtype) -> "State":
-        return State(
-            self.coefficients.to(dtype),
-            self.ahead.to(dtype),
-            self.momentum.to(dtype.to_real()),
-        )
-
 
 @dataclass(frozen=True)
-class WarmStart:
+class BasisStart(Items):
     """Where a solve ended: the coefficients of the scaled problem."""
+
+    axes: ClassVar[Mapping[str, int]] = {"coefficients": 2}
 
     coefficients: Complex[Tensor, "*batch cy cx"]
 
-    def reshape(self, *batch: int) -> "WarmStart":
-        """The same with another batch shape."""
-        return WarmStart(self.coefficients.reshape(*batch, *self.coefficients.shape[-2:]))
-
-    def state_for(self, problem: "Problem") -> State:
+    def state_for(self, problem: "BasisProblem") -> MomentumState:
         """State for `problem`, without momentum."""
         coefficients = self.coefficients.to(problem.dtype)
-        return State(coefficients, coefficients, torch.ones_like(problem.weight))
+        return MomentumState(coefficients, coefficients, torch.ones_like(problem.weight))
 
 
 @dataclass(frozen=True)
-class Problem:
+class BasisProblem(MeasuredProblem):
     """`½‖Ax − y‖² + λ‖Ψx‖₁`, moduli of all coefficients, on a flat batch.
 
     Args:
@@ -72,29 +67,26 @@ class Problem:
         projected: `Aᴴy`.
     """
 
+    axes: ClassVar[Mapping[str, int]] = {"measurement": 0, "weight": 0, "projected": 2}
+    name = "ℓ1"
+
     measurement: CoilData
     basis: Basis
     weight: Float[Tensor, "batch"]
     projected: Images
 
-    @staticmethod
-    def of(measurement: CoilData, basis: Basis, weight: Tensor) -> "Problem":
-        return Problem(measurement, basis, weight, measurement.adjoint(measurement.data))
+    @classmethod
+    def of(cls: type[Own], measurement: CoilData, basis: Basis, weight: Tensor) -> Own:
+        return cls(measurement, basis, weight, measurement.adjoint(measurement.data))
 
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.measurement.dtype
+    def to(self: Own, dtype: torch.dtype) -> Own:
+        found = super().to(dtype)
+        return replace(found, projected=found.measurement.adjoint(found.measurement.data))
 
-    def to(self, dtype: torch.dtype) -> "Problem":
-        return Problem.of(self.measurement.to(dtype), self.basis, self.weight.to(dtype.to_real()))
-
-    def __getitem__(self, items: Tensor) -> "Problem":
-        return Problem(self.measurement[items], self.basis, self.weight[items], self.projected[items])
-
-    def zero(self) -> State:
+    def zero(self) -> MomentumState:
         """State of the zero image."""
         zeros = torch.zeros_like(self.projected)
-        return State(zeros, zeros, torch.ones_like(self.weight))
+        return MomentumState(zeros, zeros, torch.ones_like(self.weight))
 
     def curve(self, coefficients: Coefficients) -> Coefficients:
         """`ΨAᴴAΨᴴ c`."""
@@ -105,7 +97,7 @@ class Problem:
         slope = self.projected - self.measurement.normal(self.basis.adjoint(ahead))
         return shrink(ahead + self.basis.forward(slope), self.weight[:, None, None])
 
-    def advance(self, state: State, steps: int) -> State:
+    def advance(self, state: MomentumState, steps: int) -> MomentumState:
         current, ahead, momentum = state.coefficients, state.ahead, state.momentum
         for _ in range(steps):
             found = self.moved(ahead)
@@ -116,12 +108,12 @@ class Problem:
             momentum = torch.where(against, 1.0, following)
             ahead = found + share[:, None, None] * change
             current = found
-        return State(current, ahead, momentum)
+        return MomentumState(current, ahead, momentum)
 
-    def image(self, state: State) -> Images:
+    def image(self, state: MomentumState) -> Images:
         return self.basis.adjoint(state.coefficients)
 
-    def certify(self, state: State, image: Images) -> Certificate:
+    def certify(self, state: MomentumState, image: Images) -> Certificate:
         """Objective at `image`, and a lower bound of the minimum.
 
         With `q = y − Ax`, `t·q` is dual feasible for `t‖ΨAᴴq‖∞ ≤ λ`, and then the bound is
@@ -151,14 +143,8 @@ class Problem:
         slopes = self.basis.forward(self.measurement.adjoint(residual))
         return bound(self.weight, slopes.abs().amax((-2, -1)), correlation, square), slopes
 
-    def minimise(
-        self, *, tolerance: float, max_steps: int, start: WarmStart | None = None, throw: bool = True
-    ) -> Solution:
-        """To a certified relative duality gap: see `certified.minimise`; `state` is a `WarmStart`."""
-        state = self.zero() if start is None else start.state_for(self)
-        solution = minimise(self, state, tolerance=tolerance, max_steps=max_steps, name="ℓ1", throw=throw)
-        last = joined(solution.state) if solution.state else state
-        return replace(solution, state=WarmStart(last.coefficients))
+    def left(self, state: MomentumState) -> BasisStart:
+        return BasisStart(state.coefficients)
 
     def unroll(self, data: Coils, steps: int) -> Images:
         """Image after `steps` plain steps (no momentum) from zero, differentiable in `y`."""
@@ -168,22 +154,14 @@ class Problem:
             coefficients = problem.moved(coefficients)
         return self.basis.adjoint(coefficients)
 
-    def derivative(self, start: WarmStart, direction: Images, *, tolerance: float, max_steps: int) -> Images:
+    def derivative(self, start: Any, direction: Images, *, tolerance: float, max_steps: int) -> Images:
         """`P d` at the solution that `start` describes: see `solve_linearised`."""
         coefficients = start.coefficients.to(self.dtype)
         return solve_linearised(self, coefficients, direction, tolerance=tolerance, max_steps=max_steps).value
 
 
-def shrink(coefficients: Complex[Tensor, "*batch y x"], threshold: Tensor) -> Complex[Tensor, "*batch y x"]:
-    """Complex soft threshold: every modulus shortened by `threshold`, or to zero."""
-    # clamped before the root: autograd's derivative of the root at zero is infinite
-    squares = torch.view_as_real(coefficients).square().sum(-1)
-    length = squares.clamp(min=torch.finfo(squares.dtype).tiny).sqrt()
-    return coefficients * (1.0 - threshold / length).clamp(min=0.0)
-
-
 def solve_linearised(
-    problem: Problem,
+    problem: BasisProblem,
     coefficients: Coefficients,
     direction: Images,
     *,

@@ -1,7 +1,9 @@
 """Multi-coil data and measurement, scaled and unshifted, with as few transforms as can be."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Complex, Float
@@ -10,13 +12,14 @@ from torch import Tensor
 from mrilib.operators.base import LinearOperator, ifft2c
 from mrilib.operators.coil_fourier import CoilFourier
 from mrilib.operators.fourier import MaskedFourier
+from mrilib.solvers.items import Items
 
 Images = Complex[Tensor, "batch y x"]
 Coils = Complex[Tensor, "batch coil y x"]
 
 
 @dataclass(frozen=True)
-class CoilData:
+class CoilData(Items):
     """`A = P F S` with `‖A‖ ≤ 1` on a flat batch of centred images, and its data `y`.
 
     A mask of whole columns needs the transform along one axis alone: the other one is unitary, commutes
@@ -25,14 +28,16 @@ class CoilData:
     Args:
         maps: `S`, `(items, coil, y, x)` with one set for all or one an item; `None` is a single coil.
         mask: zero frequency first.
-        axes: those that `F` transforms.
+        transformed: axes that `F` transforms.
         data: `y`, zero where the mask is.
         energy: `‖y‖²`, float64.
     """
 
+    axes: ClassVar[Mapping[str, int]] = {"data": 3, "energy": 0}
+
     maps: Complex[Tensor, "items coil y x"] | None
     mask: Bool[Tensor, "y x"]
-    axes: tuple[int, ...]
+    transformed: tuple[int, ...]
     data: Coils
     energy: Float[Tensor, "batch"]
 
@@ -48,11 +53,11 @@ class CoilData:
     def spread(self, image: Images) -> Coils:
         """`F S x`, unmasked."""
         coils = image.unsqueeze(-3) if self.maps is None else image.unsqueeze(-3) * self.maps
-        return torch.fft.fftn(coils, dim=self.axes, norm="ortho")
+        return torch.fft.fftn(coils, dim=self.transformed, norm="ortho")
 
     def gather(self, spectrum: Coils) -> Images:
         """`Sᴴ Fᴴ`, the adjoint of `spread`."""
-        coils = torch.fft.ifftn(spectrum, dim=self.axes, norm="ortho")
+        coils = torch.fft.ifftn(spectrum, dim=self.transformed, norm="ortho")
         return coils.squeeze(-3) if self.maps is None else (self.maps.conj() * coils).sum(-3)
 
     def forward(self, image: Images) -> Coils:
@@ -68,18 +73,14 @@ class CoilData:
         return self.gather(self.forward(image))
 
     def to(self, dtype: torch.dtype) -> "CoilData":
-        """The same in the precision of the complex type `dtype`."""
         maps = None if self.maps is None else self.maps.to(dtype)
-        return replace(self, maps=maps, data=self.data.to(dtype))
+        return replace(super().to(dtype), maps=maps, energy=self.energy)
 
-    def __getitem__(self, items: Tensor) -> "CoilData":
-        shared = self.maps is None or self.maps.shape[0] == 1
-        return replace(
-            self,
-            maps=self.maps if shared else self.maps[items],  # type: ignore[index]
-            data=self.data[items],
-            energy=self.energy[items],
-        )
+    def __getitem__(self, items: Tensor | int) -> "CoilData":
+        found = super().__getitem__(items)
+        if self.maps is None or self.maps.shape[0] == 1:
+            return found
+        return replace(found, maps=self.maps[items])
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class Scaled:
 
     def data(self, kspace: Tensor, operator: MaskedFourier | CoilFourier) -> Coils:
         """`y'` of k-space, differentiably."""
-        axes = self.measurement.axes
+        axes = self.measurement.transformed
         return _scaled_data(kspace, operator, axes, self.measurement.mask, self.scale)
 
     def weight(self, weight: float) -> Float[Tensor, "batch"]:

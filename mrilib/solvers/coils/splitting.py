@@ -15,17 +15,20 @@ Source: [boyd2011], over-relaxed [eckstein1992]; the splitting of [ramani2011], 
 the place of our additional coil.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from mrilib.solvers.certified import joined, minimise
+from mrilib.solvers.certificate import Certificate, bound
 from mrilib.solvers.coils.data import CoilData, Coils, Images
+from mrilib.solvers.coils.posed import MeasuredProblem
 from mrilib.solvers.coils.priors import Parts, Prior
+from mrilib.solvers.items import Items
 from mrilib.solvers.solution import Solution, linearised_solution
-from mrilib.solvers.total_variation.certificate import Certificate, bound
 
 # On a brain at four times, images of maximum 1, λ = 3e-3: certified 1e-4 after 200 steps with ρ = μ = 0.1,
 # after 320 to 440 with three times either.
@@ -38,49 +41,35 @@ LINEAR_CHECK = 20
 
 
 @dataclass(frozen=True)
-class State:
+class SplitState(Items):
     """`s`, `r` of the coils, `r` of the additional coil (as an image)."""
+
+    axes: ClassVar[Mapping[str, int]] = {"parts": 3, "spectra": 3, "rest": 2}
 
     parts: Complex[Tensor, "*batch groups ky kx"]
     spectra: Complex[Tensor, "*batch coil y x"]
     rest: Complex[Tensor, "*batch y x"]
 
-    def __getitem__(self, items: Tensor) -> "State":
-        return State(self.parts[items], self.spectra[items], self.rest[items])
-
-    def to(self, dtype: torch.dtype) -> "State":
-        return State(self.parts.to(dtype), self.spectra.to(dtype), self.rest.to(dtype))
-
 
 @dataclass(frozen=True)
-class WarmStart:
+class SplitStart(Items):
     """Where a solve ended: its state and its `λ/ρ`."""
 
-    state: State
+    axes: ClassVar[Mapping[str, int]] = {"state": 0, "threshold": 0}
+
+    state: SplitState
     threshold: Float[Tensor, "*batch"]
 
-    def reshape(self, *batch: int) -> "WarmStart":
-        """The same with another batch shape."""
-        one = self.state
-        return WarmStart(
-            State(
-                one.parts.reshape(*batch, *one.parts.shape[-3:]),
-                one.spectra.reshape(*batch, *one.spectra.shape[-3:]),
-                one.rest.reshape(*batch, *one.rest.shape[-2:]),
-            ),
-            self.threshold.reshape(batch),
-        )
-
-    def state_for(self, problem: "Problem") -> State:
-        """State for `problem`: its field kept, the dual variable scaled with `λ`."""
+    def state_for(self, problem: "SplitProblem") -> SplitState:
+        """SplitState for `problem`: its field kept, the dual variable scaled with `λ`."""
         old, new = self.threshold[:, None, None, None], problem.threshold
         kept = problem.prior.shrink(self.state.parts, old)
         field = kept + (self.state.parts - kept) * (new / old)
-        return State(field, self.state.spectra, self.state.rest).to(problem.dtype)
+        return SplitState(field, self.state.spectra, self.state.rest).to(problem.dtype)
 
 
 @dataclass(frozen=True)
-class Problem:
+class SplitProblem(MeasuredProblem):
     """`½‖Ax − y‖² + λ‖Kx‖` on a flat batch.
 
     Args:
@@ -91,27 +80,21 @@ class Problem:
         slope: of a linear term, `−Re⟨d, x⟩`; zero but in the linearised problem.
     """
 
+    axes: ClassVar[Mapping[str, int]] = {"measurement": 0, "weight": 0, "slope": 2}
+
     measurement: CoilData
     prior: Prior
     weight: Float[Tensor, "batch"]
     rest: Float[Tensor, "items y x"]
     slope: Images | None = None
 
+    @staticmethod
+    def of(measurement: CoilData, prior: Prior, weight: Tensor) -> "SplitProblem":
+        return SplitProblem(measurement, prior, weight, _rest(measurement, weight))
+
     @property
     def name(self) -> str:
-        return "total variation" if self.prior.free_mean else "ℓ1"
-
-    @staticmethod
-    def of(measurement: CoilData, prior: Prior, weight: Tensor) -> "Problem":
-        if measurement.maps is None:
-            rest = torch.zeros((1, *measurement.shape), dtype=weight.dtype, device=weight.device)
-        else:
-            rest = (1.0 - measurement.maps.abs().square().sum(-3)).clamp(min=0.0).sqrt()
-        return Problem(measurement, prior, weight, rest)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.measurement.dtype
+        return self.prior.name
 
     @property
     def rho(self) -> Float[Tensor, "batch"]:
@@ -121,25 +104,19 @@ class Problem:
     def threshold(self) -> Float[Tensor, "batch 1 1 1"]:
         return (self.weight / self.rho)[:, None, None, None]
 
-    def to(self, dtype: torch.dtype) -> "Problem":
-        slope = None if self.slope is None else self.slope.to(dtype)
-        made = Problem.of(self.measurement.to(dtype), self.prior, self.weight.to(dtype.to_real()))
-        return replace(made, slope=slope)
+    def to(self, dtype: torch.dtype) -> "SplitProblem":
+        found = super().to(dtype)
+        return replace(found, rest=_rest(found.measurement, found.weight))
 
-    def __getitem__(self, items: Tensor) -> "Problem":
-        return replace(
-            self,
-            measurement=self.measurement[items],
-            weight=self.weight[items],
-            rest=self.rest if self.rest.shape[0] == 1 else self.rest[items],
-            slope=None if self.slope is None else self.slope[items],
-        )
+    def __getitem__(self, items: Tensor | int) -> "SplitProblem":
+        found = super().__getitem__(items)
+        return found if self.rest.shape[0] == 1 else replace(found, rest=self.rest[items])
 
-    def zero(self) -> State:
+    def zero(self) -> SplitState:
         """State of the zero image."""
         coils = torch.zeros_like(self.measurement.data)
         rest = coils[:, 0].clone()
-        return State(self.prior.forward(rest), coils, rest)
+        return SplitState(self.prior.forward(rest), coils, rest)
 
     def fitted(self, spectra: Coils) -> Coils:
         """`T(r)`."""
@@ -152,29 +129,29 @@ class Problem:
         right = penalty + MU * (self.measurement.gather(spectra) + self.rest * rest)
         return self.prior.solve(right if self.slope is None else right + self.slope, MU, self.rho)
 
-    def image(self, state: State) -> Images:
+    def image(self, state: SplitState) -> Images:
         kept, fitted = self.prior.shrink(state.parts, self.threshold), self.fitted(state.spectra)
         return self.image_of(2.0 * kept - state.parts, 2.0 * fitted - state.spectra, state.rest)
 
-    def step(self, state: State, kept: Parts, relaxation: float) -> tuple[State, Images, Parts]:
+    def step(self, state: SplitState, kept: Parts, relaxation: float) -> tuple[SplitState, Images, Parts]:
         """New state, image and `∇x − S(s)`, for the shrunken field `S(s)`, or its derivative."""
         fitted = self.fitted(state.spectra)
         image = self.image_of(2.0 * kept - state.parts, 2.0 * fitted - state.spectra, state.rest)
         mismatch = self.prior.forward(image) - kept
-        moved = State(
+        moved = SplitState(
             state.parts + relaxation * mismatch,
             state.spectra + relaxation * (self.measurement.spread(image) - fitted),
             state.rest + relaxation * (self.rest * image - state.rest),
         )
         return moved, image, mismatch
 
-    def advance(self, state: State, steps: int) -> State:
+    def advance(self, state: SplitState, steps: int) -> SplitState:
         for _ in range(steps):
             kept = self.prior.shrink(state.parts, self.threshold)
             state, _, _ = self.step(state, kept, OVER_RELAXATION)
         return state
 
-    def certify(self, state: State, image: Images) -> Certificate:
+    def certify(self, state: SplitState, image: Images) -> Certificate:
         """Objective at `image`, and a lower bound of the minimum.
 
         `t·q` is dual feasible for `t‖ŵ‖ ≤ λ` (dual norm) if `Aᴴq = Kᴴŵ`. For differences `q = y − Ax − κA1`,
@@ -209,16 +186,8 @@ class Problem:
         size = prior.dual_norm(dual)
         return Certificate(image, objective, bound(double.weight, size, correlation, square))
 
-    def minimise(
-        self, *, tolerance: float, max_steps: int, start: WarmStart | None = None, throw: bool = True
-    ) -> Solution:
-        """To a certified relative duality gap: see `certified.minimise`; `state` is a `WarmStart`."""
-        state = self.zero() if start is None else start.state_for(self)
-        solution = minimise(
-            self, state, tolerance=tolerance, max_steps=max_steps, name=self.name, throw=throw
-        )
-        last = joined(solution.state) if solution.state else state
-        return replace(solution, state=WarmStart(last, self.threshold[:, 0, 0, 0]))
+    def left(self, state: SplitState) -> SplitStart:
+        return SplitStart(state, self.threshold[:, 0, 0, 0])
 
     def unroll(self, data: Coils, steps: int) -> Images:
         """Image after `steps` plain steps (`α = 1`) from zero, differentiable in `y`."""
@@ -230,15 +199,15 @@ class Problem:
             state, image, _ = problem.step(state, kept, 1.0)
         return image
 
-    def derivative(self, start: WarmStart, direction: Images, *, tolerance: float, max_steps: int) -> Images:
+    def derivative(self, start: SplitStart, direction: Images, *, tolerance: float, max_steps: int) -> Images:
         """`P d` at the solution that `start` describes: see `solve_linearised`."""
         state = start.state.to(self.dtype)
         return solve_linearised(self, state, direction, tolerance=tolerance, max_steps=max_steps).value
 
 
 def solve_linearised(
-    problem: Problem,
-    state: State,
+    problem: SplitProblem,
+    state: SplitState,
     direction: Images,
     *,
     tolerance: float,
@@ -286,6 +255,13 @@ def solve_linearised(
     return linearised_solution(
         problem.name, image, residual=residual, steps=taken, tolerance=tolerance, throw=throw
     )
+
+
+def _rest(measurement: CoilData, weight: Tensor) -> Float[Tensor, "items y x"]:
+    """`S_0`, in the precision of the maps."""
+    if measurement.maps is None:
+        return torch.zeros((1, *measurement.shape), dtype=weight.dtype, device=weight.device)
+    return (1.0 - measurement.maps.abs().square().sum(-3)).clamp(min=0.0).sqrt()
 
 
 def _norm(value: Tensor) -> Float[Tensor, "batch"]:

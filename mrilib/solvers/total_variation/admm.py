@@ -1,22 +1,38 @@
-"""ADMM for total variation with Fourier data: to a certified accuracy, and linearised at a solution."""
+"""ADMM for total variation with Fourier data: to a certified accuracy, and linearised at a solution.
+
+The driver is that of `certified`. What differs from other iterations: the certificate is that of an average
+over steps; it costs as much as 16 steps, so that checks come when the tolerance may have been reached; and
+one image on a CPU runs in loops that have no batch axis.
+"""
 
 import math
 from dataclasses import replace
 
 import torch
+from jaxtyping import Complex
+from torch import Tensor
 
+from mrilib.operators.fourier import MaskedFourier
 from mrilib.operators.gradient import gradient
+from mrilib.solvers.certificate import Certificate
+from mrilib.solvers.certified import Run
+from mrilib.solvers.certified import minimise as certified
 from mrilib.solvers.couplings import Field
-from mrilib.solvers.solution import NotConvergedError, Solution, Status, linearised_solution
-from mrilib.solvers.total_variation.certificate import Certificate, certify
+from mrilib.solvers.posed import Posed
+from mrilib.solvers.solution import Solution, linearised_solution
+from mrilib.solvers.total_variation.certificate import certify
 from mrilib.solvers.total_variation.loops import Iteration
 from mrilib.solvers.total_variation.problem import (
     OVER_RELAXATION,
-    Problem,
-    WarmStart,
+    VariationProblem,
+    VariationStart,
     image_of,
     initial_state,
+    problem_of,
+    scaled_data,
+    transformed,
 )
+from mrilib.solvers.total_variation.unrolling import unroll
 
 FIRST_CHECK, SHORTEST_CHECK, LONGEST_CHECK = 50, 20, 80
 # A start from zero is first checked when it may have reached the tolerance: a check costs as much as 16
@@ -29,169 +45,170 @@ SINGLE_PRECISION_FLOOR = 1e-4
 STALLED_CHECKS = 6
 
 
+class BatchRun(Run):
+    """The iteration on a batch, as a GPU takes it."""
+
+    rounding = 0.0
+
+    def __init__(self, problem: VariationProblem, start: VariationStart | None) -> None:
+        self._problem, self._warm = problem, start is not None
+        self._iteration = Iteration(problem, start)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self._iteration.problem.dtype
+
+    def advance(self, steps: int) -> None:
+        self._iteration.advance(steps)
+        self.taken = self._iteration.taken
+
+    def certify(self) -> Certificate:
+        return certify(self._iteration.problem, self._iteration.mean())
+
+    def keep(self, items: Tensor) -> None:
+        self._problem = self._problem[items]
+        self._iteration.keep(items)
+
+    def to(self, dtype: torch.dtype) -> None:
+        self._iteration.to(dtype)
+
+    def left(self, items: Tensor) -> VariationStart:
+        state = self._iteration.state_for(self._problem).to(self._problem.dtype)
+        return VariationStart(state, self._problem.threshold)[items]
+
+    def first_interval(self, tolerance: float) -> int:
+        """From zero, fewer steps have not been seen to reach the tolerance."""
+        if self._warm or tolerance >= EARLIEST_TOLERANCE:
+            return FIRST_CHECK
+        return FIRST_CHECK + int(STEPS_A_DECADE * math.log10(EARLIEST_TOLERANCE / tolerance))
+
+    def next_interval(self, gap: Tensor, previous: Tensor, last: int, tolerance: float) -> int:
+        return BATCH_CHECK
+
+    def held_back(self, gap: Tensor, stalled: int, max_steps: int) -> bool:
+        return bool((gap <= SINGLE_PRECISION_FLOOR).all()) or self.taken >= max_steps // 2
+
+
+class ImageRun(BatchRun):
+    """The iteration on a single item, in fused loops on a CPU."""
+
+    stalled = 0.95
+
+    def __init__(self, problem: VariationProblem, start: VariationStart | None) -> None:
+        super().__init__(problem[0], None if start is None else start[0])
+
+    def certify(self) -> Certificate:
+        found = super().certify()
+        return Certificate(found.image[None], found.objective[None], found.dual[None])
+
+    def keep(self, items: Tensor) -> None:
+        """Nothing to drop: the only item goes on."""
+
+    def left(self, items: Tensor) -> VariationStart:
+        state = self._iteration.state_for(self._problem).to(self._problem.dtype)
+        return VariationStart(state[None], self._problem.threshold[None])[items]
+
+    def next_interval(self, gap: Tensor, previous: Tensor, last: int, tolerance: float) -> int:
+        """Steps until the tolerance if the gap keeps falling as fast as it did, within bounds."""
+        now, before = float(gap), float(previous)
+        if now >= before:
+            return (SHORTEST_CHECK + LONGEST_CHECK) // 2
+        if math.isfinite(before):
+            wanted = last * math.log(now / tolerance) / math.log(before / now)
+        else:
+            wanted = STEPS_A_DECADE * math.log10(now / tolerance)
+        return int(min(max(wanted, SHORTEST_CHECK), LONGEST_CHECK))
+
+    def held_back(self, gap: Tensor, stalled: int, max_steps: int) -> bool:
+        return bool((gap <= SINGLE_PRECISION_FLOOR).all()) or stalled >= STALLED_CHECKS
+
+
+class OneCoil(Posed):
+    """Total variation of what one coil measured.
+
+    Args:
+        kspace: `(*batch, ky, kx)`.
+        operator: a `MaskedFourier`.
+        weight: `λ`.
+        coupling: a key of `COUPLINGS`.
+
+    Raises:
+        ValueError: if the mask misses the zero frequency.
+    """
+
+    def __init__(self, kspace: Tensor, operator: MaskedFourier, *, weight: float, coupling: str) -> None:
+        problem, self.scale = problem_of(kspace, operator, weight=weight, coupling=coupling)
+        self._problem, self._operator = problem.reshape(-1), operator
+
+    def data(self, kspace: Tensor) -> Tensor:
+        data = transformed(scaled_data(kspace, self._operator, self.scale))
+        return data.reshape(-1, *data.shape[-2:])
+
+    def image(self, value: Tensor) -> Complex[Tensor, "*batch y x"]:
+        image = value.reshape(*self.scale.shape, *value.shape[-2:])
+        return torch.fft.fftshift(image, dim=(-2, -1)) * self.scale[..., None, None]
+
+    def minimise(
+        self, *, tolerance: float, max_steps: int, start: VariationStart | None, throw: bool
+    ) -> Solution:
+        return minimise(self._problem, tolerance=tolerance, max_steps=max_steps, start=start, throw=throw)
+
+    def unroll(self, data: Tensor, steps: int) -> Tensor:
+        problem = replace(self._problem, data=data)
+        return unroll(problem, initial_state(problem), steps)
+
+    def derivative(
+        self, start: VariationStart, cotangent: Tensor, *, tolerance: float, max_steps: int
+    ) -> Tensor:
+        linear = replace(self._problem, data=torch.fft.fft2(cotangent))
+        image = solve_linearised(linear, start.field, tolerance=tolerance, max_steps=max_steps).value
+        # The data are fft2(Aᴴy): the adjoint of its inverse is the transform over the number of pixels.
+        return torch.fft.fft2(image) / (image.shape[-2] * image.shape[-1])
+
+
 def minimise(
-    problem: Problem,
+    problem: VariationProblem,
     *,
     tolerance: float,
     max_steps: int,
-    start: WarmStart | None = None,
+    start: VariationStart | None = None,
     throw: bool = True,
 ) -> Solution:
-    """Minimise `½‖Az − y‖² + λ‖∇z‖` to a certified relative duality gap.
-
-    An item stops when `(P − D)/P ≤ tolerance`, `P` its best objective and `D` its best dual value so
-    far, both in float64 (`certify`). Steps run in the precision of the data and, where float32 cannot
-    reach the tolerance, go on in float64.
+    """Minimise `½‖Az − y‖² + λ‖∇z‖` to a certified relative duality gap: see `certified.minimise`.
 
     Args:
-        problem: images of maximum about 1 (the caller scales), with one batch axis; on a CPU without as well.
+        problem: images of maximum about 1 (the caller scales), with one batch axis, or a single one without.
         tolerance: relative duality gap; the true relative error of the objective is smaller.
         max_steps: steps after which an item gives up.
         start: `Solution.state` of a nearby problem.
         throw: raise if an item gives up.
 
-    Returns:
-        Image in the precision of the data; `stats`: `objective`, `gap` (relative), `steps`; `state`.
-
     Raises:
         NotConvergedError: if an item gives up or turns non-finite, and `throw`.
     """
     if problem.data.ndim == 2:
-        solution = _minimise_one(problem, start, tolerance, max_steps)
-    elif problem.data.device.type == "cpu":
-        # One at a time: a batch leaves the cache and triples the cost of an FFT.
-        solution = _gathered(
-            [
-                _minimise_one(problem[item], None if start is None else start[item], tolerance, max_steps)
-                for item in range(problem.data.shape[0])
-            ]
+        solution = minimise(
+            problem.reshape(1),
+            tolerance=tolerance,
+            max_steps=max_steps,
+            start=None if start is None else start.reshape(1),
+            throw=throw,
         )
-    else:
-        solution = _minimise_batch(problem, start, tolerance, max_steps)
-    solution = replace(solution, state=WarmStart(solution.state, problem.threshold))
-    if throw and solution.status is not Status.CONVERGED:
-        gap = float(solution.stats["gap"].max())
-        raise NotConvergedError(
-            f"total variation: {solution.status.value} at relative duality gap {gap:.1e} after "
-            f"{int(solution.stats['steps'].max())} steps, expected {tolerance:.1e}; "
-            "raise max_steps or tolerance, or pass throw=False",
-            solution,
-        )
-    return solution
-
-
-def _first_check(tolerance: float, warm: bool) -> int:
-    """Steps before the first certificate: from zero, fewer have not been seen to reach the tolerance."""
-    if warm or tolerance >= EARLIEST_TOLERANCE:
-        return FIRST_CHECK
-    return FIRST_CHECK + int(STEPS_A_DECADE * math.log10(EARLIEST_TOLERANCE / tolerance))
-
-
-def _minimise_one(problem: Problem, start: WarmStart | None, tolerance: float, max_steps: int) -> Solution:
-    original = problem.data.dtype
-    best: Certificate | None = None
-    iteration = Iteration(problem, start)
-    dual, gap, stalled = -math.inf, math.inf, 0
-    interval = min(_first_check(tolerance, warm=start is not None), max_steps)
-    status = Status.MAX_STEPS
-    while True:
-        iteration.advance(interval)
-        found = certify(iteration.problem, iteration.mean())
-        dual = max(dual, float(found.dual))
-        if best is None or found.objective < best.objective:
-            best = found
-        objective = float(best.objective)
-        if not (math.isfinite(float(found.objective)) and math.isfinite(float(found.dual))):
-            status, gap = Status.NOT_FINITE, math.nan
-            break
-        previous, gap = gap, (objective - dual) / objective if objective > 0 else 0.0
-        if gap <= tolerance:
-            status = Status.CONVERGED
-            break
-        if iteration.taken >= max_steps:
-            break
-        stalled = stalled + 1 if gap > 0.95 * previous else 0
-        single = iteration.problem.data.dtype == torch.complex64
-        if single and (gap <= SINGLE_PRECISION_FLOOR or stalled >= STALLED_CHECKS):
-            iteration.to(torch.complex128)
-            stalled = 0
-        interval = min(_next_interval(gap, previous, interval, tolerance), max_steps - iteration.taken)
-    stats = {
-        "objective": best.objective,
-        "gap": torch.tensor(gap, dtype=torch.float64),
-        "steps": torch.tensor(iteration.taken),
-    }
-    return Solution(best.image.to(original), status, stats, iteration.state_for(problem).to(original))
-
-
-def _next_interval(gap: float, previous: float, interval: int, tolerance: float) -> int:
-    """Steps until the tolerance if the gap keeps falling as fast as it did, within bounds."""
-    if gap >= previous:
-        return (SHORTEST_CHECK + LONGEST_CHECK) // 2
-    if math.isfinite(previous):
-        wanted = interval * math.log(gap / tolerance) / math.log(previous / gap)
-    else:
-        wanted = STEPS_A_DECADE * math.log10(gap / tolerance)
-    return int(min(max(wanted, SHORTEST_CHECK), LONGEST_CHECK))
-
-
-def _minimise_batch(problem: Problem, start: WarmStart | None, tolerance: float, max_steps: int) -> Solution:
-    """All items of a batch at once on a GPU; those that are done leave the batch."""
-    items = torch.arange(problem.data.shape[0], device=problem.data.device)
-    image = torch.zeros_like(problem.data)
-    final = initial_state(problem)
-    objective = torch.full(items.shape, math.inf, dtype=torch.float64, device=items.device)
-    dual, gap = -objective, objective.clone()
-    steps = torch.zeros_like(items)
-    iteration, original = Iteration(problem, start), problem.data.dtype
-    interval = min(_first_check(tolerance, warm=start is not None), max_steps)
-    while items.numel():
-        iteration.advance(interval)
-        interval = min(BATCH_CHECK, max_steps - iteration.taken)
-        found = certify(iteration.problem, iteration.mean())
-        better = found.objective < objective[items]
-        image[items[better]] = found.image[better].to(original)
-        objective[items] = torch.minimum(objective[items], found.objective)
-        dual[items] = torch.maximum(dual[items], found.dual)
-        gap[items] = (objective[items] - dual[items]) / objective[items].clamp(
-            min=torch.finfo(torch.float64).tiny
-        )
-        gap[items] = torch.where(found.objective.isfinite(), gap[items], math.nan)
-        steps[items] = iteration.taken
-        final[items] = iteration.state_for(problem[items]).to(original)
-        going = (gap[items] > tolerance) & (iteration.taken < max_steps)
-        items = items[going]
-        if not bool(going.all()):
-            iteration.keep(going)
-        if (
-            iteration.problem.data.dtype == torch.complex64
-            and items.numel()
-            and (bool((gap[items] <= SINGLE_PRECISION_FLOOR).all()) or iteration.taken >= max_steps // 2)
-        ):
-            iteration.to(torch.complex128)
-    status = Status.CONVERGED
-    if gap.isnan().any():
-        status = Status.NOT_FINITE
-    elif bool((gap > tolerance).any()):
-        status = Status.MAX_STEPS
-    return Solution(image, status, {"objective": objective, "gap": gap, "steps": steps}, final)
-
-
-def _gathered(solutions: list[Solution]) -> Solution:
-    order = [Status.CONVERGED, Status.MAX_STEPS, Status.NOT_FINITE]
-    return Solution(
-        torch.stack([solution.value for solution in solutions]),
-        max((solution.status for solution in solutions), key=order.index),
-        {
-            key: torch.stack([solution.stats[key] for solution in solutions])
-            for key in ("objective", "gap", "steps")
-        },
-        torch.stack([solution.state for solution in solutions]),
+        stats = {key: value[0] for key, value in solution.stats.items()}
+        return replace(solution, value=solution.value[0], stats=stats, state=solution.state[0])
+    return certified(
+        problem,
+        ImageRun if problem.device.type == "cpu" else BatchRun,
+        tolerance=tolerance,
+        max_steps=max_steps,
+        start=start,
+        throw=throw,
+        name="total variation",
     )
 
 
 def solve_linearised(
-    problem: Problem, state: Field, *, tolerance: float, max_steps: int, throw: bool = True
+    problem: VariationProblem, state: Field, *, tolerance: float, max_steps: int, throw: bool = True
 ) -> Solution:
     """Solution of the problem linearised at the fixed point `state`, for `problem.data`.
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mrilib.solvers.couplings import Field
 from mrilib.solvers.total_variation.passes import RULES, clip_paired, passes_for
-from mrilib.solvers.total_variation.problem import OVER_RELAXATION, Problem
+from mrilib.solvers.total_variation.problem import OVER_RELAXATION, VariationProblem
 
 # Of a loop: its name, and which of the two states it reads.
 Work = tuple[str, int]
@@ -92,7 +92,7 @@ class BatchLoop:
 
     def __init__(
         self,
-        problem: Problem,
+        problem: VariationProblem,
         *,
         paired: bool,
         inverse: Tensor | None = None,
@@ -174,7 +174,7 @@ class BatchLoop:
         self._now = 1 - self._now
         self._taken += 1
 
-    def change_penalty(self, problem: Problem) -> None:
+    def change_penalty(self, problem: VariationProblem) -> None:
         """Go on with another penalty of the same problem: `S(s)` and `ρ(s − S(s))` stay; the mean is `v`."""
         state, threshold = self._states[self._now], problem.threshold[..., None]
         clipped = self._clip(state, self._threshold)

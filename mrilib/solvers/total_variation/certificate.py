@@ -1,33 +1,25 @@
 """How far an ADMM state is from the minimum: a rigorous bound, in float64."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from mrilib.operators.gradient import divergence, gradient, laplacian_spectrum
+from mrilib.solvers.certificate import Certificate, bound
 from mrilib.solvers.couplings import Field
 from mrilib.solvers.total_variation import bound_kernels
 from mrilib.solvers.total_variation.fused import RULES, interleaved
 from mrilib.solvers.total_variation.loops import is_single, loop_from
-from mrilib.solvers.total_variation.problem import Problem
+from mrilib.solvers.total_variation.problem import VariationProblem
 
 # Steps towards a dual field that is feasible, and their over-relaxation. In all couplings, at gaps between
 # 1e-2 and 1e-6, more than four bring less than they cost; with 1.4 to 1.95 they end at larger gaps.
 DUAL_STEPS, DUAL_RELAXATION = 4, 1.0
 
 
-@dataclass(frozen=True)
-class Certificate:
-    """Image with its objective `P` and a lower bound `D` of the minimum, all in float64."""
-
-    image: Complex[Tensor, "*batch y x"]
-    objective: Float[Tensor, "*batch"]
-    dual: Float[Tensor, "*batch"]
-
-
-def certify(problem: Problem, reflected: Field) -> Certificate:
+def certify(problem: VariationProblem, reflected: Field) -> Certificate:
     """Objective at the image `x` that a field `v` leads to, and a lower bound of the minimum.
 
     A field `ŵ` with `∇ᵀŵ = Aᴴq` for some `q` makes `t·q` feasible for the dual problem as long as
@@ -55,7 +47,7 @@ def certify(problem: Problem, reflected: Field) -> Certificate:
     return _certify_one(problem, reflected) if is_single(reflected) else certify_batch(problem, reflected)
 
 
-def certify_batch(problem: Problem, reflected: Field) -> Certificate:
+def certify_batch(problem: VariationProblem, reflected: Field) -> Certificate:
     """`certify` in plain torch, for a batch on any device."""
     double, wide = problem.to(torch.complex128), reflected.to(torch.complex128)
     rho = double.rho[..., None, None]
@@ -82,7 +74,7 @@ def certify_batch(problem: Problem, reflected: Field) -> Certificate:
     return Certificate(image, objective, dual + 0.5 * beyond)
 
 
-def _certify_one(problem: Problem, reflected: Field) -> Certificate:
+def _certify_one(problem: VariationProblem, reflected: Field) -> Certificate:
     """`certify` for one image on a core: the same in fused loops, with four transforms in float64."""
     double = problem.to(torch.complex128)
     weights, data, rule = double.spectrum.numpy(), interleaved(double.data), RULES[problem.coupling]
@@ -106,7 +98,7 @@ def _certify_one(problem: Problem, reflected: Field) -> Certificate:
     return Certificate(image, least, bound(*scaled) + 0.5 * beyond)
 
 
-def _towards_feasible(problem: Problem, field: Field) -> Field:
+def _towards_feasible(problem: VariationProblem, field: Field) -> Field:
     """`ŵ/ρ` within `λ/ρ`, after some steps from `field` towards `V`."""
     loop = loop_from(
         replace(problem, data=torch.zeros_like(problem.data)),
@@ -119,19 +111,11 @@ def _towards_feasible(problem: Problem, field: Field) -> Field:
     return loop.clipped()
 
 
-def _unmeasured(problem: Problem) -> Float[Tensor, "y x"]:
+def _unmeasured(problem: VariationProblem) -> Float[Tensor, "y x"]:
     """Spectrum of `(∇ᵀ∇)⁺` where nothing is measured, zero elsewhere."""
     spectrum = problem.spectrum
     laplacian = laplacian_spectrum(*spectrum.shape, dtype=spectrum.dtype, device=spectrum.device)
     return torch.where((spectrum > 0) | (laplacian == 0), 0.0, 1.0 / laplacian)
-
-
-def bound(weight: Tensor, size: Tensor, correlation: Tensor, square: Tensor) -> Tensor:
-    """`D = t·Re⟨q, y⟩ − ½t²‖q‖²` at the best feasible `t ≤ λ/size`."""
-    tiny = torch.finfo(torch.float64).tiny
-    factor = torch.minimum(weight / size.clamp(min=tiny), correlation / square.clamp(min=tiny))
-    factor = factor.clamp(min=0.0)
-    return factor * correlation - 0.5 * factor.square() * square
 
 
 def _inner(first: Tensor, second: Tensor) -> Float[Tensor, "*batch"]:

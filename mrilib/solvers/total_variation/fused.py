@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mrilib.solvers.couplings import Field
 from mrilib.solvers.total_variation import kernels
-from mrilib.solvers.total_variation.problem import OVER_RELAXATION, Problem
+from mrilib.solvers.total_variation.problem import OVER_RELAXATION, VariationProblem
 
 RULES = {"split": kernels.SPLIT, "complex": kernels.COMPLEX, "isotropic": kernels.ISOTROPIC}
 
@@ -37,7 +37,7 @@ class FusedLoop:
 
     def __init__(
         self,
-        problem: Problem,
+        problem: VariationProblem,
         *,
         paired: bool,
         inverse: np.ndarray | None = None,
@@ -66,7 +66,7 @@ class FusedLoop:
         self._parts, self._mean = self._apart(state), self._apart(state if mean is None else mean)
         self._reflect()
 
-    def change_penalty(self, problem: Problem) -> None:
+    def change_penalty(self, problem: VariationProblem) -> None:
         """Go on with another penalty of the same problem: `S(s)` and `ρ(s − S(s))` stay; the mean is `v`."""
         clipped = self._clipped()
         clipped *= self._kind(1.0 - float(problem.threshold) / float(self._threshold))
@@ -130,7 +130,7 @@ class FusedLoop:
         values *= self._kind(0.5)
         return values
 
-    def _take_penalty(self, problem: Problem, inverse: np.ndarray) -> None:
+    def _take_penalty(self, problem: VariationProblem, inverse: np.ndarray) -> None:
         self.inverse, pixels = inverse, self._kind(inverse.size)
         self.rho, self._threshold = self._kind(float(problem.rho)), self._kind(float(problem.threshold))
         # The inverse transform's factor goes along, which saves a pass over the image.

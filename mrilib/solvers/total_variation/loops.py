@@ -8,7 +8,12 @@ from torch import Tensor
 from mrilib.solvers.couplings import Field
 from mrilib.solvers.total_variation.batched import BatchLoop
 from mrilib.solvers.total_variation.fused import FusedLoop
-from mrilib.solvers.total_variation.problem import OVER_RELAXATION, Problem, WarmStart, initial_state
+from mrilib.solvers.total_variation.problem import (
+    OVER_RELAXATION,
+    VariationProblem,
+    VariationStart,
+    initial_state,
+)
 
 # `ρ/√λ` by the step from which it holds, for images of maximum about 1.
 STIFFNESS, WARM_STEPS = {0: 2.0, 20: 4.0, 60: 8.0, 140: 16.0}, 60
@@ -24,7 +29,7 @@ def is_single(field: Field) -> bool:
 
 
 def loop_from(
-    problem: Problem,
+    problem: VariationProblem,
     state: Field,
     mean: Field | None = None,
     *,
@@ -66,7 +71,7 @@ class Iteration:
         taken: steps so far.
     """
 
-    def __init__(self, problem: Problem, start: WarmStart | None = None) -> None:
+    def __init__(self, problem: VariationProblem, start: VariationStart | None = None) -> None:
         self.taken = 0
         before = 0 if start is None else WARM_STEPS
         self._stages = {step - before: value for step, value in STIFFNESS.items() if step >= before}
@@ -102,6 +107,6 @@ class Iteration:
         """Average over steps of `v = 2S(s) − s`: for `certify`, and an image of its own."""
         return self._loop.mean()
 
-    def state_for(self, problem: Problem) -> Field:
+    def state_for(self, problem: VariationProblem) -> Field:
         """The state in the terms of a nearby problem, or of the same with another penalty."""
-        return WarmStart(self._loop.state(), self.problem.threshold).state_for(problem)
+        return VariationStart(self._loop.state(), self.problem.threshold).state_for(problem)

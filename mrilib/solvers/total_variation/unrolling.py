@@ -9,10 +9,10 @@ from torch import Tensor
 from mrilib.operators.gradient import divergence, gradient
 from mrilib.solvers.couplings import Field
 from mrilib.solvers.total_variation.fused import FusedLoop
-from mrilib.solvers.total_variation.problem import Problem, step
+from mrilib.solvers.total_variation.problem import VariationProblem, step
 
 
-def unroll(problem: Problem, state: Field, steps: int) -> Complex[Tensor, "*batch y x"]:
+def unroll(problem: VariationProblem, state: Field, steps: int) -> Complex[Tensor, "*batch y x"]:
     """Image after `steps` plain steps (`α = 1`) from `state`, differentiable in `problem.data`.
 
     One split image on a CPU takes the fused kernels and a backward pass written out; anything else is
@@ -27,7 +27,7 @@ def unroll(problem: Problem, state: Field, steps: int) -> Complex[Tensor, "*batc
     return image
 
 
-def state_after(problem: Problem, state: Field, steps: int) -> Field:
+def state_after(problem: VariationProblem, state: Field, steps: int) -> Field:
     """State after `steps` plain steps, without derivative."""
     inverse = problem.inverse()
     with torch.no_grad():
@@ -43,7 +43,7 @@ class _FusedUnroll(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, data: Tensor, problem: Problem, state: Field, steps: int) -> Tensor:
+    def forward(ctx: Any, data: Tensor, problem: VariationProblem, state: Field, steps: int) -> Tensor:
         loop = FusedLoop(problem, paired=False, relaxation=1.0)
         loop.load(state)
         ctx.active = []

@@ -6,7 +6,7 @@ import torch
 
 from mrilib.attacks.judge import judge
 from mrilib.attacks.kinds.spike import spike
-from mrilib.attacks.searches.base import Round, Search, gaussian_starts, rounds_of, starts_of
+from mrilib.attacks.searches.base import Climb, Round, Search, gaussian_starts, rounds_of, starts_of
 from mrilib.attacks.searches.coupled import CoupledAscent
 from mrilib.attacks.searches.gradient import GradientAscent
 from mrilib.attacks.searches.unrolled import UnrolledAdam
@@ -205,3 +205,15 @@ def test_refuses_other_input(measured):
 def test_methods_name_a_search_that_exists(scene):
     for method in (scene()[0], ZeroFilled()):
         assert issubclass(load_class(method.search, Search), Search)
+
+
+def test_candidates_are_taken_and_joined_in_all_fields(draw):
+    climb = Climb(
+        draw(3, 8, 8), draw(3, 8, 8, seed=1), draw(3, 8, 8, seed=2), torch.arange(3.0), torch.ones(3)
+    )
+    kept = climb[torch.tensor([2, 0])]
+    assert torch.equal(kept.position, climb.position[[2, 0]])
+    assert kept.value.tolist() == [2.0, 0.0]
+    joined = Climb.joined([climb[torch.tensor([0])], climb[torch.tensor([1, 2])]])
+    assert torch.equal(joined.best, climb.best)
+    assert torch.equal(joined.value, climb.value)

@@ -6,9 +6,9 @@ import torch
 
 from mrilib.attacks.judge import judge
 from mrilib.attacks.kinds.localized import localized_attack
+from mrilib.attacks.pgd import global_attack
 from mrilib.attacks.searches import coupled
 from mrilib.attacks.searches.coupled import CoupledAscent
-from mrilib.attacks.searches.gradient import global_attack
 from mrilib.operators.base import norm2
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.reconstructors.linear import ZeroFilled

@@ -5,9 +5,9 @@ import torch
 
 from mrilib.attacks.judge import judge
 from mrilib.attacks.kinds.localized import localized_attack
+from mrilib.attacks.pgd import GradientAscent, global_attack
 from mrilib.attacks.searches.base import Round, gaussian_starts
 from mrilib.attacks.searches.coupled import CoupledAscent
-from mrilib.attacks.searches.gradient import GradientAscent, global_attack
 from mrilib.attacks.target import Start
 from mrilib.operators.base import ifft2c, norm2
 from mrilib.reconstructors.base import Reconstructor

@@ -8,6 +8,8 @@ from mrilib.operators.bases import Cosine, FourierBasis, Wavelet
 from mrilib.operators.coils import CoilFourier
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.solvers.bases import fista, line_splitting
+from mrilib.solvers.bases.line_splitting import LineProblem, inverse_of, rho_of
+from mrilib.solvers.bases.shrinkage import shrink
 from mrilib.solvers.coils.data import scaled_data
 from mrilib.solvers.solution import NotConvergedError, Status
 
@@ -36,29 +38,30 @@ def measurement_of(axis, shape=(12, 16), *, items=1, sets=False, dtype=torch.com
 
 def problems(measurement, basis, weight=0.05):
     weights = weight * torch.arange(1, len(measurement.data) + 1, dtype=measurement.dtype.to_real())
-    return line_splitting.Problem.of(measurement, basis, weights)
+    return LineProblem.of(measurement, basis, weights)
 
 
 @pytest.mark.parametrize("sets", [False, True])
 def test_inverse_is_that_of_the_normal_operator(axis, sets, draw):
     problem = problems(measurement_of(axis, items=2, sets=sets), Cosine())
     image = draw(2, 12, 16)
-    applied = problem.measurement.normal(image) + problem.rho * image
-    torch.testing.assert_close(problem.solve(applied), image, rtol=0, atol=1e-11)
+    applied = problem.measurement.normal(image) + rho_of(problem) * image
+    torch.testing.assert_close(problem.begun(None).solve(applied), image, rtol=0, atol=1e-11)
 
 
 def test_lines_are_factorised_in_parts(axis, monkeypatch):
     measurement = measurement_of(axis)
-    whole = problems(measurement, Cosine()).inverse
+    whole = inverse_of(problems(measurement, Cosine()))
     monkeypatch.setattr(line_splitting, "LINES_AT_ONCE", 5)
-    torch.testing.assert_close(problems(measurement, Cosine()).inverse, whole, rtol=0, atol=0)
+    torch.testing.assert_close(inverse_of(problems(measurement, Cosine())), whole, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("basis", BASES.values(), ids=BASES)
 def test_steps_solve_the_same_problem_as_fista(axis, basis):
     problem = problems(measurement_of(axis), basis)
     found = problem.minimise(tolerance=1e-9, max_steps=20_000)
-    slow = problem.plain.minimise(tolerance=1e-9, max_steps=20_000)
+    plain = fista.BasisProblem.of(problem.measurement, basis, problem.weight)
+    slow = plain.minimise(tolerance=1e-9, max_steps=20_000)
     assert found.status is Status.CONVERGED
     assert float(found.stats["objective"]) == pytest.approx(float(slow.stats["objective"]), rel=2e-9)
     torch.testing.assert_close(found.value, slow.value, rtol=0, atol=1e-3 * float(slow.value.abs().max()))
@@ -67,34 +70,37 @@ def test_steps_solve_the_same_problem_as_fista(axis, basis):
 def test_bound_is_below_the_minimum_at_any_state(axis, draw):
     problem = problems(measurement_of(axis), Wavelet("db2", 2))
     minimum = float(problem.minimise(tolerance=1e-9, max_steps=20_000).stats["objective"])
-    early = problem.advance(problem.zero(), 5)
-    for state in (problem.zero(), early, line_splitting.State(draw(1, 12, 16))):
-        found = problem.certify(state, problem.image(state))
+    zero, early, anything = (problem.begun(None) for _ in range(3))
+    early.advance(5)
+    anything.field = draw(1, 12, 16)
+    for run in (zero, early, anything):
+        found = run.certify()
         assert float(found.dual) <= minimum * (1 + 1e-12)
         assert float(found.objective) >= minimum * (1 - 1e-8)
 
 
 def test_cuts_never_loosen_the_bound(axis, monkeypatch):
-    problem = problems(measurement_of(axis), Cosine())
-    state = problem.advance(problem.zero(), 10)
-    cut = problem.certify(state, problem.image(state)).dual
+    run = problems(measurement_of(axis), Cosine()).begun(None)
+    run.advance(10)
+    cut = run.certify().dual
     monkeypatch.setattr(line_splitting, "CUTS", 0)
-    assert bool(cut >= problem.certify(state, problem.image(state)).dual)
+    assert bool(cut >= run.certify().dual)
 
 
 def test_items_that_leave_take_their_inverse_along(axis):
-    problem = problems(measurement_of(axis, items=3), Cosine())
-    inverse = problem.inverse
-    assert problem[torch.tensor([True, True, True])] is problem
-    left = problem[torch.tensor([True, False, True])]
-    torch.testing.assert_close(left.__dict__["inverse"], inverse[[0, 2]], rtol=0, atol=0)
-    assert problem.to(torch.complex64).inverse.dtype == torch.complex64
+    run = problems(measurement_of(axis, items=3, dtype=torch.complex64), Cosine()).begun(None)
+    inverse = run.inverse
+    run.keep(torch.tensor([True, False, True]))
+    torch.testing.assert_close(run.inverse, inverse[[0, 2]], rtol=0, atol=0)
+    run.to(torch.complex128)
+    assert run.inverse.dtype == torch.complex128
+    torch.testing.assert_close(run.inverse.to(torch.complex64), inverse[[0, 2]], rtol=1e-3, atol=1e-3)
 
 
 def test_warm_start_at_another_weight_saves_steps(axis):
     problem = problems(measurement_of(axis), Cosine())
     start = problem.minimise(tolerance=1e-6, max_steps=20_000).state.reshape(1, 1).reshape(1)
-    nearby = line_splitting.Problem(replace(problem.plain, weight=0.99 * problem.plain.weight))
+    nearby = replace(problem, weight=0.99 * problem.weight)
     cold = nearby.minimise(tolerance=1e-6, max_steps=20_000)
     warm = nearby.minimise(tolerance=1e-6, max_steps=20_000, start=start)
     assert int(warm.stats["steps"]) <= int(cold.stats["steps"])
@@ -128,12 +134,10 @@ def test_applies_to_coils_on_lines_and_a_basis_of_the_grid(axis, monkeypatch):
 def test_image_is_sparse_in_the_basis_and_derivative_is_that_of_fista(axis, draw):
     problem = problems(measurement_of(axis), Cosine())
     solution = problem.minimise(tolerance=1e-10, max_steps=20_000)
-    coefficients = fista.shrink(solution.state.field, solution.state.threshold[:, None, None])
+    coefficients = shrink(solution.state.field, solution.state.threshold[:, None, None])
     assert bool((coefficients == 0).any())
     torch.testing.assert_close(Cosine().adjoint(coefficients), solution.value, rtol=0, atol=1e-3)
     direction = draw(1, 12, 16)
     found = problem.derivative(solution.state, direction, tolerance=1e-8, max_steps=2000)
-    expected = fista.solve_linearised(
-        problem.plain, coefficients, direction, tolerance=1e-8, max_steps=2000
-    ).value
+    expected = fista.solve_linearised(problem, coefficients, direction, tolerance=1e-8, max_steps=2000).value
     torch.testing.assert_close(found, expected, rtol=0, atol=0)

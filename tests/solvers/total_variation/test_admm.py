@@ -4,10 +4,16 @@ import pytest
 import torch
 
 from mrilib.operators.gradient import gradient
+from mrilib.solvers import certified
 from mrilib.solvers.solution import NotConvergedError, Status
 from mrilib.solvers.total_variation import admm
 from mrilib.solvers.total_variation.certificate import certify
 from mrilib.solvers.total_variation.problem import reflect
+
+
+def in_batch(problem, tolerance, max_steps):
+    """As a GPU takes it; it works anywhere."""
+    return certified.run(problem, admm.BatchRun(problem, None), tolerance=tolerance, max_steps=max_steps)
 
 
 def test_no_direction_leads_below_the_minimiser(coupling, problem_of, draw):
@@ -48,13 +54,12 @@ def test_a_solve_that_is_not_finite_says_so(coupling, problem_of, stacked):
 @pytest.mark.usefixtures("unchecked")  # checks take most of a long loop's time
 @pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128])
 def test_batch_route_of_devices_equals_one_by_one(coupling, dtype, problem_of, stacked):
-    # GPUs take this route, which works anywhere.
     problem = stacked([problem_of(12, 10, coupling=coupling)] * 3)
     factors = torch.tensor([1.0, 1.5, 0.0], dtype=torch.float64)
     problem = replace(
         problem, data=problem.data * factors[:, None, None], energy=problem.energy * factors.square()
     ).to(dtype)
-    solution = admm._minimise_batch(problem, None, 1e-9, 20_000)
+    solution = in_batch(problem, 1e-9, 20_000)
     assert solution.status is Status.CONVERGED
     assert float(solution.stats["gap"].max()) <= 1e-9
     one_by_one = admm.minimise(problem, tolerance=1e-9, max_steps=20_000)
@@ -65,10 +70,10 @@ def test_batch_route_of_devices_equals_one_by_one(coupling, dtype, problem_of, s
 def test_batch_route_says_what_did_not_converge(problem_of, stacked):
     good = problem_of(12, 10)
     broken = replace(good, data=good.data * float("nan"))
-    solution = admm._minimise_batch(stacked([good, broken]), None, 1e-9, 20_000)
+    solution = in_batch(stacked([good, broken]), 1e-9, 20_000)
     assert solution.status is Status.NOT_FINITE
     assert float(solution.stats["gap"][0]) <= 1e-9
-    short = admm._minimise_batch(stacked([good, good]), None, 1e-9, 50)
+    short = in_batch(stacked([good, good]), 1e-9, 50)
     assert short.status is Status.MAX_STEPS
     assert short.stats["steps"].tolist() == [50, 50]
 

@@ -12,6 +12,7 @@ from mrilib.attacks.kinds.localized import localized_attack
 from mrilib.attacks.searches import coupled
 from mrilib.operators.gradient import divergence, gradient
 from mrilib.reconstructors.total_variation import TotalVariation
+from mrilib.solvers import certified
 from mrilib.solvers.total_variation import admm, batched, passes
 from mrilib.solvers.total_variation.batched import BatchLoop
 from mrilib.solvers.total_variation.problem import OVER_RELAXATION, reflect, step
@@ -296,9 +297,9 @@ def test_batches_are_solved_the_same_with_graphs(coupling, problem_of, stacked, 
     # They end at different steps, and the last ones in double precision.
     problem = replace(problem, weight=problem.weight * torch.tensor([1.0, 0.2, 0.05], dtype=torch.float64))
     problem = problem.to(torch.complex64)
-    without = admm._minimise_batch(problem, None, 1e-6, 20_000)
+    without = certified.run(problem, admm.BatchRun(problem, None), tolerance=1e-6, max_steps=20_000)
     graphs = graphs_of()
-    found = admm._minimise_batch(problem, None, 1e-6, 20_000)
+    found = certified.run(problem, admm.BatchRun(problem, None), tolerance=1e-6, max_steps=20_000)
     assert len(graphs.captures) >= 2
     torch.testing.assert_close(found.stats, without.stats, rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(found.value, without.value, rtol=0, atol=1e-5)

@@ -7,16 +7,16 @@ from mrilib.data.images.ellipses import ellipse_phantoms
 from mrilib.data.masks import radial_mask
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.operators.gradient import divergence, gradient, laplacian_spectrum
-from mrilib.reconstructors.total_variation import TotalVariation
+from mrilib.solvers.certificate import bound
 from mrilib.solvers.total_variation import admm
 from mrilib.solvers.total_variation.certificate import (
     DUAL_RELAXATION,
     DUAL_STEPS,
-    bound,
     certify,
     certify_batch,
 )
 from mrilib.solvers.total_variation.loops import STIFFEST, Iteration
+from mrilib.solvers.total_variation.problem import problem_of as posed
 from mrilib.solvers.total_variation.problem import reflect
 
 
@@ -92,7 +92,7 @@ def test_the_bound_is_that_of_a_feasible_dual_field(coupling, problem_of, draw):
 def test_steps_towards_feasibility_tighten_the_bound(coupling, monkeypatch):
     operator = MaskedFourier(mask=radial_mask(64, 16))
     kspace = operator.forward(ellipse_phantoms(1, size=64, seed=0)[0])
-    problem, _ = TotalVariation(weight=1e-3, coupling=coupling).problem(kspace, operator)
+    problem, _ = posed(kspace, operator, weight=1e-3, coupling=coupling)
     iteration = Iteration(problem)
     iteration.advance(80)
     gaps = []

@@ -12,7 +12,7 @@ from mrilib.solvers.total_variation.loops import (
     Iteration,
     loop_from,
 )
-from mrilib.solvers.total_variation.problem import WarmStart, initial_state, reflect, step
+from mrilib.solvers.total_variation.problem import VariationStart, initial_state, reflect, step
 
 
 def plainly(problem, state, steps, stages):
@@ -64,7 +64,7 @@ def test_iteration_repeats_the_plain_step_while_the_penalty_rises(
 
 def test_a_start_is_taken_as_if_steps_had_led_to_it(coupling, problem_of, draw):
     problem, state = problem_of(6, 9, coupling=coupling), 0.1 * draw(2, 6, 9)
-    start = WarmStart(state, problem.threshold)
+    start = VariationStart(state, problem.threshold)
     later = {step - WARM_STEPS: value for step, value in STIFFNESS.items() if step >= WARM_STEPS}
     iteration = Iteration(problem, start)
     iteration.advance(max(later) + 3)
