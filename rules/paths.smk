@@ -99,7 +99,7 @@ def canonical(value):
 def roots_of(method):
     """Import paths that a method's config names, its search apart: its class and its networks."""
     found = cfg.methods[method]
-    return sorted({found.reconstructor, *modules_of(found.parameters)})
+    return sorted({found.reconstructor, *modules_of(found.arguments)})
 
 
 @functools.cache
@@ -112,7 +112,7 @@ def method_spec(method):
     """What of a method's config changes its results."""
     found = cfg.methods[method]
     tuned = found.tune.parameter if found.tune else None
-    return canonical({"reconstructor": found.reconstructor, "parameters": found.parameters, "tuned": tuned})
+    return canonical({"reconstructor": found.reconstructor, "parameters": found.arguments, "tuned": tuned})
 
 
 def sampling_of(mask):

@@ -84,7 +84,7 @@ def phantoms():
         method["masks"] = ["radial-40"]
     values["methods"]["p1-tv"]["tune"]["grid"] = GRID
     tira = values["methods"]["p1-tira"]
-    tira["parameters"]["network"]["arguments"] = TIRA
+    tira["parameters"]["network"] |= TIRA
     tira["training"] |= {"images": 2, "validation": 1, "phases": PHASES}
     tira["search_arguments"] = {"rounds": [[2, 1]]}
     for attack in values["attacks"].values():

@@ -169,8 +169,11 @@ def jobs_to_run(folder, config, targets, *, checkout=ROOT, paths=()):
     return [tuple(job) for job in json.loads(done.stdout)]
 
 
-def tiny(*, methods=None, attacks=None, **changes):
-    """The demo's config at 32² pixels and one image; of its methods and attacks those named, or all."""
+def tiny(*, methods=None, attacks=None, study=False, **changes):
+    """The demo's config at 32² pixels and one image; of its methods and attacks those named, or all.
+
+    Its study of the radius is left out unless it is asked for.
+    """
     values = yaml.safe_load((ROOT / "config.yaml").read_text())
     values |= {"run": "tiny", "size": 32, "levels": [0.04, 0.08]}
     values["images"]["ellipses"] = {"kind": "ellipses", "test": 1, "validation": 1}
@@ -183,18 +186,21 @@ def tiny(*, methods=None, attacks=None, **changes):
         method["training"] |= {"images": 8, "validation": 2}
         method["training"]["phases"] = [{"epochs": 2, "batch": 2, "learning_rate": 1e-3}]
     method["training"]["start"]["epoch"] = 1
-    method["parameters"]["inverse"]["arguments"]["size"] = 32
+    method["parameters"]["inverse"]["size"] = 32
+    if study:
+        values["attacks"]["radius"] |= {"vary": {"disk_radius": [1, 5]}}
+    else:
+        values["attacks"].pop("radius")
+        del values["experiments"]
     if methods is not None:
         values["methods"] = {name: values["methods"][name] for name in methods}
         values["figures"]["methods"] = [name for name in values["figures"]["methods"] if name in methods]
     if attacks is not None:
         values["attacks"] = {name: values["attacks"][name] for name in attacks}
     if methods is not None or attacks is not None:
-        # The fewest: one image, without the attack that is for the head alone, nor that of a study.
+        # The fewest: one image, without the attack that is for the head alone.
         del values["images"]["head"]
-        for name in ("object", "radius"):
-            values["attacks"].pop(name, None)
-        del values["experiments"]
+        values["attacks"].pop("object", None)
         values["figures"]["examples"] = [{"source": "ellipses"}]
     return values | changes
 

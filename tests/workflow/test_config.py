@@ -105,9 +105,9 @@ def test_the_configs_of_the_repository_are_valid(name, monkeypatch):
             "methods.tv.tune.parameter: TotalVariation takes no 'weigth'; did",
         ),
         (
-            "methods/tirafl/parameters/inverse/arguments/siz",
+            "methods/tirafl/parameters/inverse/siz",
             3,
-            "methods.tirafl.parameters.inverse.arguments.siz: unknown key; did you mean 'size'",
+            "methods.tirafl.parameters.inverse.siz: unknown key; did you mean 'size'",
         ),
         ("methods/tira/training/phases/0/batch", 900, "phases.0.batch: 900 is more than the"),
         ("methods/tira/training/phases/0/epocs", 3, "phases.0.epocs: unknown key; did you mean 'epochs'?"),
@@ -274,7 +274,7 @@ def test_an_argument_out_of_range_is_told_of_every_class():
     ],
 )
 def test_a_raw_file_has_the_reader_of_its_ending_or_the_one_that_is_named(values, entry, reader, arguments):
-    config = load(values | {"datasets": {"own": raw(**entry)}})
+    config = load(values | {"datasets": {"own": raw(**entry)}}, classes=False)
     assert config.datasets["own"].reader("one") == {"class": reader, "arguments": arguments}
     assert config.datasets["own"].raw_file("one", "downloads") == entry["file"]
 

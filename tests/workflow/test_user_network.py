@@ -36,6 +36,7 @@ def folder(tmp_path):
     values = yaml.safe_load((ROOT / "config.yaml").read_text())
     values |= yaml.safe_load(entry)
     values |= {"run": "mine", "size": 32, "levels": [0.04]}
+    del values["experiments"]
     values["methods"]["mine"]["training"] |= {"images": 8, "validation": 2}
     values["methods"]["mine"]["training"]["phases"][0] |= {"epochs": 2}
     values["methods"]["mine"]["search_arguments"] = {"rounds": [[2, 1], [3, 1]]}

@@ -50,7 +50,7 @@ def arrays(folder):
 
 @pytest.mark.slow
 def test_a_whole_run_and_its_extension(tmp_path):
-    values = tiny()
+    values = tiny(study=True)
     # Examples of one source: those of the other differ in the pixels alone.
     values["figures"] |= {"examples": [{"source": "ellipses"}], "methods": ["tv", "tirafl"]}
     config = written(tmp_path, values)

@@ -1,6 +1,6 @@
 """The classes that a config names, and their arguments, held against the classes themselves."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -57,7 +57,8 @@ def classes_of(config: Config) -> Iterator[Named]:
         given = () if method.tune is None else (method.tune.parameter,)
         where = f"methods.{name}"
         yield from _nested(
-            Named(f"{where}.parameters", "method", method.reconstructor, method.parameters, given)
+            Named(f"{where}.parameters", "method", method.reconstructor, method.arguments, given),
+            [key for key, value in method.parameters.items() if value != method.arguments[key]],
         )
         if method.search is not None:
             yield Named(f"{where}.search_arguments", "search", method.search, method.search_arguments)
@@ -80,11 +81,13 @@ def _named(where: str, entry: Entry) -> Named:
     return Named(inside, entry.family, entry.path, entry.arguments)
 
 
-def _nested(named: Named) -> Iterator[Named]:
+def _nested(named: Named, by_word: Collection[str] = ()) -> Iterator[Named]:
+    """A class with those that its arguments name, some of them by a word, so that theirs stand beside it."""
     yield named
     for name, value in named.arguments.items():
         if isinstance(value, Mapping) and isinstance(value.get("class"), str):
-            where, inner = f"{named.where}.{name}.arguments", value.get("arguments") or {}
+            where = f"{named.where}.{name}" + ("" if name in by_word else ".arguments")
+            inner = value.get("arguments") or {}
             yield from _nested(Named(where, NESTED.get(name, ""), value["class"], inner))
 
 

@@ -132,6 +132,12 @@ def spelled_out(arguments: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def known_words(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Validator of a method's parameters: words that they name classes by are ours. They stay as they are."""
+    spelled_out(parameters)
+    return parameters
+
+
 def modules_of(value: Any) -> list[str]:
     """Import paths of all classes that arguments name, at any depth."""
     if isinstance(value, dict):

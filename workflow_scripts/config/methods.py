@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from workflow_scripts.config.entries import named, spelled_out
+from workflow_scripts.config.entries import known_words, named, spelled_out
 from workflow_scripts.config.strict import Count, Name, Strict
 
 
@@ -102,7 +102,7 @@ class Method(Strict):
     """
 
     reconstructor: Annotated[str, named("method")] = "mrilib.reconstructors.trained:Trained"
-    parameters: Annotated[dict[str, Any], AfterValidator(spelled_out)] = {}
+    parameters: Annotated[dict[str, Any], AfterValidator(known_words)] = {}
     tune: Tune | None = None
     training: Training | None = None
     search: Annotated[str, named("search")] | None = None
@@ -112,3 +112,8 @@ class Method(Strict):
     published: Literal["tv", "tira", "tirafl"] | None = None
     label: str | None = None
     replica_of: Name | None = None
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The parameters, with import paths where they name a class by a short word."""
+        return spelled_out(self.parameters)
