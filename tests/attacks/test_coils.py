@@ -445,7 +445,9 @@ def test_rivals_on_coils_make_a_weak_search_stronger(coils):
         start = "gaussian"
 
         def run(self, steps):
-            return severity(self._task.artifacts(self._task.observed(method(kspace + self._best, operator))))
+            return severity(
+                self._task.artifacts(self._task.observed(method(kspace + self.found(), operator)))
+            )
 
     def run(restarts, starts):
         return localized_attack(

@@ -96,6 +96,10 @@ EDITS = {
         edit("mrilib/solvers/bases/cycle_spinning.py", "momentum = 1.0", "momentum = 1.5"),
         set(),
     ),
+    "the coil solver of TV": (
+        edit("mrilib/solvers/coils/variation.py", "laplacian[0, 0] = 1.0", "laplacian[0, 0] = 2.0"),
+        set(),
+    ),
     "the network of Tira": (
         edit("mrilib/networks/tiramisu.py", "nn.ReLU(inplace=True)", "nn.ReLU()"),
         {"train (tira)", "reconstruct (tira)", "attack (tira)", *TRANSFERS},
@@ -147,6 +151,14 @@ SCAN_EDITS = {
     ),
     "masks of lines": (
         edit("mrilib/data/sampling/radial.py", "math.sqrt(2.0) * size", "math.sqrt(2.1) * size"),
+        set(),
+    ),
+    "the coil solver of TV": (
+        edit("mrilib/solvers/coils/variation.py", "laplacian[0, 0] = 1.0", "laplacian[0, 0] = 2.0"),
+        {"tune (tv)", "reconstruct (tv)"},
+    ),
+    "the one-coil solver of TV": (
+        edit("mrilib/solvers/total_variation/admm.py", "BATCH_CHECK = 40", "BATCH_CHECK = 41"),
         set(),
     ),
     "coil maps": (
