@@ -88,8 +88,8 @@ def test_a_whole_run_and_its_extension(tmp_path):
     target = "results/tiny/attacks/tv/ellipses@radial-40/ellipses/radial-40/0.h5"
     assert snakemake(tmp_path, target, "--cores", "2", "--configfile", extended).returncode == 0
     log = (results / "logs/attacks/tv/ellipses@radial-40/ellipses/radial-40/0.log").read_text()
-    # Peak, disk, global and Gaussian at the new level; those of the other two are found.
-    assert "4 units computed, 8 found" in log
+    # Peak, disk, global and Gaussian at the new level; those of the other two and of the study are found.
+    assert "4 units computed, 10 found" in log
     after = arrays(tmp_path)
     assert len(after) > len(before)
     for key, value in before.items():
