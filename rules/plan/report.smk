@@ -171,12 +171,12 @@ def all_experiments():
 
 
 def check_own():
-    """The metrics and experiments that the config names are there, and take their arguments."""
+    """The config's metrics and experiments, and their tables and figures, are there and take their arguments."""
     named = {f"metrics.{name}": each for name, each in METRICS.items()}
     named |= {f"experiments.{name}": entry.described for name, entry in cfg.experiments.items()}
     try:
         for each in named.values():
-            for path in [each["class"], *modules_of(each["arguments"])]:
+            for path in [each["class"], *shown_by(each["class"]), *modules_of(each["arguments"])]:
                 check_import_path(path)
         check_arguments([Named(where, each["class"], each["arguments"]) for where, each in named.items()])
     except (settings.ConfigError, ValueError) as error:
@@ -188,12 +188,15 @@ def metric_roots():
     return {path for each in METRICS.values() for path in [each["class"], *modules_of(each["arguments"])]}
 
 
+def shown_by(path):
+    """Import paths of the functions that make an experiment's table and figure; none of a metric."""
+    return list(filter(None, [class_attribute(path, part) for part in ("table", "figure")]))
+
+
 def experiment_roots(name):
     """Import paths that an experiment reaches by name: its class, its table and figure, and the metrics."""
-    described = EXPERIMENTS[name]
-    shown = [class_attribute(described["class"], part) for part in ("table", "figure")]
-    paths = [described["class"], *filter(None, shown), *modules_of(described["arguments"])]
-    return metric_roots() | set(paths)
+    path, arguments = (EXPERIMENTS[name][key] for key in ("class", "arguments"))
+    return metric_roots() | {path, *shown_by(path), *modules_of(arguments)}
 
 
 def by_experiment(script, rule_name):
