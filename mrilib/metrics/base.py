@@ -40,6 +40,16 @@ class Metric(ABC):
 
 
 def metric_from(described: Mapping[str, Any]) -> Metric:
-    """A metric, from `class`, an import path, and the `arguments` of its constructor."""
-    found: Metric = load_class(described["class"], Metric)(**described["arguments"])
+    """A metric, from `class`, an import path, and the `arguments` of its constructor.
+
+    Raises:
+        ValueError: if the path names no metric, or one that does not say how its number is shown.
+    """
+    kind = load_class(described["class"], Metric)
+    if not isinstance(getattr(kind, "quantity", None), Quantity):
+        raise ValueError(
+            f"metric {described['class']}: expected a class attribute `quantity`, a Quantity with the title; "
+            "got none"
+        )
+    found: Metric = kind(**described["arguments"])
     return found

@@ -164,12 +164,15 @@ def metric_roots():
     return {path for each in METRICS.values() for path in [each["class"], *modules_of(each["arguments"])]}
 
 
+def shown_by(path):
+    """Import paths of the functions that make an experiment's table and figure; none of a metric."""
+    return list(filter(None, [class_attribute(path, part) for part in ("table", "figure")]))
+
+
 def experiment_roots(name):
     """Import paths that an experiment reaches by name: its class, table and figure, metrics and attacks."""
-    described = EXPERIMENTS[name]
-    shown = [class_attribute(described["class"], part) for part in ("table", "figure")]
-    paths = [described["class"], *filter(None, shown), *modules_of(described["arguments"])]
-    return metric_roots() | {*paths, *ATTACK_ROOTS}
+    path, arguments = (EXPERIMENTS[name][key] for key in ("class", "arguments"))
+    return metric_roots() | {path, *shown_by(path), *modules_of(arguments), *ATTACK_ROOTS}
 
 
 def by_experiment(script, rule_name):

@@ -41,5 +41,7 @@ def test_every_metric_of_ours_has_a_word_and_is_found_by_it():
 def test_what_is_no_metric_is_refused():
     with pytest.raises(ValueError, match="expected a subclass of Metric"):
         metric_from({"class": "mrilib.metrics.quantities:Quantity", "arguments": {}})
+    with pytest.raises(ValueError, match="expected a class attribute `quantity`"):
+        metric_from({"class": "mrilib.metrics.base:Metric", "arguments": {}})
     with pytest.raises(TypeError, match="abstract"):
         Metric()  # type: ignore[abstract]

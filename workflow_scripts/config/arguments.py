@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from mrilib.metrics.base import metric_from
 from mrilib.store.classes import arguments_model, load_class
+from mrilib.store.functions import load_function
 from workflow_scripts.config.attacks import FACTOR
 from workflow_scripts.config.config import Config
 from workflow_scripts.config.entries import FAMILIES, NESTED, Entry
@@ -118,8 +120,19 @@ def _wrong(named: Named) -> Iterator[str]:
 def _misfits(config: Config) -> Iterator[str]:
     """What is right by itself and does not fit the rest of the config."""
     yield from _masks(config)
+    for name, metric in config.metrics.items():
+        try:
+            metric_from(metric.described)
+        except ValueError as error:
+            yield f"metrics.{name}: {error}"
     for name, experiment in config.experiments.items():
-        for argument in load_class(experiment.path, object).names_attacks:
+        found = load_class(experiment.path, object)
+        for function in filter(None, (found.table, found.figure)):
+            try:
+                load_function(function)
+            except ValueError as error:
+                yield f"experiments.{name}: {error}"
+        for argument in found.names_attacks:
             given = experiment.arguments.get(argument, [])
             for attack in [given] if isinstance(given, str) else given:
                 if attack not in config.attacks:
