@@ -1,4 +1,5 @@
 # What the rules of attacks ask of the config: files, params, costs.
+from workflow_scripts.provenance import class_attribute
 
 
 def shared(applied):
@@ -9,13 +10,9 @@ def shared(applied):
     )
 
 
-# Seconds of an attack at one level on 256² pixels: measured on one core for TV's searches, estimated on a GPU
-# for searches through networks.
-SEARCH_SECONDS = {
-    "mrilib.attacks.searches.coupled:CoupledAscent": 10,
-    "mrilib.attacks.searches.unrolled:UnrolledAdam": 480,
-}
-OTHER_SECONDS = 15
+# Of an attack at one level on 256² pixels, by searches that do not say how long they take: estimated for one through
+# networks on a GPU.
+USUAL_SECONDS = 15
 
 
 def attack_spec(method, attack, source):
@@ -114,15 +111,18 @@ def attack_memory(wildcards, attempt):
     return 4000 * attempt
 
 
+def seconds_of(search):
+    """What an attack by a search should take at one level on 256² pixels."""
+    return class_attribute(search, "seconds") or USUAL_SECONDS if search else USUAL_SECONDS
+
+
 def attack_runtime(chosen):
     """Minutes of an attack job: five times what its attacks should take, 15 at least; a retry gets more."""
 
     @functools.cache
     def expected(applied, position):
         seconds = sum(
-            SEARCH_SECONDS.get(each["described"]["search"], OTHER_SECONDS)
-            * len(each["levels"])
-            * len(each["factors"])
+            seconds_of(each["described"]["search"]) * len(each["levels"]) * len(each["factors"])
             for each in chosen(applied, position)
         )
         return seconds * (cfg.size / 256) ** 2

@@ -20,14 +20,13 @@ RADII = (1.0, 5.0, 15.0)
 ATTACKS = {
     "peak": {"kind": "localized", "objective": "peak"},
     "global": {"kind": "global"},
-    "radii": {"kind": "localized", "objective": "disk"},
-    "mine": {"kind": "localized"},
-    "reference": {"kind": "localized"},
+    "radii": {"kind": "localized", "objective": "disk", "grid": 2},
+    "mine": {"kind": "localized", "grid": 1},
+    "reference": {"kind": "localized", "grid": 1},
 }
 SPECS = {
-    "radii": {"arguments": {"grid": 2}},
-    "mine": {"search_label": "coupled search (ours)", "arguments": {"grid": 1}},
-    "reference": {"search_label": "reference search (the paper's)", "arguments": {"grid": 1}},
+    "mine": {"search_label": "coupled search (ours)"},
+    "reference": {"search_label": "reference search (the paper's)"},
 }
 
 

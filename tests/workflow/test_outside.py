@@ -1,4 +1,5 @@
-"""What a stranger adds by config alone: a mask, an attack, a network, a metric and an experiment.
+"""What a stranger adds by config alone: a mask, an attack, a search, a method, a network, a metric,
+and an experiment.
 
 Their package lies outside the repository. What it brings is checked, hashed, planned, run, and in the tables.
 """
@@ -67,6 +68,27 @@ PACKAGE = {
             def about(self):
                 return super().about | {"label": "spikes at random"}
     """,
+    "methods": """
+        from mrilib.reconstructors.base import Reconstructor
+
+
+        class Half(Reconstructor):
+            search = "strangers.searches:Short"
+
+            def __init__(self, *, factor: float = 0.5):
+                self.factor = factor
+
+            def __call__(self, kspace, operator):
+                return self.factor * operator.adjoint(kspace)
+    """,
+    "searches": """
+        from mrilib.attacks.searches.gradient import GradientAscent
+
+
+        class Short(GradientAscent):
+            def __init__(self, *, steps: int = 2):
+                super().__init__(rounds=[[steps, 1]])
+    """,
     "networks": """
         from torch import nn
 
@@ -122,13 +144,17 @@ ENTRIES = {
             },
         },
         "zero-filled": {"reconstructor": "zero-filled"},
+        "half": {"reconstructor": "strangers.methods:Half", "parameters": {"factor": 0.5}},
     },
-    "attacks": {"spikes": {"class": "strangers.attacks:Spikes", "arguments": {"pixels": 3}}},
+    "attacks": {
+        "spikes": {"class": "strangers.attacks:Spikes", "arguments": {"pixels": 3}},
+        "peak": {"kind": "localized", "grid": 2, "methods": ["half"]},
+    },
     "metrics": {"mae": {"class": "strangers.metrics:MeanAbsoluteError"}},
     "experiments": {"worst": {"class": "strangers.experiments:WorstImage"}},
 }
 TARGETS = [f"results/mine/tables/{name}.csv" for name in ("quality", "severity", "worst")]
-METHODS = ("two", "zero-filled")
+METHODS = ("two", "zero-filled", "half")
 
 
 @pytest.fixture(scope="module")
@@ -196,8 +222,9 @@ def test_they_are_run_are_in_the_tables_and_are_a_part_of_the_hashes(folder):
     assert scores["failed"].isna().all()
     assert (scores["mae"] > 0).all()
     own = scores[scores["kind"] != "reconstruction"]
-    assert set(own["kind"]) == {"Spikes"}
-    assert set(own["attack"]) == {"spikes"}
+    assert set(own["kind"]) == {"Spikes", "localized"}
+    assert set(own["attack"]) == {"spikes", "peak"}
+    assert set(own.loc[own["attack"] == "spikes", "method"]) == set(METHODS)
     # Of a linear method a spike of one norm does the same everywhere.
     linear = own[own["method"] == "zero-filled"]
     assert linear["amplification"].to_numpy() == pytest.approx(1.0, rel=1e-5)
@@ -208,7 +235,7 @@ def test_they_are_run_are_in_the_tables_and_are_a_part_of_the_hashes(folder):
     assert "Severity of the worst image" in tables["worst"]
     records = json.loads((results / "records/worst.json").read_text())
     assert {record["method"] for record in records} == set(METHODS)
-    assert {record["value"] for record in records} == set(own.groupby("method")["severity"].max())
+    assert {record["value"] for record in records} == set(own.groupby(["method", "attack"])["severity"].max())
     assert jobs_to_run(folder, str(folder / "tiny.yaml"), TARGETS, paths=[folder]) == []
     of_both = {f"{rule} ({method})" for rule in ("reconstruct", "attack", "score") for method in METHODS}
     assert edited(folder, "masks", "columns - 3", "columns - 2") == {
@@ -226,10 +253,19 @@ def test_they_are_run_are_in_the_tables_and_are_a_part_of_the_hashes(folder):
         "run_experiment",
         *(f"{rule} (two)" for rule in ("train", "reconstruct", "attack", "score")),
     }
+    assert edited(folder, "searches", "[[steps, 1]]", "[[steps, 2]]") == {
+        "run_experiment",
+        "attack (half)",
+        "score (half)",
+    }
+    assert edited(folder, "methods", "self.factor * ", "-self.factor * ") == {
+        "run_experiment",
+        *(f"{rule} (half)" for rule in ("reconstruct", "attack", "score")),
+    }
     assert edited(folder, "networks", "import nn", "import nn  # of torch") == set()
 
 
 def test_the_config_names_nothing_of_this_repository_but_a_word():
     text = yaml.safe_dump(ENTRIES)
     assert "mrilib" not in text
-    assert text.count("class: strangers.") == 5
+    assert text.count("strangers.") == 6

@@ -93,7 +93,7 @@ def test_a_wrong_reader_is_told_before_any_job(folder):
         ({"file": "scan.npy"}, "no reader of ours takes 'scan.npy' by its ending"),
         (
             {"file": "one.npy", "reader": {"class": "mypackage.readrs:Npy"}},
-            "datasets.own.volumes.one: import path 'mypackage.readrs:Npy': No module named",
+            "datasets.own.volumes.one: import path 'mypackage.readrs:Npy': no module mypackage.readrs; check",
         ),
         (
             {"file": "one.npy", "reader": {"class": "mypackage.readers:VolumeError"}},

@@ -104,6 +104,8 @@ class Search(ABC):
         start_norm: norm of noise that they start from, in radii.
         from_state: whether the search begins from the state of the clean solve, which whoever has several
             searches of one image may then solve for once.
+        seconds: what an attack by it takes at one level on 256² pixels, by which jobs ask for their time;
+            `None` if nobody has said.
         former_path: import path that seeds are made of, where the class has moved: seeds outlive a move.
     """
 
@@ -112,6 +114,7 @@ class Search(ABC):
     start: ClassVar[Literal["spike", "gaussian"]] = "spike"
     start_norm: ClassVar[float] = 1.0
     from_state: ClassVar[bool] = False
+    seconds: ClassVar[float | None] = None
     former_path: ClassVar[str | None] = None
 
     @classmethod

@@ -36,6 +36,8 @@ class UnrolledAdam(Search):
     word: ClassVar[str] = "unrolled"
     former_path: ClassVar[str | None] = "mrilib.attacks.unrolled:UnrolledAdam"
     label: ClassVar[str] = "reference search (the paper's)"
+    # Measured on one core: 64 places.
+    seconds: ClassVar[float | None] = 480.0
     start: ClassVar[Literal["spike", "gaussian"]] = "gaussian"
     start_norm: ClassVar[float] = 3.0
 
