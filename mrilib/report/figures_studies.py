@@ -4,7 +4,7 @@ Frames hold one row an image: the figures show every image faintly, and the mean
 interval. NaN stands for a unit that failed: a gap in the line of its image, and a cross at the foot.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -83,13 +83,22 @@ def radius_study(
         curves.log_scale(axes[0, 0], "x", inches=1.6)
     if not frame[list(columns)].notna().any(axis=None):
         curves.without_ticks(axes)
-    labels = attack_labels(attacks or {})
     across = [
-        Line2D([], [], color="black", linestyle=line, linewidth=1.0, label=f"{labels.get(name, name)}: mean")
-        for name, line in limits.items()
+        Line2D([], [], color="black", linestyle=line, linewidth=1.0, label=f"{label}: mean")
+        for line, label in zip(limits.values(), _limit_labels(limits, attacks or {}), strict=True)
     ]
     names = [curves.key(str(each), color) for each, color in colors.items()]
     return _finish(figure, frame[list(columns)], [*names, *_image_handles()], across)
+
+
+def _limit_labels(limits: Iterable[str], attacks: Mapping[str, About]) -> list[str]:
+    """What limits are called, with their places, of which the varied attack may have others."""
+    labels = attack_labels(attacks)
+    grids = {name: attacks.get(name, {}).get("grid") for name in limits}
+    return [
+        f"{labels.get(name, name)}, {grid}×{grid} places" if grid else labels.get(name, name)
+        for name, grid in grids.items()
+    ]
 
 
 @style.printed()
