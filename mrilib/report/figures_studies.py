@@ -182,7 +182,9 @@ def _search(name: str, searches: list[str]) -> tuple[str, Signs]:
 
 
 def _from_zero(axes: Axes, values: pd.Series) -> None:
-    axes.set_ylim(bottom=0.0)
+    # Room above the highest sign, where all are near each other.
+    highest = values.max() * 1.05
+    axes.set_ylim(0.0, highest if highest > 0 else None)
     if not values.notna().any():
         curves.nothing(axes)
 

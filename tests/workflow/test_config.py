@@ -88,6 +88,19 @@ def test_the_configs_of_the_repository_are_valid(name, monkeypatch):
             "masks.radial-40: import path .*: expected a subclass of Sampling",
         ),
         ("attacks/radius/images", 9, "attacks.radius.images: ellipses has 2 test images, got 9"),
+        ("attacks/peak/levels", [0.01], r"figures.level: peak is run at \[0.01\] alone, got 0.04"),
+        ("attacks/peak/grid", 8.5, "attacks.peak.grid: .* got 8.5"),
+        ("attacks/peak/grid", 8.0, "attacks.peak.grid: expected a whole number, got 8.0"),
+        (
+            "methods/tv/parameters/tolerance",
+            "1e-4",
+            "methods.tv.parameters.tolerance: expected a number, got '1e-4' as text; write 1.0e-3 for 1e-3",
+        ),
+        (
+            "masks/radial-40",
+            {"lines": 3},
+            r"masks.radial-40.kind: expected one of our masks \(.*radial\), or class",
+        ),
         ("attacks/radius/levels", [0.5], "attacks.radius.levels: 0.5 is not among levels"),
         ("attacks/radius/vary", {"disk_radius": [-1]}, "attacks.radius.vary.disk_radius: .* got -1"),
         ("attacks/radius/vary", {"radius": [1]}, "attacks.radius.vary.radius: unknown key; did you mean"),
@@ -155,7 +168,7 @@ def test_the_configs_of_the_repository_are_valid(name, monkeypatch):
         ("metrics", {"a": {"kind": "sim"}}, "kind: 'sim' is no metric of ours; did you mean 'ssim'?"),
         ("metrics", {"level": {"kind": "ssim"}}, "metrics.level: scores have a column of this name"),
         ("experiments", {"a": {"kind": "attack"}}, "kind: 'attack' is no experiment of ours; did you mean"),
-        ("experiments", {"a": {"arguments": {}}}, "experiments.a.class: this key is missing"),
+        ("experiments", {"a": {"arguments": {}}}, "experiments.a.kind: expected one of our experiments"),
     ],
 )
 def test_a_mistake_gets_one_clear_line(values, path, value, message):

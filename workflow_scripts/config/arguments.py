@@ -24,14 +24,14 @@ class Named(NamedTuple):
         family: of the class, or "" for any.
         path: its import path.
         arguments: those that the config gives.
-        given: names of those that jobs add, such as a tuned parameter.
+        added: what jobs add, such as a value of the tuned parameter.
     """
 
     where: str
     family: str
     path: str
     arguments: Mapping[str, Any]
-    given: tuple[str, ...] = ()
+    added: Mapping[str, Any] = {}
 
 
 def check_classes(config: Config) -> None:
@@ -56,10 +56,10 @@ def classes_of(config: Config) -> Iterator[Named]:
     for name, mask in config.masks.items():
         yield _named(f"masks.{name}", mask)
     for name, method in config.methods.items():
-        given = () if method.tune is None else (method.tune.parameter,)
+        added = {} if method.tune is None else {method.tune.parameter: method.tune.grid.low}
         where = f"methods.{name}"
         yield from _nested(
-            Named(f"{where}.parameters", "method", method.reconstructor, method.arguments, given),
+            Named(f"{where}.parameters", "method", method.reconstructor, method.arguments, added),
             [key for key, value in method.parameters.items() if value != method.arguments[key]],
         )
         if method.search is not None:
@@ -102,19 +102,25 @@ def _wrong(named: Named) -> Iterator[str]:
     except ValueError as error:
         yield f"{named.where.removesuffix('.arguments')}: {error}"
         return
-    for name in named.given:
+    for name in named.added:
         if name not in model.model_fields:
             where = named.where.removesuffix("parameters")
             known = suggestion(name, list(model.model_fields))
             yield f"{where}tune.parameter: {model.__name__} takes no {name!r}{known}"
             return
+    given = {**named.arguments, **named.added}
     try:
-        model.model_validate(dict(named.arguments))
+        taken = model.model_validate(given)
     except ValidationError as error:
         for detail in error.errors():
-            if detail["type"] == "missing" and detail["loc"][0] in named.given:
-                continue
-            yield f"{named.where}.{explained(model, dict(named.arguments), detail)}"
+            yield f"{named.where}.{explained(model, given, detail)}"
+        return
+    for name, value in given.items():
+        if isinstance(value, str | float) and type(value) is not type(getattr(taken, name, value)):
+            # What the class is given is what YAML read, and YAML reads 1e-3 as text.
+            wanted = "a whole number" if isinstance(value, float) else "a number"
+            mend = "" if isinstance(value, float) else " as text; write 1.0e-3 for 1e-3"
+            yield f"{named.where}.{name}: expected {wanted}, got {value!r}{mend}"
 
 
 def _misfits(config: Config) -> Iterator[str]:

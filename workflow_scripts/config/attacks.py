@@ -24,9 +24,9 @@ class Variant(NamedTuple):
     """
 
     arguments: dict[str, Any]
-    factors: list[float]
+    factors: list[int | float]
     varied: str
-    value: float | None
+    value: int | float | None
     number: int | None
 
 
@@ -49,7 +49,7 @@ class Attack(Entry):
     levels: Annotated[list[Fraction], Field(min_length=1)] | None = None
     images: Count | None = None
     search: Annotated[str, named("search")] | None = None
-    vary: Annotated[dict[str, Annotated[list[float], Field(min_length=1)]], Field(max_length=1)] = {}
+    vary: Annotated[dict[str, Annotated[list[int | float], Field(min_length=1)]], Field(max_length=1)] = {}
 
     @property
     def needs_derivative(self) -> bool:

@@ -216,6 +216,10 @@ class Config(Run):
         self._known("figures.mask", figures.mask, self.masks)
         self._known("figures.attack", figures.attack, self.attacks)
         self._level("figures.level", figures.level)
+        if figures.level not in (levels := self.levels_of(figures.attack)):
+            raise ValueError(
+                f"figures.level: {figures.attack} is run at {levels} alone, got {figures.level:g}"
+            )
         for example in figures.examples:
             mask = example.mask or figures.mask
             self._known("figures.examples.mask", mask, self.masks)

@@ -1,6 +1,7 @@
 """Classes that a config names: by a short word of ours, or by `class: package.module:Name`."""
 
 import ast
+import difflib
 import functools
 from typing import Any, ClassVar
 
@@ -83,8 +84,15 @@ class Entry(Strict):
     @model_validator(mode="before")
     @classmethod
     def _by_word(cls, values: Any) -> Any:
-        if not isinstance(values, dict) or "kind" not in values:
+        if not isinstance(values, dict):
             return values
+        if "kind" not in values:
+            if "class" in values or any(difflib.get_close_matches(key, ("class", "kind")) for key in values):
+                return values
+            raise ValueError(
+                f"kind: expected one of our {cls.family}s ({', '.join(words(cls.family))}), or class: "
+                "package.module:Name, got neither"
+            )
         if given := {"class", "arguments"} & values.keys():
             raise ValueError(
                 f"kind: expected kind or class, got both ({', '.join(sorted(given))}); leave one out"
