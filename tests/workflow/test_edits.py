@@ -117,7 +117,7 @@ EDITS = {
         {"attack (tv)", *TRANSFERS},
     ),
     "masks of lines": (
-        edit("mrilib/data/sampling/radial.py", "math.sqrt(2.0) * size", "math.sqrt(2.1) * size"),
+        edit("mrilib/data/sampling/radial.py", "math.hypot(*shape)", "math.hypot(*shape, 1)"),
         {"measure_image", "tune (tv)", "train (tira)", *SOLVED, *ATTACKS, *TRANSFERS},
     ),
     "figure code": (edit("mrilib/report/figures_curves.py", "MOST_COLUMNS = 4", "MOST_COLUMNS = 3"), set()),
@@ -150,7 +150,7 @@ SCAN_EDITS = {
         {"measure_scan", "train (varnet)", "train (unet)", "tune (l1)", "tune (tv)", *SCANS_SOLVED},
     ),
     "masks of lines": (
-        edit("mrilib/data/sampling/radial.py", "math.sqrt(2.0) * size", "math.sqrt(2.1) * size"),
+        edit("mrilib/data/sampling/radial.py", "math.hypot(*shape)", "math.hypot(*shape, 1)"),
         set(),
     ),
     "the coil solver of TV": (
