@@ -65,7 +65,7 @@ def scans(url):
     for name, method in values["methods"].items():
         method["masks"] = ["random-4", "random-4-b"]
         if name in SMALL:
-            method["parameters"]["network"].setdefault("arguments", {}).update(SMALL[name])
+            method["parameters"]["network"] |= SMALL[name]
         if "tune" in method:
             method["tune"]["grid"] = GRID
         if "training" in method:
