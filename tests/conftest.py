@@ -3,7 +3,7 @@
 import math
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -128,3 +128,19 @@ def draw() -> Callable[..., torch.Tensor]:
         return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.complex128)
 
     return normal
+
+
+@pytest.fixture
+def forget() -> Iterator[Callable[[], None]]:
+    """Let code be read from its files anew, as they are now, and once more after the test."""
+    from workflow_scripts import provenance
+
+    cached = [value for value in vars(provenance).values() if hasattr(value, "cache_clear")]
+
+    def clear() -> None:
+        for function in cached:
+            function.cache_clear()
+
+    clear()
+    yield clear
+    clear()

@@ -70,7 +70,7 @@ LARGEST = {"class": "own_package.parts:Largest", "arguments": {"factor": 2.0}}
 
 
 @pytest.fixture(autouse=True)
-def package(tmp_path, monkeypatch):
+def package(tmp_path, monkeypatch, forget):
     folder = tmp_path / "elsewhere/own_package"
     folder.mkdir(parents=True)
     (folder / "__init__.py").write_text("")

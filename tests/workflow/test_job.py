@@ -8,7 +8,7 @@ import pytest
 from snakemake.iocontainers import Namedlist
 
 from mrilib.store.units import UnitStore
-from workflow_scripts import job, provenance
+from workflow_scripts import job
 from workflow_scripts.kept import accepted_codes, code_record
 from workflow_scripts.provenance import stage_hash, stage_modules
 from workflow_scripts.receipts import name_of, read_receipt
@@ -117,19 +117,6 @@ def test_a_job_tells_the_gpu_memory_it_used(run, monkeypatch):
     assert f"{job.GPU_MEMORY} 3500 MB" in run(lambda inputs, outputs, params: None)
     monkeypatch.setattr(cuda, "is_initialized", lambda: False)
     assert job.GPU_MEMORY not in run(lambda inputs, outputs, params: None)
-
-
-@pytest.fixture
-def forget():
-    """Let the next hash be computed anew, and those after the test as well."""
-    cached = [value for value in vars(provenance).values() if hasattr(value, "cache_clear")]
-
-    def clear():
-        for function in cached:
-            function.cache_clear()
-
-    yield clear
-    clear()
 
 
 def test_modules_of_one_name_both_count(tmp_path, monkeypatch, forget):

@@ -16,20 +16,12 @@ COILS = "total variation on coils"
 
 
 @pytest.fixture
-def checkout(tmp_path, monkeypatch):
+def checkout(tmp_path, monkeypatch, forget):
     """A copy of the source, edited at will; every call hashes anew."""
     for name in ("mrilib", "workflow_scripts", "rules"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(provenance, "ROOT", tmp_path)
-    cached = [value for value in vars(provenance).values() if hasattr(value, "cache_clear")]
-
-    def clear():
-        for function in cached:
-            function.cache_clear()
-
-    clear()
-    yield tmp_path, clear
-    clear()
+    return tmp_path, forget
 
 
 def hashes(clear):
@@ -156,7 +148,7 @@ class Foreign(Unknown):
 
 
 @pytest.fixture
-def attribute(tmp_path, monkeypatch):
+def attribute(tmp_path, monkeypatch, forget):
     """`attribute(path, name)`, where `mymethods.classes` is a module of the user's."""
     folder = tmp_path / "own/mymethods"
     folder.mkdir(parents=True)
@@ -164,12 +156,7 @@ def attribute(tmp_path, monkeypatch):
     (folder / "__init__.py").write_text("from .classes import Inherited\n")
     (folder / "relative.py").write_text("from . import classes\n\n\nclass Deep(classes.Own): ...\n")
     monkeypatch.syspath_prepend(str(tmp_path / "own"))
-    cached = [value for value in vars(provenance).values() if hasattr(value, "cache_clear")]
-    for function in cached:
-        function.cache_clear()
-    yield provenance.class_attribute
-    for function in cached:
-        function.cache_clear()
+    return provenance.class_attribute
 
 
 @pytest.mark.parametrize(
