@@ -1,5 +1,6 @@
 """Classes that a config names by their import paths."""
 
+import functools
 import importlib
 import inspect
 import typing
@@ -54,6 +55,7 @@ def built(given: Any, kind: type, name: str, where: str, *, such: str) -> Any:
         raise ValueError(f"{where}: {name} {given['class']}: {error}") from error
 
 
+@functools.cache
 def arguments_model(kind: type) -> type[BaseModel]:
     """The model of a class's arguments: what its constructor takes by keyword, with types and defaults.
 
