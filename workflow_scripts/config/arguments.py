@@ -116,7 +116,12 @@ def _wrong(named: Named) -> Iterator[str]:
             yield f"{named.where}.{explained(model, given, detail)}"
         return
     for name, value in given.items():
-        if isinstance(value, str | float) and type(value) is not type(getattr(taken, name, value)):
+        found = getattr(taken, name, value)
+        if (
+            isinstance(value, str | float)
+            and isinstance(found, int | float)
+            and type(value) is not type(found)
+        ):
             # What the class is given is what YAML read, and YAML reads 1e-3 as text.
             wanted = "a whole number" if isinstance(value, float) else "a number"
             mend = "" if isinstance(value, float) else " as text; write 1.0e-3 for 1e-3"
