@@ -29,6 +29,6 @@ def calibrated(measurement: Measurement, *, width: int | tuple[int, int] | None 
         if min(width) < NARROWEST:
             raise ValueError(
                 f"calibrated: expected a centre of at least {NARROWEST}×{NARROWEST} entries for coil maps, "
-                f"got {width[0]} rows and {width[1]} columns; raise the mask's center_fraction"
+                f"got {width[0]} rows and {width[1]} columns; raise the mask's center_fraction, or its lines"
             )
     return replace(measurement, coil_maps=estimate_coil_maps(measurement.kspace, calibration_width=width))

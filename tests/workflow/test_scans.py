@@ -12,7 +12,7 @@ import pytest
 
 from mrilib.data.volumes.simulated import simulate_volume
 from tests.data.downloads.server import Reply, serving
-from tests.workflow.runs import snakemake, written
+from tests.workflow.runs import snakemake, tiny_scans, written
 
 pytestmark = pytest.mark.slow
 MEASUREMENT = "results/tiny/measurements/{}/columns/test/0.h5"
@@ -187,3 +187,16 @@ def test_a_raw_brain_of_bart_is_prepared(tmp_path, data_folder):
         assert measured["coil_maps"].shape == (8, 230, 180)
         target = measured["reference"][()] * measured.attrs["scale"]
     np.testing.assert_allclose(target, direct, rtol=1e-4, atol=1e-5 * direct.max())
+
+
+@pytest.mark.slow
+def test_scans_may_be_measured_under_lines(tmp_path):
+    values = tiny_scans(["l1", "zero-filled"])
+    values["masks"] = {"lines": {"kind": "radial", "lines": 30}}
+    values["images"]["abdomen"]["masks"] = ["lines"]
+    target = "results/tiny/tables/quality.csv"
+    done = snakemake(tmp_path, target, "--cores", "1", "--configfile", written(tmp_path, values))
+    assert done.returncode == 0, done.stdout
+    table = pd.read_csv(tmp_path / target)
+    ssim = table[table["quantity"] == "ssim"].set_index("method")["value"]
+    assert 0.5 < ssim["zero-filled"] < ssim["l1"] <= 1
