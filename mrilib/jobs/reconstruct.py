@@ -48,20 +48,23 @@ def reconstruct_image(
         return {"": Group(attributes=identity | {"missing": True})}
     data = measurement_hash(measurement)
     groups = {"": Group(attributes=root_attributes(identity, measurement, methods.kind))}
-    for each in tuned:
-        arguments = methods.arguments(each)
-        key = methods.key | {"stage": "reconstruct", "code": code, "arguments": arguments, "data": data}
-        key |= {"state": keep_state}
-        keep = store.claim(f"fit-{content_hash(key)}.pt") if methods.kind.resumable else None
-        unit = partial(
-            reconstruction_unit,
+
+    def unit(arguments: dict[str, Any], keep: Path | None) -> Group:
+        return reconstruction_unit(
+            # Made here: a unit that is found needs no network.
             methods.made(arguments),
             measurement,
             weight=methods.weight(arguments),
             keep=keep,
             keep_state=keep_state,
         )
-        groups[each] = store.get(key, unit)
+
+    for each in tuned:
+        arguments = methods.arguments(each)
+        key = methods.key | {"stage": "reconstruct", "code": code, "arguments": arguments, "data": data}
+        key |= {"state": keep_state}
+        keep = store.claim(f"fit-{content_hash(key)}.pt") if methods.kind.resumable else None
+        groups[each] = store.get(key, partial(unit, arguments, keep))
         if keep is not None:
             keep.unlink(missing_ok=True)
         about = groups[each].attributes

@@ -43,6 +43,7 @@ def transfer_image(
     present = {rival: set(group_names(path)) for rival, path in rivals.items()}
     for level, factor, chosen in by_place(attacks):
         subject, key = subjects.at(level, factor)
+        device = subject.kspace.device
         for given in chosen:
             name, described = given["attack"], given["described"]
             group = f"perturbed/{name}/{place_of(level, factor)}"
@@ -52,14 +53,14 @@ def transfer_image(
                 if group in present[rival]
             }
             others = {rival: array for rival, array in found.items() if array is not None}
+            moved = {rival: torch.from_numpy(array).to(device) for rival, array in others.items()}
             common = key | {"code": codes[name], "level": level, "seed": subject.seed}
             attack = Attack.of(described)
             for rival, array in others.items():
                 carry = common | {"stage": "carried", "perturbation": content_hash(array)}
                 carry["artifact"] = attack.kind.artifact
-                moved = _moved(array, subject)
                 carried = store.get(
-                    carry, partial(carried_unit, subject, moved, artifact=attack.kind.artifact)
+                    carry, partial(carried_unit, subject, moved[rival], artifact=attack.kind.artifact)
                 )
                 about = {"attack": name, "varied": "", "made_for": rival} | attack.about
                 groups[f"carried/{rival}/{name}/{place_of(level, factor)}"] = Group(
@@ -70,18 +71,13 @@ def transfer_image(
             challenge["own"] = content_hash(*mine.arrays.values())
             challenge["rivals"] = {rival: content_hash(array) for rival, array in others.items()}
 
-            moved_there = {rival: _moved(array, subject) for rival, array in others.items()}
-            unit = store.get(challenge, partial(challenged_unit, subject, attack, mine, moved_there))
+            unit = store.get(challenge, partial(challenged_unit, subject, attack, mine, moved))
             # Of a unit that was found the entry may have had another name.
             groups[group] = replace(unit, attributes=unit.attributes | {"attack": name, "varied": ""})
             weaker = unit.attributes.get("weaker_than_transfer", "")
             note = f", was weaker than what was made for {weaker}" if weaker else ""
             print(f"level {level:g}, {name}: {len(others)} rivals{note}", flush=True)
     return groups
-
-
-def _moved(array: Any, subject: Subject) -> Tensor:
-    return torch.from_numpy(array).to(subject.kspace.device)
 
 
 def carried_unit(
