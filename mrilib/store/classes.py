@@ -16,16 +16,25 @@ def load_class(path: str, kind: type) -> Any:
     Raises:
         ValueError: if the path is malformed, does not exist, or names no subclass of `kind`.
     """
-    module, _, name = path.partition(":")
-    if not module or not name:
-        raise ValueError(f"import path {path!r}: expected package.module:ClassName")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"import path {path!r}: {error}; check the spelling and PYTHONPATH") from error
+    found = named_by(path, "ClassName")
     if not (isinstance(found, type) and issubclass(found, kind)):
         raise ValueError(f"import path {path!r}: expected a subclass of {kind.__name__}, got {found!r}")
     return found
+
+
+def named_by(path: str, what: str) -> Any:
+    """What an import path names; `what` stands for it in messages.
+
+    Raises:
+        ValueError: if the path is malformed or does not exist.
+    """
+    module, _, name = path.partition(":")
+    if not module or not name:
+        raise ValueError(f"import path {path!r}: expected package.module:{what}")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"import path {path!r}: {error}; check the spelling and PYTHONPATH") from error
 
 
 def built(given: Any, kind: type, name: str, where: str, *, such: str) -> Any:
