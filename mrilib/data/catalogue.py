@@ -1,11 +1,19 @@
 """The catalogue: a table of what every volume and slice is, and of which volumes are left out, and why."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import pandas as pd
 
-NAMES = ("dataset", "volume", "path", "anatomy", "acquisition", "patient", "reason", "hash")
+NAMES = (
+    *("dataset", "volume", "path", "anatomy", "layout", "acquisition", "patient"),
+    *("silent_coils", "hash", "notes", "reason"),
+)
+# Whole numbers, which rejected volumes lack.
+COUNTS = (
+    *("slice", "used_coils", "center_row", "center_column", "moved_rows", "moved_columns"),
+    *("first_row", "end_row", "first_column", "end_column"),
+)
 
 
 @dataclass(frozen=True)
@@ -17,17 +25,30 @@ class Entry:
         volume: name of the file without its ending.
         path: the file.
         anatomy: as the config says.
+        layout: of the file, `multi-coil` or `single-coil`.
         acquisition: as the file says.
         patient: as the file says, by which sets are split and results resampled; else the volume's name.
         field_strength: in T.
         slices, coils, rows, columns: shape of the volume's k-space.
-        target_rows, target_columns: shape of its target.
+        target_rows, target_columns: shape of its stored image, or what the header says where there is none.
         simulated: whether the file says that it was.
+        center_row, center_column: where the volume's k-space has most energy, as stored; `size // 2` if it is
+            centred, none where nothing stands out.
+        moved_rows, moved_columns: by how much it is rolled when it is read; 0 within one line of the middle.
+        first_row, end_row, first_column, end_column: what was acquired, after moving, to the one after the last:
+            zeros outside are padding, where masks are empty.
+        coil_energy: share of the energy that virtual coils keep; none where coils are not compressed.
+        maximum: of the RSS images of the volume, cropped as the target, in the scanner's units: the data range.
+        target_ratio: stored images over RSS images; 1 if they are in units of k-space.
+        target_difference: largest relative difference of them, units apart, in ‖·‖₂.
+        maximum_ratio, norm_ratio: the attributes `max` and `norm` over those of the RSS images.
+        notes: what is odd about the volume, and what was done.
         slice: position in the volume, from 0; none for rejected volumes.
-        center_column: column with most energy; `columns // 2` if k-space is centred.
+        used_coils: of the slice, without those that are zero, or virtual ones.
+        silent_coils: numbers of those that are zero in the slice.
         scale: maximum of the RSS image of the fully sampled slice, in the scanner's units.
         noise: standard deviation in each part of k-space, in the scanner's units.
-        hash: SHA-256 of k-space and target, 16 hex digits.
+        hash: SHA-256 of k-space, 16 hex digits.
         accepted: whether the volume can be used.
         reason: of its rejection.
     """
@@ -36,6 +57,7 @@ class Entry:
     volume: str
     path: str
     anatomy: str
+    layout: str = ""
     acquisition: str = ""
     patient: str = ""
     field_strength: float | None = None
@@ -46,8 +68,24 @@ class Entry:
     target_rows: int = 0
     target_columns: int = 0
     simulated: bool = False
-    slice: int | None = None
+    center_row: int | None = None
     center_column: int | None = None
+    moved_rows: int | None = None
+    moved_columns: int | None = None
+    first_row: int | None = None
+    end_row: int | None = None
+    first_column: int | None = None
+    end_column: int | None = None
+    coil_energy: float | None = None
+    maximum: float | None = None
+    target_ratio: float | None = None
+    target_difference: float | None = None
+    maximum_ratio: float | None = None
+    norm_ratio: float | None = None
+    notes: str = ""
+    slice: int | None = None
+    used_coils: int | None = None
+    silent_coils: str = ""
     scale: float | None = None
     noise: float | None = None
     hash: str = ""
@@ -58,6 +96,33 @@ class Entry:
 def rejected(dataset: str, volume: str, anatomy: str, reason: str) -> list[Entry]:
     """The entry of a volume that could not even be converted."""
     return [Entry(dataset=dataset, volume=volume, path="", anatomy=anatomy, reason=reason)]
+
+
+def without_copies(entries: list[Entry]) -> list[Entry]:
+    """Entries of a dataset in which a volume that shares a slice with one before it is rejected.
+
+    Slices are the same if their k-space is, bit for bit: a volume under two names would count twice, and could
+    stand in two parts of a split.
+    """
+    owners: dict[str, tuple[str, int | None]] = {}
+    copies: dict[str, str] = {}
+    for entry in entries:
+        if not entry.accepted:
+            continue
+        volume, position = owners.setdefault(entry.hash, (entry.volume, entry.slice))
+        if volume != entry.volume:
+            copies.setdefault(
+                entry.volume,
+                f"slice {entry.slice}: expected data of its own, got slice {position} of {volume} again; leave "
+                "one of the two volumes out",
+            )
+    kept = []
+    for entry in entries:
+        if entry.volume not in copies:
+            kept.append(entry)
+        elif entry.slice == 0:
+            kept.append(replace(entry, accepted=False, reason=copies[entry.volume], slice=None, hash=""))
+    return kept
 
 
 def to_frame(entries: list[Entry]) -> pd.DataFrame:
@@ -81,7 +146,7 @@ def read_catalogue(path: str | Path) -> pd.DataFrame:
     if missing:
         raise ValueError(f"{path}: no columns {missing}; delete it and run again")
     catalogue[list(NAMES)] = catalogue[list(NAMES)].fillna("")
-    return catalogue.astype({"slice": "Int64", "center_column": "Int64"})
+    return catalogue.astype(dict.fromkeys(COUNTS, "Int64"))
 
 
 def summarise_volumes(catalogue: pd.DataFrame) -> pd.DataFrame:
@@ -104,6 +169,7 @@ def summarise_volumes(catalogue: pd.DataFrame) -> pd.DataFrame:
                 "scale": f"{slices['scale'].max():.3g}" if usable else "—",
                 "noise": f"{slices['noise'].pow(2).mean() ** 0.5:.3g}" if usable else "—",
                 "accepted": "yes" if usable else f"no: {first['reason']}",
+                "notes": first["notes"],
             }
         )
     return pd.DataFrame(rows)

@@ -13,6 +13,7 @@ from mrilib.data.volumes.base import Reader
 from mrilib.data.volumes.centered_fft import centered_ifft
 from mrilib.data.volumes.fastmri import VolumeHeader, read_header, write_volume
 from mrilib.data.volumes.foreign import VolumeError
+from mrilib.data.volumes.lines import centering, strongest_line
 from mrilib.data.volumes.scan_header import new_header
 
 # BART's dimensions: 0 readout, 1 and 2 phase encodes, 3 coils, 13 slices.
@@ -148,6 +149,10 @@ def _slices(
         for number in range(shape[slowest]):
             index = (slice(None),) * slowest + (number,)
             images[index] = stored()[index]
+        center = strongest_line(np.array([np.vdot(plane, plane).real for plane in images]))
+        if centering(center, shape[0], source, "data: partitions"):
+            expected = f"most energy at {shape[0] // 2}, the middle of {shape[0]}"
+            raise VolumeError(source, "data: partitions", expected, f"{center}", "put it there")
         step = max(1, BLOCK_BYTES // (images.nbytes // shape[3]))
         for start in range(0, shape[3], step):
             block = np.ascontiguousarray(images[..., start : start + step])

@@ -7,6 +7,7 @@ One HDF5 file holds one volume:
       orthonormal inverse FFT, cropped at the centre. Test files have none.
     - `ismrmrd_header`: XML text.
     - `mask`: which columns were sampled, in test files.
+Of a single coil `kspace` has no coil axis, and the target is `reconstruction_esc`.
     - attributes `acquisition`, `patient_id`, `max` and `norm` (maximum and Euclidean norm of
       `reconstruction_rss`).
 Files written here say in addition: `simulated`, `source`, `sampled_fraction` (of the stored k-space),
@@ -28,22 +29,12 @@ import numpy as np
 from jaxtyping import Bool, Complex64, Float32
 
 from mrilib.data.volumes.centered_fft import rss
-from mrilib.data.volumes.foreign import (
-    Attributes,
-    VolumeError,
-    find_dataset,
-    find_optional,
-    open_hdf5,
-    read_text,
-    reading,
-    require_stored,
-)
+from mrilib.data.volumes.foreign import Attributes, VolumeError, find_dataset, open_hdf5, read_text
 from mrilib.data.volumes.isolated import Worker
+from mrilib.data.volumes.layout import find_layout
 from mrilib.data.volumes.scan_header import parse_header
 from mrilib.store.atomic import atomic_path
 
-# Our choice: no scanner has longer sides or more coils, and what claims them is damaged.
-LONGEST_SIDE, MOST_COILS = 8192, 1024
 # Stored maximum and norm may have been computed in float32.
 TOLERANCE = 1e-3
 # HDF5 allows 64 KiB with what describes it.
@@ -57,14 +48,17 @@ class VolumeHeader:
 
     Args:
         path: the file.
-        shape: `(slices, coils, rows, columns)` of `kspace`.
-        target_shape: `(slices, y, x)` of `reconstruction_rss`; `None` if there is none. Some of fastMRI's
-            brain files have a target wider than their k-space (203 columns).
+        layout: `multi-coil` or `single-coil`.
+        shape: `(slices, coils, rows, columns)` of `kspace`; one coil where the file has no coil axis.
+        target_shape: `(slices, y, x)` of the target; `None` if there is none. Some of fastMRI's brain files have
+            a target wider than their k-space (203 columns).
         masked: whether the file holds a mask of its own.
         acquisition, patient, source, notes: empty where not said.
         maximum, norm: of the target, as stored; `None` where not said.
         simulated: whether the file says so.
         sampled_fraction: as stored; `None` where not said.
+        encoded, recon: `(rows, columns)` of `encodedSpace` and `reconSpace`.
+        channels: `receiverChannels`; `None` where not said.
         padding: first column that was acquired and the one after the last, as fastMRI computes them:
             `left = encodedSpace.y // 2 − center`, `right = left + maximum + 1`.
         field_strength: in T; `None` where not said.
@@ -72,6 +66,7 @@ class VolumeHeader:
     """
 
     path: str
+    layout: str
     shape: tuple[int, int, int, int]
     target_shape: tuple[int, int, int] | None
     masked: bool
@@ -83,6 +78,9 @@ class VolumeHeader:
     norm: float | None
     simulated: bool
     sampled_fraction: float | None
+    encoded: tuple[int, int]
+    recon: tuple[int, int]
+    channels: int | None
     padding: tuple[int, int]
     field_strength: float | None
     anatomy: str
@@ -110,7 +108,7 @@ def read_header(path: str | Path) -> VolumeHeader:
     HDF5 may crash on damaged files: `check_volume` first those that come from elsewhere.
     """
     with open_hdf5(path) as file:
-        kspace, target, mask = _datasets(file, path)
+        layout = find_layout(file, path)
         xml = read_text(find_dataset(file, "ismrmrd_header", path), "ismrmrd_header", path)
         header = parse_header(xml, path, "ismrmrd_header")
         if header.lines is None:
@@ -120,9 +118,10 @@ def read_header(path: str | Path) -> VolumeHeader:
         attributes = Attributes(file, path)
         return VolumeHeader(
             path=str(path),
-            shape=kspace.shape,
-            target_shape=None if target is None else target.shape,
-            masked=mask is not None,
+            layout=layout.name,
+            shape=layout.shape,
+            target_shape=None if layout.target is None else layout.target.shape,
+            masked=layout.mask is not None,
             acquisition=attributes.text("acquisition"),
             patient=attributes.text("patient_id"),
             source=attributes.text("source"),
@@ -131,6 +130,9 @@ def read_header(path: str | Path) -> VolumeHeader:
             norm=attributes.number("norm"),
             simulated=bool(attributes.number("simulated")),
             sampled_fraction=attributes.number("sampled_fraction"),
+            encoded=header.encoded.matrix[:2],
+            recon=header.recon.matrix[:2],
+            channels=header.channels,
             padding=(left, left + header.lines.maximum + 1),
             field_strength=header.field_strength,
             anatomy=header.anatomy,
@@ -148,24 +150,10 @@ def read_slice(path: str | Path, position: int) -> VolumeSlice:
             negative or all zero.
     """
     with open_hdf5(path) as file:
-        return _read_slice(file, path, position)
-
-
-def volume_maximum(path: str | Path) -> float:
-    """Maximum of a volume's target, in its units: the attribute `max`, or found from the images.
-
-    Raises:
-        ValueError: if the volume has neither.
-        FileNotFoundError, VolumeError: as `read_header` and `read_slice`.
-    """
-    with open_hdf5(path) as file:
-        _, target, _ = _datasets(file, path)
-        stored = Attributes(file, path).number("max")
-        if stored is not None:
-            return stored
-        if target is None:
-            raise ValueError(f"{path}: expected the attribute max or reconstruction_rss, got neither")
-        return max(float(_read_target(target, path, position).max()) for position in range(len(target)))
+        layout = find_layout(file, path)
+        if not 0 <= position < layout.shape[0]:
+            raise IndexError(f"{path}: expected a slice from 0 to {layout.shape[0] - 1}, got {position}")
+        return VolumeSlice(layout.read_kspace(position), layout.read_target(position), layout.read_mask())
 
 
 def check_volume(path: str | Path, *, worker: Worker | None = None) -> VolumeHeader:
@@ -299,78 +287,16 @@ def _compact(size: int) -> h5py.h5p.PropDCID:
     return properties
 
 
-def _datasets(
-    file: h5py.File, path: str | Path
-) -> tuple[h5py.Dataset, h5py.Dataset | None, h5py.Dataset | None]:
-    kspace = find_dataset(file, "kspace", path)
-    _require(kspace, "kspace", path, np.dtype(np.complex64), "(slice, coil, row, column)", 4)
-    slices, coils, _, columns = kspace.shape
-    if coils > MOST_COILS:
-        raise VolumeError(path, "kspace", f"at most {MOST_COILS} coils", f"{coils}")
-    name = "reconstruction_rss"
-    target, mask = find_optional(file, name, path), find_optional(file, "mask", path)
-    if target is not None:
-        _require(target, name, path, np.dtype(np.float32), "(slice, y, x)", 3)
-        if target.shape[0] != slices:
-            raise VolumeError(path, name, f"{slices} slices as kspace", f"{target.shape[0]}")
-    if mask is not None:
-        with reading(path, "mask", "numbers"):
-            found, size = f"{mask.dtype} of shape {mask.shape}", mask.size if mask.dtype.kind in "buif" else 0
-        if size != columns:
-            raise VolumeError(path, "mask", f"{columns} numbers, one a column", found)
-    return kspace, target, mask
-
-
-def _require(
-    dataset: h5py.Dataset, name: str, path: str | Path, dtype: np.dtype, axes: str, count: int
-) -> None:
-    with reading(path, name, f"{dtype} {axes}"):
-        shape, found = dataset.shape, dataset.dtype
-    if len(shape) != count or found.newbyteorder("=") != dtype:
-        raise VolumeError(path, name, f"{dtype} {axes}", f"{found} of shape {shape}")
-    if not 1 <= min(shape) <= max(shape) <= LONGEST_SIDE:
-        raise VolumeError(path, name, f"sides from 1 to {LONGEST_SIDE}", f"shape {shape}")
-    require_stored(dataset, name, path)
-
-
-def _read_slice(file: h5py.File, path: str | Path, position: int) -> VolumeSlice:
-    kspace, target, mask = _datasets(file, path)
-    if not 0 <= position < kspace.shape[0]:
-        raise IndexError(f"{path}: expected a slice from 0 to {kspace.shape[0] - 1}, got {position}")
-    where = f"slice {position}"
-    with reading(path, f"kspace, {where}", "readable data"):
-        values = kspace[position].astype(np.complex64, copy=False)
-    if not np.isfinite(values).all() or not values.any():
-        found = f"{np.count_nonzero(~np.isfinite(values))} not finite of {values.size}"
-        raise VolumeError(path, f"kspace, {where}", "finite values, not all zero", found)
-    image = columns = None
-    if target is not None:
-        image = _read_target(target, path, position)
-    if mask is not None:
-        with reading(path, "mask", "readable data"):
-            columns = np.asarray(mask).reshape(-1) != 0
-        if not columns.any():
-            raise VolumeError(path, "mask", "a sampled column", "none")
-    return VolumeSlice(values, image, columns)
-
-
-def _read_target(target: h5py.Dataset, path: str | Path, position: int) -> Float32[np.ndarray, "y x"]:
-    name = f"reconstruction_rss, slice {position}"
-    with reading(path, name, "readable data"):
-        image = target[position].astype(np.float32, copy=False)
-    if not np.isfinite(image).all() or image.min() < 0 or not image.any():
-        found = f"{image.min():g} to {image.max():g}"
-        raise VolumeError(path, name, "finite values >= 0, not all zero", found)
-    return image
-
-
 def _check(path: str) -> dict[str, Any]:
     """The whole check, in the child."""
     header = read_header(path)
     maximum = energy = 0.0
     with open_hdf5(path) as file:
+        layout = find_layout(file, path)
+        layout.read_mask()
         for position in range(header.shape[0]):
-            image = _read_slice(file, path, position).target
+            layout.read_kspace(position)
+            image = layout.read_target(position)
             if image is not None:
                 maximum = max(maximum, float(image.max()))
                 energy += float(np.square(image, dtype=np.float64).sum())

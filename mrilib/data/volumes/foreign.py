@@ -1,6 +1,7 @@
 """HDF5 files from elsewhere: whatever is wrong in one becomes a `VolumeError`."""
 
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,9 +10,13 @@ from typing import Any
 import h5py
 import numpy as np
 
+from mrilib.data.volumes.formats import recognised_bytes
+
 MEND = "copy the file again or leave it out"
 # Our choice: XML headers have some kilobytes; what claims more is damaged.
 LONGEST_TEXT = 1 << 24
+# What XML says of its encoding.
+DECLARATION = re.compile(rb"""\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z][\w.-]{0,39})["']""")
 
 
 class VolumeError(ValueError):
@@ -61,6 +66,8 @@ def open_hdf5(path: str | Path) -> Iterator[h5py.File]:
         raise FileNotFoundError(f"{path}: expected an HDF5 file, got none; correct the path")
     if not path.is_file():
         raise VolumeError(path, "file", "an HDF5 file", "a folder or a device", "name a file")
+    if not h5py.is_hdf5(path) and (found := recognised_bytes(path)) is not None:
+        raise VolumeError(path, "file", "an HDF5 file", *found)
     with reading(path, "file", "an HDF5 file"):
         # Files are never changed in place, and locks fail on some shared file systems.
         file = h5py.File(path, "r", locking=False)
@@ -129,7 +136,9 @@ def read_text(values: Any, name: str, path: str | Path) -> str:
         if isinstance(values, np.ndarray):
             values = values.reshape(-1)[0]
         if isinstance(values, bytes):
-            values = values.rstrip(b"\0").decode("utf-8")
+            values = values.rstrip(b"\0")
+            declared = DECLARATION.match(values)
+            values = values.decode(declared[1].decode() if declared else "utf-8")
         if not isinstance(values, str):
             raise TypeError(f"{type(values).__name__}")
         return str(values)
@@ -144,7 +153,11 @@ class Attributes:
             self._values = dict(file.attrs)
 
     def text(self, name: str) -> str:
+        """The attribute as text, a whole number as its digits; empty where there is none."""
         value = self._values.get(name)
+        number = np.asarray(value)
+        if number.size == 1 and number.dtype.kind in "iu":
+            return str(number.reshape(-1)[0])
         return "" if value is None else read_text(value, f"attribute {name}", self._path)
 
     def number(self, name: str) -> float | None:

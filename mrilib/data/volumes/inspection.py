@@ -1,69 +1,258 @@
-"""What the catalogue says of a volume: whether it can be used, and what its slices are."""
+"""What the catalogue says of a volume: whether it can be used, what its slices are, and what is odd about it."""
 
-import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from mrilib.data.catalogue import Entry
+from mrilib.data.catalogue import Entry, target_shape
 from mrilib.data.intensity import rss_target
-from mrilib.data.volumes.fastmri import check_volume, read_slice
-from mrilib.data.volumes.foreign import VolumeError
+from mrilib.data.volumes.fastmri import VolumeHeader, read_header
+from mrilib.data.volumes.foreign import VolumeError, open_hdf5
 from mrilib.data.volumes.isolated import Worker
-from mrilib.data.volumes.kspace_statistics import center_column, noise_estimate
+from mrilib.data.volumes.kspace_statistics import noise_estimate
+from mrilib.data.volumes.layout import Layout, find_layout
+from mrilib.data.volumes.lines import SliceLines, VolumeLines, slice_lines, volume_lines
+from mrilib.data.volumes.preparation import Preparation
+from mrilib.data.volumes.targets import OTHER_IMAGE, TOLERANCE, Match, check_targets, matched
+
+
+@dataclass(frozen=True)
+class CoilCompression:
+    """Virtual coils instead of many: see `compress_coils`.
+
+    Args:
+        energy: share of the energy that they keep.
+        from_coils: number of coils, those that are zero left out, from which on a volume is compressed.
+    """
+
+    energy: float
+    from_coils: int
 
 
 def inspect_volume(
-    path: str | Path, *, dataset: str, anatomy: str, worker: Worker | None = None
+    path: str | Path,
+    *,
+    dataset: str,
+    anatomy: str,
+    compression: CoilCompression | None = None,
+    worker: Worker | None = None,
+    throw: bool = False,
 ) -> list[Entry]:
     """Check a volume and describe each of its slices; reads the file twice, a slice at a time.
+
+    What can be found from k-space is found there, and what the file says of it is held against that: stored
+    images, their maximum and norm, the centre, padding, coils, sampled rows and columns, sizes of matrices.
 
     Args:
         path: file of the fastMRI schema.
         dataset: what the config calls the dataset.
         anatomy: as the config says.
+        compression: of the coils; none by default.
         worker: child process for the check; by default one for this file.
+        throw: raise what the volume is rejected for.
 
     Returns:
-        An entry a slice; one entry with the reason if the volume is rejected: damaged, undersampled as
-        fastMRI's test files are, or without a target.
+        An entry a slice; one entry with the reason if the volume is rejected: damaged, undersampled, or with
+        stored images that are not those of its k-space.
 
     Raises:
         FileNotFoundError: if there is no file.
+        VolumeError: if the volume is rejected, and `throw`.
     """
+    if worker is None:
+        with Worker() as own:
+            return inspect_volume(
+                path, dataset=dataset, anatomy=anatomy, compression=compression, worker=own, throw=throw
+            )
     volume = Path(path).stem
-    common: dict[str, Any] = {"dataset": dataset, "volume": volume, "path": str(path), "anatomy": anatomy}
+    entry = Entry(dataset=dataset, volume=volume, path=str(path), anatomy=anatomy)
     try:
-        header = check_volume(path, worker=worker)
+        header = worker.call(_header, path)
+        entry = replace(entry, **header | {"patient": header["patient"] or volume})
+        wanted = None if compression is None else asdict(compression)
+        found = worker.call(_examine, path, wanted)
     except VolumeError as error:
-        return [Entry(**common, reason=_without_path(error))]
-    about = common | {
+        if throw:
+            raise
+        return [replace(entry, reason=_without_path(error))]
+    return [
+        replace(entry, **found["volume"], **about, slice=position, accepted=True)
+        for position, about in enumerate(found["slices"])
+    ]
+
+
+def _header(path: str) -> dict[str, Any]:
+    """What an entry says of the header, in the child."""
+    header = read_header(path)
+    rows, columns = header.target_shape[1:] if header.target_shape else _without_target(header)
+    return {
+        "layout": header.layout,
         "acquisition": header.acquisition,
-        "patient": header.patient or volume,
+        "patient": header.patient,
         "field_strength": header.field_strength,
         "simulated": header.simulated,
         **dict(zip(("slices", "coils", "rows", "columns"), header.shape, strict=True)),
-        **dict(zip(("target_rows", "target_columns"), (header.target_shape or (0, 0, 0))[1:], strict=True)),
+        "target_rows": rows,
+        "target_columns": columns,
     }
-    if header.masked or header.target_shape is None:
-        found = "undersampled (a mask in the file)" if header.masked else "without a target"
-        return [Entry(**about, reason=f"{found}; fully sampled k-space with its image is needed")]
-    return [Entry(**about, **_measured(path, position), accepted=True) for position in range(header.shape[0])]
 
 
-def _measured(path: str | Path, position: int) -> dict[str, Any]:
-    found = read_slice(path, position)
-    kspace = torch.from_numpy(found.kspace)
-    digest = hashlib.sha256(found.kspace.tobytes())
-    digest.update(b"" if found.target is None else found.target.tobytes())
-    return {
-        "slice": position,
-        "center_column": center_column(kspace),
+def _without_target(header: VolumeHeader) -> tuple[int, int]:
+    """Size of the reference where no image is stored: the header's, if it lies in k-space."""
+    size = header.shape[2:]
+    fits = all(side <= whole for side, whole in zip(header.recon, size, strict=True))
+    return header.recon if fits else size
+
+
+def _examine(path: str, compression: dict[str, Any] | None) -> dict[str, Any]:
+    """Everything that an entry says of the arrays, in the child."""
+    header = read_header(path)
+    with open_hdf5(path) as file:
+        layout = find_layout(file, path)
+        slices = [slice_lines(layout.read_kspace(n), path, n) for n in range(layout.shape[0])]
+        _refuse_undersampled(layout, slices[0], path)
+        lines = volume_lines(slices, path)
+        notes = [*_notes(header, lines, path), *lines.notes]
+        live = layout.shape[1] - min(len(found.silent) for found in slices)
+        energy = None
+        if compression is not None and live >= compression["from_coils"]:
+            energy = compression["energy"]
+        prepared = Preparation(lines.moved, energy)
+        shape = target_shape(*layout.shape[2:], *(header.target_shape or (0, *_without_target(header)))[1:])
+        abouts, matches, maxima, squares = [], [], [], 0.0
+        for position, found in enumerate(slices):
+            about, image = _slice(layout, position, prepared, shape)
+            abouts.append(about | {"hash": found.digest[:16], "silent_coils": _listed(found.silent)})
+            maxima.append(float(image.max()))
+            squares += float(np.square(image, dtype=np.float64).sum())
+            stored = layout.read_target(position)
+            if stored is not None:
+                kspace = torch.from_numpy(layout.read_kspace(position))
+                matches += _matches(stored, kspace, image if energy is None else _image(kspace, shape), path)
+    maximum, norm = max(maxima), math.sqrt(squares)
+    volume = {
+        "center_row": lines.center[0],
+        "center_column": lines.center[1],
+        "moved_rows": lines.moved[0],
+        "moved_columns": lines.moved[1],
+        "first_row": lines.acquired[0][0],
+        "end_row": lines.acquired[0][1],
+        "first_column": lines.acquired[1][0],
+        "end_column": lines.acquired[1][1],
+        "coil_energy": energy,
+        "maximum": maximum,
+    }
+    if layout.mask is not None:
+        notes.append("a mask in the file, which k-space does not follow: not used")
+    volume |= _stored(header, matches, (maximum, norm), notes, path)
+    return {"volume": volume | {"notes": "; ".join(notes)}, "slices": abouts}
+
+
+def _refuse_undersampled(layout: Layout, found: SliceLines, path: str) -> None:
+    mask = layout.read_mask()
+    if mask is not None and not mask.all() and not found.acquired[1][~mask].any():
+        expected = f"{len(mask)} sampled columns"
+        mend = "fully sampled k-space is needed"
+        raise VolumeError(path, "mask", expected, f"{int(mask.sum())}: undersampled (a mask in the file)", mend)
+
+
+def _slice(
+    layout: Layout, position: int, prepared: Preparation, shape: tuple[int, int]
+) -> tuple[dict[str, Any], np.ndarray]:
+    kspace = prepared.apply(layout.read_kspace(position))
+    about = {
+        "used_coils": len(kspace),
         "scale": float(rss_target(kspace, (kspace.shape[-2], kspace.shape[-1])).max()),
         "noise": noise_estimate(kspace),
-        "hash": digest.hexdigest()[:16],
     }
+    return about, _image(kspace, shape)
+
+
+def _matches(stored: np.ndarray, kspace: torch.Tensor, image: np.ndarray, path: str) -> list[Match]:
+    """The stored image against the RSS image of its k-space; nothing where it is larger than that.
+
+    Raises:
+        VolumeError: if it is larger because rows and columns are exchanged.
+    """
+    if stored.shape == image.shape:
+        return [matched(stored, image)]
+    turned = (stored.shape[1], stored.shape[0])
+    fits = all(side <= whole for side, whole in zip(turned, kspace.shape[-2:], strict=True))
+    if fits and matched(stored.T, _image(kspace, turned)).difference <= OTHER_IMAGE:
+        mend = "exchange the last two axes of kspace, so that rows are the readout"
+        raise VolumeError(path, "stored images", "the RSS image of kspace", "that image transposed", mend)
+    return []
+
+
+def _image(kspace: torch.Tensor, shape: tuple[int, int]) -> np.ndarray:
+    image: np.ndarray = rss_target(kspace, shape).numpy()
+    return image
+
+
+def _stored(
+    header: VolumeHeader,
+    matches: Sequence[Match],
+    computed: tuple[float, float],
+    notes: list[str],
+    path: str,
+) -> dict[str, Any]:
+    """What the file says of its images, against those of k-space."""
+    name = "reconstruction_esc" if header.layout == "single-coil" else "reconstruction_rss"
+    ratio = None
+    if matches:
+        notes += check_targets(matches, name, path)
+        ratio = float(np.mean([match.ratio for match in matches]))
+    elif header.target_shape is None:
+        notes.append("no stored image: the RSS of kspace is the reference")
+    else:
+        notes.append(f"{name} is larger than k-space: not compared")
+    ratios = []
+    for what, stored, own in zip(("max", "norm"), (header.maximum, header.norm), computed, strict=True):
+        ratios.append(None if stored is None else stored / own)
+        if stored is None:
+            notes.append(f"no attribute {what}: computed")
+        elif matches and not math.isclose(stored, own * (ratio or 1), rel_tol=TOLERANCE):
+            notes.append(f"attribute {what} is {stored:g}, that of the images {own * (ratio or 1):g}: computed anew")
+    return {
+        "target_ratio": ratio,
+        "target_difference": max((match.difference for match in matches), default=None),
+        "maximum_ratio": ratios[0],
+        "norm_ratio": ratios[1],
+    }
+
+
+def _notes(header: VolumeHeader, lines: VolumeLines, path: str) -> list[str]:
+    """What the header says otherwise than k-space.
+
+    Raises:
+        VolumeError: if rows and columns are exchanged.
+    """
+    size, notes = header.shape[2:], []
+    if header.encoded != size:
+        if header.encoded == size[::-1]:
+            expected = f"{size[0]} rows (readout) × {size[1]} columns in encodedSpace, as kspace"
+            mend = "exchange the last two axes of kspace, or x and y of the header"
+            raise VolumeError(path, "ismrmrd_header", expected, f"{size[1]} × {size[0]}", mend)
+        notes.append(f"encodedSpace is {header.encoded[0]} × {header.encoded[1]}, kspace {size[0]} × {size[1]}")
+    if header.target_shape is not None and header.recon != header.target_shape[1:]:
+        rows, columns = header.target_shape[1:]
+        notes.append(f"reconSpace is {header.recon[0]} × {header.recon[1]}, the stored image {rows} × {columns}")
+    if header.channels is not None and header.channels != header.shape[1] and header.layout == "multi-coil":
+        notes.append(f"the header says {header.channels} coils, kspace has {header.shape[1]}")
+    first, end = lines.acquired[1]
+    if header.padding != (first, end):
+        left, right = header.padding
+        notes.append(f"the header says that columns {left} to {right - 1} were acquired, kspace {first} to {end - 1}")
+    return notes
+
+
+def _listed(coils: Sequence[int]) -> str:
+    return " ".join(map(str, coils))
 
 
 def _without_path(error: VolumeError) -> str:

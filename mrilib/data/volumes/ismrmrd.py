@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,6 +17,7 @@ from mrilib.data.volumes.centered_fft import centered_fft, centered_ifft
 from mrilib.data.volumes.fastmri import VolumeWriter
 from mrilib.data.volumes.foreign import VolumeError, find_dataset, open_hdf5, read_text
 from mrilib.data.volumes.isolated import Worker
+from mrilib.data.volumes.lines import centering, strongest_line
 from mrilib.data.volumes.readouts import Plan, plan_readouts
 from mrilib.data.volumes.scan_header import ScanHeader, edit_header, parse_header
 from mrilib.store.atomic import atomic_path
@@ -86,6 +87,8 @@ def convert(source: str | Path, destination: str | Path, *, worker: Worker | Non
     - 3-D: centred orthonormal inverse FFT along the partitions, cropped likewise.
     - `ChopY = 0` and `ChopZ = 0` among the user parameters (General Electric): the image lies half a field of
       view off, so lines (partitions) get alternating signs.
+    - Centre: where the energy of k-space is. Where that is two lines or more from where the header puts zero
+      frequency, k-space is moved, and the notes say so.
     - Full sampling: every line within encodingLimits, which must hold the centre and half of the encoded
       matrix; of 3-D those within 0.95 of the inscribed ellipse (our choice), as corners are often left out.
     - Orientation: slices are sorted by their position along `slice_dir`. fastMRI's images stand upside down:
@@ -132,7 +135,8 @@ def _convert(source: str, partial: str) -> dict[str, Any]:
         layout = _layout(plan, header, source)
         with tempfile.TemporaryFile(dir=Path(partial).parent) as scratch:
             lines = _Lines(scratch.fileno(), (*plan.grid[:2], plan.grid[2], plan.coils, layout.rows))
-            _place_readouts(table, plan, header, layout, lines, source)
+            energies = _place_readouts(table, plan, header, layout, lines, source)
+            layout = _centred(layout, plan, energies, source)
             if plan.grid[1] > 1:
                 _transform_partitions(lines, layout)
             # what has been written is on its way to the disk, and the source is not needed any more
@@ -140,7 +144,7 @@ def _convert(source: str, partial: str) -> dict[str, Any]:
             shape = (layout.slices, plan.coils, layout.rows, plan.grid[2])
             with VolumeWriter(partial, shape=shape, target=layout.target, **about) as writer:
                 for position in range(layout.slices):
-                    kspace = lines.slice_kspace(position, layout.flipped)
+                    kspace = lines.slice_kspace(position, layout.moved[1:], layout.flipped)
                     try:
                         writer.add(kspace)
                     except ValueError as error:
@@ -163,7 +167,10 @@ def _convert(source: str, partial: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Sizes of the result: rows kept of the readout, first and number of the slices kept, target, flips."""
+    """Sizes of the result: rows kept of the readout, first and number of the slices kept, target, flips.
+
+    `moved` is by how many partitions, rows and columns k-space is rolled to bring its centre to `size // 2`.
+    """
 
     rows: int
     first: int
@@ -171,6 +178,7 @@ class _Layout:
     target: tuple[int, int]
     flipped: tuple[bool, bool]
     notes: tuple[str, ...]
+    moved: tuple[int, int, int] = (0, 0, 0)
 
 
 def _layout(plan: Plan, header: ScanHeader, source: str) -> _Layout:
@@ -235,11 +243,11 @@ class _Lines:
             done += os.pwrite(self._handle, view[done:], 8 * start * self._line + done)
 
     def slice_kspace(
-        self, position: int, flipped: tuple[bool, bool]
+        self, position: int, moved: tuple[int, ...], flipped: tuple[bool, bool]
     ) -> Complex64[np.ndarray, "coil row column"]:
-        """One slice, or one partition, turned: `(coil, row, column)`."""
+        """One slice, or one partition, rolled by rows and columns, then turned: `(coil, row, column)`."""
         columns = self.shape[2]
-        kspace = self.read(position * columns, columns).transpose(1, 2, 0)
+        kspace = np.roll(self.read(position * columns, columns).transpose(1, 2, 0), moved, (1, 2))
         for axis in (axis for axis, flip in enumerate(flipped, start=1) if flip):
             kspace = reverse_frequencies(kspace, axis)
         return np.ascontiguousarray(kspace)
@@ -255,7 +263,8 @@ def reverse_frequencies(
 
 def _place_readouts(
     table: h5py.Dataset, plan: Plan, header: ScanHeader, layout: _Layout, lines: _Lines, source: str
-) -> None:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Write every readout to its place; returns the energy of each partition, row and column."""
     size = header.encoded.matrix[0]
     signs = np.ones(len(plan.rows), np.float32)
     if header.numbers.get("ChopY") == 0:
@@ -266,6 +275,7 @@ def _place_readouts(
     places = np.ravel_multi_index((plan.slices, plan.partitions, plan.lines), plan.grid)
     pre, post = plan.discard
     crop = slice(size // 2 - layout.rows // 2, size // 2 - layout.rows // 2 + layout.rows)
+    energies = np.zeros(plan.grid[1]), np.zeros(layout.rows), np.zeros(plan.grid[2])
     written = np.zeros(0 if plan.averages == 1 else int(np.prod(plan.grid)), dtype=bool)
     for which, samples in read_samples(table, plan.rows, plan.coils, plan.samples, source):
         samples = np.where(plan.reverse[which, None, None], samples[..., ::-1], samples)
@@ -274,12 +284,44 @@ def _place_readouts(
         readouts[..., first:last] = samples[..., pre : plan.samples - post] * signs[which, None, None]
         if layout.rows < size:
             readouts = centered_fft(centered_ifft(readouts, (-1,))[..., crop], (-1,))
+        squares = np.square(readouts.real, dtype=np.float64) + np.square(readouts.imag, dtype=np.float64)
+        np.add.at(energies[0], plan.partitions[which], squares.sum(axis=(1, 2)))
+        energies[1][:] += squares.sum(axis=(0, 1))
+        np.add.at(energies[2], plan.lines[which], squares.sum(axis=(1, 2)))
         for place, readout in zip(places[which].tolist(), readouts, strict=True):
             if written.size:
                 if written[place]:
                     readout = readout + lines.read(place, 1)[0]
                 written[place] = True
             lines.write(place, readout[None])
+    return energies
+
+
+def _centred(
+    layout: _Layout, plan: Plan, energies: tuple[np.ndarray, np.ndarray, np.ndarray], source: str
+) -> _Layout:
+    """The layout with what brings the centre of k-space, which is where its energy is, to `size // 2`.
+
+    Raises:
+        VolumeError: if the centre is far from where the header puts it, or leaves no room for what was acquired.
+    """
+    moved, notes = [], list(layout.notes)
+    names = ("kspace_encoding_step_2", "readout", "kspace_encoding_step_1")
+    for name, energy in zip(names, energies, strict=True):
+        size, center = len(energy), strongest_line(energy)
+        where = f"data: {name}"
+        move = centering(center, size, source, where)
+        held = np.flatnonzero(energy) + move
+        if move and held.max() - held.min() + 1 < size and not 0 <= held.min() <= held.max() < size:
+            expected = f"{len(held)} lines that lie in {size} around their centre"
+            found = f"lines {held.min() - move} to {held.max() - move} with most energy at {center}"
+            raise VolumeError(source, where, expected, found)
+        if move:
+            notes.append(
+                f"{name}: most energy lies {-move:+d} lines from where the header puts zero frequency: moved"
+            )
+        moved.append(move)
+    return replace(layout, moved=(moved[0], moved[1], moved[2]), notes=tuple(notes))
 
 
 def _transform_partitions(lines: _Lines, layout: _Layout) -> None:
@@ -289,7 +331,7 @@ def _transform_partitions(lines: _Lines, layout: _Layout) -> None:
     for start in range(0, columns, step):
         count = min(step, columns - start)
         block = np.stack([lines.read(z * columns + start, count) for z in range(partitions)])
-        images = centered_ifft(block, (0,))[layout.first : layout.first + layout.slices]
+        images = centered_ifft(np.roll(block, layout.moved[0], 0), (0,))[layout.first : layout.first + layout.slices]
         for z, image in enumerate(images):
             lines.write(z * columns + start, image)
 
@@ -302,7 +344,7 @@ def _describe(source: str, xml: str, header: ScanHeader, plan: Plan, layout: _La
     """What `VolumeWriter` wants to know beside the sizes."""
     stem = Path(source).stem
     columns = plan.grid[2]
-    filled = np.unique(plan.lines)
+    filled = (np.unique(plan.lines) + layout.moved[2]) % columns
     if layout.flipped[1]:
         filled = (columns - filled) % columns if columns % 2 == 0 else columns - 1 - filled
     low, high = int(filled.min()), int(filled.max())

@@ -42,6 +42,7 @@ class ScanHeader:
         lines, partitions: limits of `kspace_encoding_step_1` and `_2`.
         patient, protocol, anatomy, system: empty where not said.
         field_strength: in T, from `systemFieldStrength_T`, or else from the resonance frequency of ¹H.
+        channels: `receiverChannels`; `None` where not said, or no number.
         numbers: `userParameterLong`, by name.
     """
 
@@ -55,6 +56,7 @@ class ScanHeader:
     anatomy: str
     system: str
     field_strength: float | None
+    channels: int | None
     numbers: dict[str, int]
 
 
@@ -81,6 +83,7 @@ def parse_header(xml: str, path: str | Path, dataset: str) -> ScanHeader:
         field = frequency / HERTZ_PER_TESLA if frequency else None
     vendor = text("acquisitionSystemInformation/systemVendor")
     model = text("acquisitionSystemInformation/systemModel")
+    channels = text("acquisitionSystemInformation/receiverChannels")[:9]
     return ScanHeader(
         encoded=fields.space(encoding, "encodedSpace"),
         recon=fields.space(encoding, "reconSpace"),
@@ -92,6 +95,7 @@ def parse_header(xml: str, path: str | Path, dataset: str) -> ScanHeader:
         anatomy=text("studyInformation/bodyPartExamined") or text("measurementInformation/bodyPartExamined"),
         system=f"{vendor} {model}".strip(),
         field_strength=field,
+        channels=int(channels) if channels.isascii() and channels.isdigit() else None,
         numbers=_user_numbers(root),
     )
 

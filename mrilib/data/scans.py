@@ -1,0 +1,125 @@
+"""Slices of raw scans: as the catalogue describes them, and as they are measured."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jaxtyping import Bool, Complex64
+from torch import Tensor
+
+from mrilib.data.catalogue import target_shape
+from mrilib.data.measurement import Measurement, measure
+from mrilib.data.sampling.base import Sampling, Seed, acquired_region
+from mrilib.data.volumes.fastmri import read_slice
+from mrilib.data.volumes.preparation import Preparation
+
+ABOUT = ("dataset", "volume", "slice", "anatomy", "acquisition", "patient", "simulated", "hash")
+
+
+@dataclass(frozen=True)
+class ScanRecord:
+    """A row of a catalogue, or of a selection from one, as far as reading and measuring it need.
+
+    Args:
+        path: file of the volume.
+        volume: its name.
+        slice: position in the volume, from 0.
+        rows, columns: of k-space.
+        target_rows, target_columns: of the reference.
+        used_coils: without those that are zero, or virtual ones.
+        moved_rows, moved_columns: by how much k-space is rolled to centre it.
+        first_row, end_row, first_column, end_column: what was acquired, to the one after the last.
+        coil_energy: share of the energy that virtual coils keep; `None` where coils are not compressed.
+        maximum: of the volume's reference images, in the scanner's units.
+    """
+
+    path: str
+    volume: str
+    slice: int
+    rows: int
+    columns: int
+    target_rows: int
+    target_columns: int
+    used_coils: int
+    moved_rows: int
+    moved_columns: int
+    first_row: int
+    end_row: int
+    first_column: int
+    end_column: int
+    coil_energy: float | None
+    maximum: float
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> "ScanRecord":
+        """The record of a row of `read_catalogue`.
+
+        Raises:
+            ValueError: if the row lacks columns.
+        """
+        names = cls.__dataclass_fields__
+        missing = [name for name in names if name not in row]
+        if missing:
+            raise ValueError(f"ScanRecord: expected a row of a catalogue, got one without {missing}")
+        numbers = {name: int(row[name]) for name, each in names.items() if each.type == "int" or each.type is int}
+        energy = row["coil_energy"]
+        return cls(
+            path=str(row["path"]),
+            volume=str(row["volume"]),
+            coil_energy=None if energy is None or energy != energy else float(energy),
+            maximum=float(row["maximum"]),
+            **numbers,
+        )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of k-space."""
+        return self.rows, self.columns
+
+    @property
+    def reference_shape(self) -> tuple[int, int]:
+        """Size of the reference."""
+        return target_shape(self.rows, self.columns, self.target_rows, self.target_columns)
+
+    @property
+    def acquired(self) -> Bool[Tensor, "*ky kx"] | None:
+        """Where k-space was acquired: see `acquired_region`."""
+        return acquired_region(
+            self.shape, rows=(self.first_row, self.end_row), columns=(self.first_column, self.end_column)
+        )
+
+    def read(self) -> Complex64[Tensor, "coil ky kx"]:
+        """Fully sampled k-space of the slice, centred, of its live or virtual coils, in the scanner's units."""
+        prepared = Preparation((self.moved_rows, self.moved_columns), self.coil_energy)
+        return prepared.apply(read_slice(self.path, self.slice).kspace)
+
+
+def measured_scan(
+    record: ScanRecord, sampling: Sampling, seed: Seed, *, about: Mapping[str, Any] | None = None
+) -> Measurement:
+    """Read one slice and measure it under a mask, which is empty where nothing was acquired.
+
+    Args:
+        record: which slice.
+        sampling: how its mask is drawn.
+        seed: of the mask; `name_seed(f"{volume}.h5")` is fastMRI's.
+        about: who it is.
+
+    Raises:
+        FileNotFoundError, VolumeError: as `read_slice`.
+        ValueError: as `Sampling.drawn` and `measure`.
+    """
+    acquired = record.acquired
+    return measure(
+        record.read(),
+        sampling.drawn(record.shape, seed, acquired),
+        acquired=acquired,
+        reference_shape=record.reference_shape,
+        volume_maximum=record.maximum,
+        about=about,
+    )
+
+
+def about_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Who a row of a catalogue is, in plain values."""
+    return {name: getattr(row[name], "item", lambda name=name: row[name])() for name in ABOUT}
