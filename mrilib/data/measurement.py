@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mrilib.data.intensity import intensity_scale, rss_target
 from mrilib.data.sampling.base import true_acceleration
-from mrilib.operators.base import check_mask
+from mrilib.operators.base import check_grid, check_mask
 from mrilib.operators.coil_fourier import CoilFourier
 from mrilib.operators.coil_images import center_crop
 from mrilib.operators.fourier import MaskedFourier
@@ -35,6 +35,8 @@ class Measurement:
         maximum: data range of SSIM and PSNR in the units of the reference: the image's own maximum, and with
             coils that of its volume.
         about: who it is: plain values, such as `volume`, `slice`, `patient`, `anatomy`, `simulated`.
+        acquired: `True` where the scanner acquired k-space, `(ky, kx)`, or `(kx,)` for whole columns; `None`
+            for everything. The mask lies inside it.
     """
 
     kspace: Complex[Tensor, "*coil ky kx"]
@@ -44,6 +46,7 @@ class Measurement:
     scale: float
     maximum: float
     about: Mapping[str, Any] = field(default_factory=dict)
+    acquired: Bool[Tensor, "*row kx"] | None = None
 
     @cached_property
     def operator(self) -> MaskedFourier | CoilFourier:
@@ -60,8 +63,8 @@ class Measurement:
 
     @property
     def acceleration(self) -> float:
-        """Entries of k-space over sampled ones."""
-        return true_acceleration(self.mask)
+        """Entries of k-space that were acquired, over sampled ones."""
+        return true_acceleration(self.mask, self.acquired)
 
     def to(self, device: torch.device | str) -> "Measurement":
         """The same on another device."""
@@ -71,6 +74,7 @@ class Measurement:
             mask=self.mask.to(device),
             coil_maps=None if self.coil_maps is None else self.coil_maps.to(device),
             reference=self.reference.to(device),
+            acquired=None if self.acquired is None else self.acquired.to(device),
         )
 
     def compared(self, image: Tensor) -> Tensor:
@@ -107,6 +111,7 @@ def measure(
     reference: Float[Tensor, "y x"] | None = None,
     volume_maximum: float = 0.0,
     about: Mapping[str, Any] | None = None,
+    acquired: Bool[Tensor, "*row kx"] | None = None,
 ) -> Measurement:
     """Undersample and scale one slice: the only place where intensities are scaled.
 
@@ -121,14 +126,18 @@ def measure(
         volume_maximum: maximum of the volume's reference images, in the units of `kspace`; no image has more
             than its volume, rounding apart, so the larger of both counts.
         about: who it is.
+        acquired: `True` where k-space was acquired, `(ky, kx)`, or `(kx,)` for whole columns; everything by
+            default.
 
     Raises:
-        ValueError: if shapes do not fit, `kspace` is not finite or zero on the mask, or both `reference` and
-            `reference_shape` are given.
+        ValueError: if shapes do not fit, `kspace` is not finite or zero on the mask, the mask samples what
+            was not acquired, or both `reference` and `reference_shape` are given.
     """
     if reference is not None and reference_shape is not None:
         raise ValueError("measure: expected reference or reference_shape, got both; leave one out")
     scale = intensity_scale(kspace, mask)
+    if acquired is not None:
+        _check_acquired(kspace, mask, acquired)
     if reference is None:
         reference = rss_target(kspace, reference_shape or (kspace.shape[-2], kspace.shape[-1]))
     reference = reference / scale
@@ -140,4 +149,19 @@ def measure(
         scale=scale,
         maximum=max(volume_maximum / scale, float(reference.max())),
         about=dict(about or {}),
+        acquired=None if acquired is None else acquired.clone(),
     )
+
+
+def _check_acquired(kspace: Tensor, mask: Tensor, acquired: Tensor) -> None:
+    """Raise `ValueError` unless the mask samples only what was acquired."""
+    check_mask(acquired, "measure", {2: "(ky, kx)", 1: "(kx,)"})
+    shape = kspace.shape[-2:]
+    check_grid(kspace, acquired.expand(shape[0], -1) if acquired.ndim == 1 else acquired, "measure", "kspace")
+    outside = int((mask & ~acquired).expand(shape).sum())
+    if outside:
+        raise ValueError(
+            f"measure: expected a mask inside of what was acquired, got {outside} of "
+            f"{int(mask.expand(shape).sum())} samples outside; draw it with "
+            "`Sampling.drawn(shape, seed, acquired)`"
+        )

@@ -21,7 +21,7 @@ def write_measurement(path: str | Path, measurement: Measurement | None, **ident
         return
     arrays = {
         name: value.cpu().numpy()
-        for name in ("kspace", "mask", "coil_maps", "reference")
+        for name in ("kspace", "mask", "coil_maps", "reference", "acquired")
         if (value := getattr(measurement, name)) is not None
     }
     attributes = dict(measurement.about) | identity
@@ -50,6 +50,7 @@ def read_measurement(path: str | Path, device: torch.device | str = "cpu") -> Me
         scale=float(group.attributes["scale"]),
         maximum=float(group.attributes["maximum"]),
         about={name: value for name, value in group.attributes.items() if name not in NUMBERS},
+        acquired=arrays.get("acquired"),
     )
     return found.to(device)
 
@@ -60,6 +61,10 @@ def read_about(path: str | Path) -> dict[str, Any]:
 
 
 def measurement_hash(measurement: Measurement) -> str:
-    """Hash of the arrays: of all that a unit of work depends on."""
+    """Hash of the arrays: of all that a unit of work depends on.
+
+    What was acquired is no part of it: no reconstruction, attack or error changes with it, the acceleration
+    alone is counted in it.
+    """
     arrays = (measurement.kspace, measurement.mask, measurement.coil_maps, measurement.reference)
     return content_hash(*[array.cpu().numpy() for array in arrays if array is not None])

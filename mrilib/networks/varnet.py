@@ -116,8 +116,11 @@ class VarNet(nn.Module):
         )
 
     def center_columns(self, mask: Bool[Tensor, "#batch #ky kx"]) -> Tensor:
-        """Number of centre columns that the coil maps are estimated from, one an item of the mask."""
-        columns = mask.all(dim=-2)
+        """Number of centre columns that the coil maps are estimated from, one an item of the mask.
+
+        A column is sampled if it is in every row of which anything is: others a scanner has left out.
+        """
+        columns = (mask | ~mask.any(dim=-1, keepdim=True)).all(dim=-2)
         width = columns.shape[-1]
         if self._fraction is None:
             left, right = columns[:, : width // 2].flip(-1), columns[:, width // 2 :]

@@ -1,16 +1,16 @@
 """Training on slices of multi-coil volumes, with masks that are drawn anew."""
 
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal, get_args
 
 import pandas as pd
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mrilib.data.catalogue import target_shape
 from mrilib.data.measurement import measure
-from mrilib.data.sampling.base import Sampling, Seed, name_seed
+from mrilib.data.sampling.base import Sampling, Seed, acquired_region, name_seed
 from mrilib.data.volumes.fastmri import read_slice, volume_maximum
 from mrilib.metrics.quality import ssim
 from mrilib.operators.base import ifft2c
@@ -22,7 +22,17 @@ Loss = Literal["ssim", "l1", "mse"]
 
 @dataclass(frozen=True)
 class SliceRecord:
-    """A row of a catalogue, or of a selection from one, as far as training needs it."""
+    """A row of a catalogue, or of a selection from one, as far as training needs it.
+
+    Args:
+        path: file of the volume.
+        slice: position in the volume, from 0.
+        volume: its name.
+        rows, columns: of k-space.
+        target_rows, target_columns: of the target.
+        acquired_rows, acquired_columns: the first that was acquired and the one after the last; `None` for
+            all.
+    """
 
     path: str
     slice: int
@@ -31,6 +41,15 @@ class SliceRecord:
     columns: int
     target_rows: int
     target_columns: int
+    acquired_rows: tuple[int, int] | None = None
+    acquired_columns: tuple[int, int] | None = None
+
+    @property
+    def acquired(self) -> Bool[Tensor, "*ky kx"] | None:
+        """`acquired_region` of the slice."""
+        return acquired_region(
+            (self.rows, self.columns), rows=self.acquired_rows, columns=self.acquired_columns
+        )
 
     @property
     def target_shape(self) -> tuple[int, int]:
@@ -41,10 +60,10 @@ class SliceTask(TrainingTask):
     """Slices of volumes in the fastMRI schema; the model is called as `model(kspace, mask)`.
 
     A sample is what `measure` gives: `y = P_Ω k / s` and the reference `x* = RSS(Fᴴ k) / s`, cropped at the
-    centre to the stored target's size, with `s = intensity_scale(k, Ω)`. Validation slices have the
-    mask of their file's name, as test slices do. The model's image `x̂` is cropped to the reference. Losses
-    of an item, of which the mean over the batch is the loss, and over all validation slices the validation
-    error:
+    centre to the stored target's size, with `s = intensity_scale(k, Ω)`. The mask is empty where nothing was
+    acquired. Validation slices have the mask of their file's name, as test slices do. The model's image `x̂`
+    is cropped to the reference. Losses of an item, of which the mean over the batch is the loss, and over all
+    validation slices the validation error:
         - `ssim`: `1 − SSIM(x̂, x*)`, the data range the maximum of the volume's stored images; fastMRI's for
           its VarNet.
         - `l1`: mean of `|x̂ − x*| / σ` over pixels, `σ` the sd of the cropped zero-filled image; fastMRI's for
@@ -52,22 +71,23 @@ class SliceTask(TrainingTask):
         - `mse`: mean of `((x̂ − x*) / σ)²`.
 
     Args:
-        slices: rows of a catalogue, such as `select_slices` gives: those to train on.
+        slices: rows of a catalogue, such as `select_slices` gives: those to train on. Columns
+            `acquired_rows` and `acquired_columns`, which it may lack, are those of `SliceRecord`.
         validation: those to validate on.
         sampling: how masks are drawn.
         seed: of the training masks.
         loss: `ssim`, `l1` or `mse`.
 
     Attributes:
-        uniform: whether all slices have one size, number of coils and size of target. If not, every device
-            takes one slice at once, as fastMRI does with all its data; accumulate gradients for more.
+        uniform: whether all slices have one size, number of coils and size of target, and masks one number of
+            axes. If not, every device takes one slice at once, as fastMRI does with all its data; accumulate
+            gradients for more.
 
     Raises:
         ValueError: for a table that is empty or lacks columns, an unknown loss, a seed of more than 64 bits;
             and for `ssim` as `volume_maximum`.
 
-    Source: fastMRI [zbontar2018], version 0.3.0, and [sriram2020]. Deviates: columns that a scanner left out
-    and filled with zeros stay in the mask.
+    Source: fastMRI [zbontar2018], version 0.3.0, and [sriram2020].
     """
 
     def __init__(
@@ -116,11 +136,13 @@ class SliceTask(TrainingTask):
 
     def _measured(self, record: SliceRecord, seed: Seed) -> Sample:
         """`(y, mask, x*, unit)`; errors are divided by `unit`, or it is their data range."""
+        acquired = record.acquired
         found = measure(
             torch.from_numpy(read_slice(record.path, record.slice).kspace),
-            self._sampling.draw((record.rows, record.columns), seed),
+            self._sampling.drawn((record.rows, record.columns), seed, acquired),
             reference_shape=record.target_shape,
             volume_maximum=self._maxima.get(record.path, 0.0),
+            acquired=acquired,
         )
         if self._loss == "ssim":
             unit = torch.tensor(found.maximum)
@@ -131,7 +153,7 @@ class SliceTask(TrainingTask):
 
 def _records(table: pd.DataFrame, name: str) -> tuple[list[SliceRecord], set[tuple[int, ...]]]:
     """Rows, and the sizes that occur."""
-    wanted = [*SliceRecord.__dataclass_fields__, "coils"]
+    wanted = [each.name for each in fields(SliceRecord) if each.default is MISSING] + ["coils"]
     missing = [column for column in wanted if column not in table]
     if missing or not len(table):
         raise ValueError(
@@ -143,11 +165,26 @@ def _records(table: pd.DataFrame, name: str) -> tuple[list[SliceRecord], set[tup
             path=str(row["path"]),
             volume=str(row["volume"]),
             **{each: int(row[each]) for each in wanted if each not in ("path", "volume", "coils")},
+            acquired_rows=_ends(row.get("acquired_rows")),
+            acquired_columns=_ends(row.get("acquired_columns")),
         )
         for row in table.to_dict("records")
     ]
     shapes: set[tuple[int, ...]] = {
-        (coils, record.rows, record.columns, *record.target_shape)
+        (coils, record.rows, record.columns, *record.target_shape, _axes(record))
         for record, coils in zip(records, table["coils"].astype(int), strict=True)
     }
     return records, shapes
+
+
+def _ends(value: Any) -> tuple[int, int] | None:
+    """The first of what was acquired and the one after the last; none in an empty cell."""
+    if value is None or value != value:
+        return None
+    first, end = value
+    return int(first), int(end)
+
+
+def _axes(record: SliceRecord) -> int:
+    """Axes of what was acquired, by which masks of whole columns have two where rows were left out."""
+    return 1 if record.acquired is None else record.acquired.ndim

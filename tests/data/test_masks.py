@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 from fastmri.data import subsample
+from fastmri.data.transforms import apply_mask
 
 from mrilib.data.masks import column_mask, name_seed, radial_mask, true_acceleration
-from mrilib.data.sampling.columns import Random
+from mrilib.data.sampling.base import Sampling, acquired_region
+from mrilib.data.sampling.columns import Equispaced, EquispacedFraction, Random
 from mrilib.data.sampling.radial import Radial
 
 # Lines to m and n²/m at n = 256: the values of P1, exact.
@@ -213,3 +215,135 @@ def test_a_mask_for_another_size_is_refused_before_it_is_drawn():
     with pytest.raises(ValueError, match=r"the mask \(512\) is larger than the images \(256 × 256\)"):
         Radial(lines=9, size=512).check((256, 256))
     Radial(lines=9, size=256).check((256, 256))
+
+
+SAMPLINGS = {"random": Random, "equispaced": Equispaced, "equispaced-fraction": EquispacedFraction}
+
+
+def fastmris(kind, acceleration, center_fraction, name, shape, padding):
+    """The mask that fastMRI's loader applies to a file of this name, which left out columns."""
+    drawer = FASTMRI[kind]([center_fraction], [acceleration])
+    data = torch.zeros(3, *shape, 2)
+    _, mask, _ = apply_mask(data, drawer, seed=tuple(map(ord, name)), padding=padding)
+    return mask.flatten().bool()
+
+
+def test_masks_of_files_with_padding_are_fastmris():
+    generator, emptied = np.random.default_rng(0), 0
+    for number in range(200):
+        kind = list(SAMPLINGS)[number % 3]
+        rows, width = (int(side) for side in generator.integers(24, 420, 2))
+        left, right = sorted(int(place) for place in generator.choice(width + 1, 2, replace=False))
+        acceleration, name = int(generator.choice([2, 3, 4, 6, 8])), f"file_brain_AXT2_{number}.h5"
+        settings = {"acceleration": acceleration, "center_fraction": 0.32 / acceleration}
+        expected = fastmris(kind, *settings.values(), name, (rows, width), (left, right))
+        sampling = SAMPLINGS[kind](**settings)
+        acquired = acquired_region((rows, width), columns=(left, right))
+        if not expected.any():
+            emptied += 1
+            with pytest.raises(ValueError, match="none of them was acquired; take a mask that samples more"):
+                sampling.drawn((rows, width), name_seed(name), acquired)
+            continue
+        mask = sampling.drawn((rows, width), name_seed(name), acquired)
+        assert torch.equal(mask, expected)
+        assert true_acceleration(mask, acquired) == (right - left) / int(expected.sum())
+    assert emptied < 20
+
+
+@pytest.mark.parametrize(
+    ("kind", "full", "inside"), [("random", 32, 23), ("equispaced", 34, 25), ("equispaced-fraction", 28, 21)]
+)
+def test_the_mask_is_empty_where_nothing_was_acquired(kind, full, inside):
+    sampling = SAMPLINGS[kind](acceleration=4, center_fraction=0.08)
+    seed, acquired = name_seed("padded.h5"), acquired_region((64, 112), columns=(18, 94))
+    mask = sampling.drawn((64, 112), seed, acquired)
+    assert torch.equal(mask, fastmris(kind, 4, 0.08, "padded.h5", (64, 112), (18, 94)))
+    assert not mask[:18].any()
+    assert not mask[94:].any()
+    assert (int(sampling.draw((64, 112), seed).sum()), int(mask.sum())) == (full, inside)
+    assert true_acceleration(mask, acquired) == 76 / inside
+
+
+def test_redraws_aim_at_the_acceleration_among_what_was_acquired():
+    sampling = Random(acceleration=4, center_fraction=0.08, redraw=0.03)
+    seed = name_seed("padded.h5")
+    acquired = acquired_region((64, 112), columns=(18, 94))
+    mask = sampling.drawn((64, 112), seed, acquired)
+    assert true_acceleration(mask, acquired) == 4.0
+    # with rows left out, too: the share of columns is the share of entries
+    part = acquired_region((64, 112), rows=(10, 64), columns=(18, 94))
+    rows = sampling.drawn((64, 112), seed, part)
+    assert torch.equal(rows, part & mask)
+    assert true_acceleration(rows, part) == 4.0
+    # everything was acquired: as `draw`
+    assert torch.equal(sampling.drawn((64, 112), seed), sampling.draw((64, 112), seed))
+    with pytest.raises(ValueError, match=r"no count of 75 columns comes within 0.03 of acceleration 4, the"):
+        sampling.drawn((64, 112), seed, acquired_region((64, 112), columns=(18, 93)))
+
+
+class Corner(Sampling):
+    """A user's own masks, which know nothing of what was acquired."""
+
+    def draw(self, shape, seed):
+        mask = torch.zeros(shape, dtype=torch.bool)
+        mask[:4, :6] = True
+        return mask
+
+
+def test_own_masks_are_cut_as_well():
+    shape = (8, 10)
+    acquired = acquired_region(shape, columns=(2, 10))
+    assert int(Corner().drawn(shape, 0, acquired).sum()) == 4 * 4
+    assert int(Corner().drawn(shape, 0, acquired.expand(shape)).sum()) == 4 * 4
+    assert int(Corner().drawn(shape, 0).sum()) == 4 * 6
+    radial = Radial(lines=5)
+    assert torch.equal(radial.drawn(shape, 0, acquired), radial.draw(shape, 0) & acquired)
+    with pytest.raises(ValueError, match=r"samples 24 entries of \(8, 10\), and none of them was acquired"):
+        Corner().drawn(shape, 0, acquired_region(shape, rows=(4, 8)))
+
+
+def test_columns_stay_columns_where_all_rows_were_acquired():
+    sampling, shape = Equispaced(acceleration=2, center_fraction=0.1), (8, 20)
+    columns = acquired_region(shape, columns=(3, 20))
+    assert sampling.drawn(shape, 1, columns.expand(shape)).shape == (20,)
+    assert torch.equal(sampling.drawn(shape, 1, columns.expand(shape)), sampling.drawn(shape, 1, columns))
+    rows = acquired_region(shape, rows=(2, 8))
+    mask = sampling.drawn(shape, 1, rows)
+    assert mask.shape == shape
+    assert torch.equal(mask[2:], sampling.draw(shape, 1).expand(6, 20))
+    assert not mask[:2].any()
+
+
+def test_acquired_regions():
+    assert acquired_region((8, 10)) is None
+    assert acquired_region((8, 10), rows=(0, 8), columns=(0, 10)) is None
+    assert acquired_region((8, 10), columns=(2, 9)).tolist() == [2 <= place < 9 for place in range(10)]
+    part = acquired_region((8, 10), rows=(1, 5), columns=(2, 9))
+    assert part.shape == (8, 10)
+    assert part[1:5, 2:9].all()
+    assert int(part.sum()) == 4 * 7
+    for columns in ((-1, 5), (5, 5), (2, 11)):
+        with pytest.raises(ValueError, match=rf"the first of 10 columns .* got \({columns[0]}, {columns[1]}"):
+            acquired_region((8, 10), columns=columns)
+
+
+def test_accelerations_count_what_was_acquired():
+    mask = torch.tensor([True, False, True, False, False])
+    acquired = torch.tensor([True, True, True, False, False])
+    assert true_acceleration(mask, acquired) == 1.5
+    assert true_acceleration(mask.expand(4, 5), acquired) == 1.5
+    rows = acquired.expand(4, 5).clone()
+    rows[0] = False
+    assert true_acceleration(mask, rows) == 1.5
+    with pytest.raises(ValueError, match="samples nothing"):
+        true_acceleration(~acquired, acquired)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_refuses_what_was_acquired_of_another_size():
+    sampling = Random(acceleration=4, center_fraction=0.08)
+    for acquired in (torch.ones(20, dtype=torch.bool), torch.ones(8, 24, dtype=torch.bool), torch.ones(24)):
+        with pytest.raises(ValueError, match="expected acquired"):
+            sampling.drawn((64, 24), 0, acquired)
+        with pytest.raises(ValueError, match=r"expected acquired as a boolean tensor \(24,\) or \(64, 24\)"):
+            Radial(lines=3).drawn((64, 24), 0, acquired)

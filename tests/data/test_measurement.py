@@ -9,6 +9,8 @@ from mrilib.data.calibration import calibrated
 from mrilib.data.intensity import intensity_scale, rss_target
 from mrilib.data.masks import column_mask
 from mrilib.data.measurement import measure
+from mrilib.data.sampling.base import acquired_region
+from mrilib.data.sampling.columns import Random
 from mrilib.data.volumes.kspace_statistics import center_column, noise_estimate
 from mrilib.operators.base import ifft2c
 from mrilib.operators.coil_images import center_crop, rss
@@ -149,6 +151,48 @@ def test_refuses_data_that_are_none(columns):
         ValueError, match=r"center_crop: expected a shape from 1×1 to 128×128, .* got 128×129"
     ):
         rss_target(kspace, (128, 129))
+
+
+@pytest.mark.parametrize("rows", [None, (6, 64)])
+def test_what_was_not_acquired_counts_for_nothing(rows):
+    acquired = acquired_region((64, 64), rows=rows, columns=(10, 54))
+    kspace = scan(64) * acquired
+    mask = Random(acceleration=3, center_fraction=0.16).drawn((64, 64), (1, 2), acquired)
+    measured = calibrated(measure(kspace, mask, acquired=acquired))
+    assert torch.equal(measured.acquired, acquired)
+    entries = acquired.expand(64, 64).sum() / mask.expand(64, 64).sum()
+    assert measured.acceleration == pytest.approx(float(entries))
+    assert measured.operator.samples == int(mask.expand(64, 64).sum())
+    assert not measured.operator.mask[~acquired.expand(64, 64)].any()
+    assert torch.equal(measured.to("cpu").acquired, acquired)
+    # without it, all of k-space counts, and nothing else differs
+    plain = calibrated(measure(kspace, mask))
+    assert plain.acceleration == pytest.approx(64 * 64 / measured.operator.samples)
+    for name in ("kspace", "mask", "coil_maps", "reference", "scale", "maximum"):
+        first, second = getattr(measured, name), getattr(plain, name)
+        assert torch.equal(first, second) if isinstance(first, torch.Tensor) else first == second
+
+
+def test_a_mask_that_samples_what_was_not_acquired_is_refused(columns):
+    kspace = scan()
+    outside = int(columns[:20].sum())
+    for acquired in (
+        acquired_region((128, 128), columns=(20, 128)),
+        acquired_region((128, 128), columns=(20, 128)).expand(128, 128),
+    ):
+        message = f"got {128 * outside} of {128 * int(columns.sum())} samples outside; draw it with `Samp"
+        with pytest.raises(ValueError, match=message):
+            measure(kspace, columns, acquired=acquired)
+    with pytest.raises(ValueError, match="samples outside"):
+        measure(kspace, columns, acquired=acquired_region((128, 128), rows=(0, 100)))
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_refuses_what_was_acquired_of_another_size(columns):
+    with pytest.raises(ValueError, match=r"measure: expected kspace \(\.\.\., 128, 100\) from the mask"):
+        measure(scan(), columns, acquired=torch.ones(100, dtype=torch.bool))
+    with pytest.raises(ValueError, match="measure: expected a boolean mask"):
+        measure(scan(), columns, acquired=torch.ones(128))
 
 
 @pytest.mark.data

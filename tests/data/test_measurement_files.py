@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import h5py
@@ -48,6 +49,26 @@ def test_a_measurement_comes_back_as_it_was(make, tmp_path):
     assert found.about == dict(written.about) | {"source": "a", "position": 0}
     assert measurement_hash(found) == measurement_hash(written)
     assert read_about(tmp_path / "0.h5")["acceleration"] == pytest.approx(written.acceleration)
+
+
+def test_what_was_acquired_is_kept(tmp_path):
+    everything = scan()
+    acquired = torch.ones(40, dtype=torch.bool)
+    acquired[everything.mask.nonzero().max() + 1 :] = False
+    assert not acquired.all()
+    part = dataclasses.replace(everything, acquired=acquired)
+    write_measurement(tmp_path / "part.h5", part)
+    write_measurement(tmp_path / "all.h5", everything)
+    found = read_measurement(tmp_path / "part.h5")
+    assert torch.equal(found.acquired, acquired)
+    assert found.acceleration == part.acceleration == int(acquired.sum()) / int(part.mask.sum())
+    assert read_about(tmp_path / "part.h5")["acceleration"] == part.acceleration
+    # a file without it, as all that were written before: everything was acquired
+    with h5py.File(tmp_path / "all.h5") as file:
+        assert "acquired" not in file
+    assert read_measurement(tmp_path / "all.h5").acquired is None
+    # no result depends on it
+    assert measurement_hash(part) == measurement_hash(everything)
 
 
 def test_the_operator_is_the_measurements():

@@ -148,6 +148,20 @@ def test_the_centre_is_found_as_fastmri_finds_it(width):
     assert network.center_columns(torch.ones(1, 1, width, dtype=torch.bool)).tolist() == [width]
 
 
+def test_rows_that_a_scanner_left_out_hide_no_centre(kspace, mask):
+    network = seeded(VarNet, **TINY_VARNET)
+    part = mask & (torch.arange(32)[:, None] >= 5)
+    width = network.center_columns(mask)
+    assert torch.equal(network.center_columns(part), width)
+    sampled = torch.view_as_real(kspace * part)
+    expected = network.varnet(sampled, part.expand(2, -1, -1)[:, None, :, :, None], int(width))
+    torch.testing.assert_close(network(kspace, part), expected)
+    hole = part.clone()
+    hole[0, 20, 18] = False
+    with pytest.raises(ValueError, match="expected whole sampled columns in the centre"):
+        network(kspace, hole)
+
+
 @pytest.mark.parametrize(
     "network",
     [

@@ -7,13 +7,15 @@ import h5py
 import pandas as pd
 import pytest
 import torch
+from fastmri.data.subsample import RandomMaskFunc
+from fastmri.data.transforms import apply_mask
 from torch import nn
 
 from mrilib.data.catalogue import to_frame
 from mrilib.data.images.ellipses import ellipse_phantoms
 from mrilib.data.masks import column_mask, name_seed, true_acceleration
 from mrilib.data.measurement import measure
-from mrilib.data.sampling.base import Sampling
+from mrilib.data.sampling.base import Sampling, acquired_region
 from mrilib.data.sampling.columns import Random
 from mrilib.data.selection import select_slices
 from mrilib.data.volumes.fastmri import read_header, read_slice
@@ -78,6 +80,12 @@ def batch(samples):
     return tuple(torch.stack(parts) for parts in zip(*samples, strict=True))
 
 
+def fastmri_mask(seed, *, width, padding):
+    """The mask of `SAMPLING` as fastMRI's loader applies it to a file with padding."""
+    mask = RandomMaskFunc([0.12], [3])
+    return apply_mask(torch.zeros(3, 40, width, 2), mask, seed=seed, padding=padding)[1].flatten().bool()
+
+
 def numbers(fitted):
     return [tuple(row[name] for name in ("epoch", "loss", "validation_error")) for row in fitted.history]
 
@@ -136,6 +144,41 @@ def test_masks_of_any_sampling_reach_the_network(catalogue):
     assert not (kspace * ~mask).any()
     found = lesson.errors(ZeroFilled(), batch([lesson.sample(0, 0), lesson.sample(0, 1)]))
     assert found.shape == (2,)
+
+
+def test_masks_are_empty_where_nothing_was_acquired(catalogue):
+    rows = of(catalogue, "train", last=2)
+    tables = [rows.assign(acquired_columns=[(4, 33)] * 2), of(catalogue, "validation")]
+    tables[1] = tables[1].assign(acquired_columns=[(4, 33), None])
+    lesson = SliceTask(*tables, sampling=SAMPLING, seed=7)
+    acquired = acquired_region((40, 36), columns=(4, 33))
+    usual = SliceTask(rows, tables[1].drop(columns="acquired_columns"), sampling=SAMPLING, seed=7)
+    pairs = [(lesson.sample(epoch, 0), usual.sample(epoch, 0)) for epoch in range(20)]
+    pairs.append((lesson.validation_sample(0), usual.validation_sample(0)))
+    for (kspace, mask, *_), (_, full, *_) in pairs:
+        assert torch.equal(mask, full & acquired)
+        assert not kspace[..., ~acquired].any()
+    assert any(not torch.equal(mask, full) for (_, mask, *_), (_, full, *_) in pairs)
+    expected = fastmri_mask(name_seed("validation.h5"), width=36, padding=(4, 33))
+    assert torch.equal(pairs[-1][0][1], expected)
+    assert torch.equal(lesson.validation_sample(1)[1], usual.validation_sample(1)[1])
+    assert lesson.uniform
+
+
+def test_rows_that_were_not_acquired_make_masks_of_two_axes(catalogue):
+    rows = of(catalogue, "train", last=2)
+    partial = rows.assign(acquired_rows=[(6, 40)] * 2)
+    lesson = SliceTask(partial, partial, sampling=SAMPLING, seed=7)
+    samples = [lesson.sample(0, index) for index in range(2)]
+    assert [mask.shape for _, mask, *_ in samples] == [(40, 36)] * 2
+    assert not any(mask[:6].any() or kspace[:, :6].any() for kspace, mask, *_ in samples)
+    assert lesson.uniform
+    for model in (varnet(), unet()):
+        assert lesson.loss(model, batch(samples)).isfinite()
+    # A batch cannot hold masks of one and of two axes.
+    assert not SliceTask(partial, rows, sampling=SAMPLING, seed=7).uniform
+    with pytest.raises(ValueError, match=r"the first of 40 rows .* got \(6, 41\)"):
+        SliceTask(rows.assign(acquired_rows=[(6, 41)] * 2), rows, sampling=SAMPLING, seed=7)
 
 
 def test_masks_are_drawn_anew_and_depend_on_seed_epoch_and_index_alone(task):

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
+import torch
 from jaxtyping import Bool
 from torch import Tensor
 
@@ -37,6 +38,30 @@ class Sampling(ABC):
             ValueError: if there is no such mask for this shape.
         """
 
+    def drawn(
+        self, shape: tuple[int, int], seed: Seed, acquired: Bool[Tensor, "*row kx"] | None = None
+    ) -> Bool[Tensor, "*ky kx"]:
+        """The mask that `draw` gives, empty where nothing was acquired: what measurements are made with.
+
+        Scanners leave rows and columns of k-space out and fill them with zeros. As fastMRI's `apply_mask`
+        with `padding`, the mask is drawn for all of k-space and emptied there.
+
+        Args:
+            shape: rows and columns of k-space.
+            seed: as `draw` takes it.
+            acquired: `True` where k-space was acquired, `(ky, kx)`, or `(kx,)` for whole columns; everything
+                by default.
+
+        Returns:
+            As `draw`; columns of which not all rows were acquired are `(ky, kx)`.
+
+        Raises:
+            ValueError: as `draw`; if `acquired` has another shape; or if the mask samples nothing of it.
+
+        Source: `apply_mask` of fastMRI [zbontar2018], version 0.3.0.
+        """
+        return acquired_part(self.draw(shape, seed), shape, acquired)
+
     def check(self, shape: tuple[int, int]) -> None:  # noqa: B027
         """Raise `ValueError` if there is no such mask for k-space of `(rows, columns)`; draws nothing."""
 
@@ -47,12 +72,78 @@ def sampling_from(described: Mapping[str, Any]) -> Sampling:
     return found
 
 
-def true_acceleration(mask: Bool[Tensor, "*shape"]) -> float:
-    """Entries of the mask divided by sampled ones. Raises `ValueError` if nothing is sampled."""
-    samples = int(mask.sum())
+def true_acceleration(
+    mask: Bool[Tensor, "*shape"], acquired: Bool[Tensor, "*acquired_shape"] | None = None
+) -> float:
+    """Entries that were acquired, divided by those of them that the mask samples.
+
+    Args:
+        mask: `True` where k-space is sampled, `(ky, kx)`, or `(kx,)` for whole columns.
+        acquired: `True` where k-space was acquired, of either shape; everything by default.
+
+    Raises:
+        ValueError: if nothing is sampled.
+    """
+    if acquired is None:
+        acquired = torch.ones_like(mask)
+    acquired = acquired.expand(torch.broadcast_shapes(mask.shape, acquired.shape))
+    samples = int((mask & acquired).sum())
     if not samples:
         raise ValueError("true_acceleration: the mask samples nothing")
-    return mask.numel() / samples
+    return int(acquired.sum()) / samples
+
+
+def acquired_region(
+    shape: tuple[int, int], *, rows: tuple[int, int] | None = None, columns: tuple[int, int] | None = None
+) -> Bool[Tensor, "*ky kx"] | None:
+    """`True` in the rows and columns that were acquired, of k-space of `(rows, columns)`.
+
+    Args:
+        shape: rows and columns of k-space.
+        rows: the first that was acquired and the one after the last; all by default.
+        columns: the same.
+
+    Returns:
+        `(ky, kx)`, or `(kx,)` where all rows were acquired; `None` where everything was.
+
+    Raises:
+        ValueError: for rows or columns outside k-space, or none of them.
+    """
+    sides = []
+    for name, size, given in zip(("rows", "columns"), shape, (rows, columns), strict=True):
+        first, end = (0, size) if given is None else given
+        if not 0 <= first < end <= size:
+            raise ValueError(
+                f"acquired_region: expected the first of {size} {name} that was acquired and the one after "
+                f"the last, got ({first}, {end})"
+            )
+        places = torch.arange(size)
+        sides.append((places >= first) & (places < end))
+    if not sides[0].all():
+        return sides[0][:, None] & sides[1]
+    return None if sides[1].all() else sides[1]
+
+
+def acquired_part(
+    mask: Bool[Tensor, "*ky kx"], shape: tuple[int, int], acquired: Bool[Tensor, "*row kx"] | None
+) -> Bool[Tensor, "*any kx"]:
+    """A mask without what was not acquired: see `Sampling.drawn`."""
+    if acquired is None:
+        return mask
+    if acquired.dtype != torch.bool or tuple(acquired.shape) not in ((shape[1],), shape):
+        raise ValueError(
+            f"drawn: expected acquired as a boolean tensor ({shape[1]},) or {shape}, "
+            f"got {acquired.dtype} of shape {tuple(acquired.shape)}"
+        )
+    if acquired.ndim == 2 and bool((acquired == acquired[0]).all()):
+        acquired = acquired[0]
+    found = mask & acquired
+    if not found.any():
+        raise ValueError(
+            f"drawn: the mask samples {int(mask.sum())} entries of {tuple(mask.shape)}, and none of them was "
+            "acquired; take a mask that samples more, or leave this volume out"
+        )
+    return found
 
 
 def name_seed(name: str) -> tuple[int, ...]:

@@ -3,11 +3,12 @@
 import math
 from typing import Annotated, ClassVar, Literal, get_args
 
+import torch
 from jaxtyping import Bool
 from pydantic import Field
 from torch import Tensor
 
-from mrilib.data.sampling.base import Sampling, Seed, true_acceleration
+from mrilib.data.sampling.base import Sampling, Seed, acquired_part, true_acceleration
 
 ColumnMask = Literal["random", "equispaced", "equispaced-fraction"]
 
@@ -41,6 +42,17 @@ class Columns(Sampling):
         self.redraw, self.number = redraw, draw
 
     def draw(self, shape: tuple[int, int], seed: Seed) -> Bool[Tensor, "kx"]:
+        return self._columns(shape, seed, None)
+
+    def drawn(
+        self, shape: tuple[int, int], seed: Seed, acquired: Bool[Tensor, "*row kx"] | None = None
+    ) -> Bool[Tensor, "*ky kx"]:
+        """As `Sampling.drawn`; `redraw` aims at the acceleration among what was acquired."""
+        return acquired_part(self._columns(shape, seed, acquired), shape, acquired)
+
+    def _columns(
+        self, shape: tuple[int, int], seed: Seed, acquired: Bool[Tensor, "*row kx"] | None
+    ) -> Bool[Tensor, "kx"]:
         parts = (seed,) if isinstance(seed, int) else tuple(seed)
         return column_mask(
             shape[1],
@@ -49,6 +61,7 @@ class Columns(Sampling):
             kind=self.kind,
             seed=(*parts, self.number) if self.number else seed,
             redraw_within=self.redraw,
+            acquired=acquired,
         )
 
 
@@ -81,6 +94,7 @@ def column_mask(
     kind: ColumnMask,
     seed: Seed,
     redraw_within: float | None = None,
+    acquired: Bool[Tensor, "*row width"] | None = None,
 ) -> Bool[Tensor, "width"]:
     """Mask of whole columns, drawn by fastMRI: a centre of `round(width·center_fraction)`, and some around.
 
@@ -100,6 +114,8 @@ def column_mask(
         seed: an integer or integers, as fastMRI takes it; `name_seed` makes it from the name of a file.
         redraw_within: draw again until the true acceleration differs by at most this from the nominal one
             (0.03 in the code of [darestani2021]); draw `i = 0, 1, …` has the seed `(*seed, i)`.
+        acquired: `True` where k-space was acquired, `(width,)`, or `(rows, width)`; everything by default.
+            Columns are drawn for the full width, and none is sampled of which nothing was acquired.
 
     Returns:
         `True` where a column is sampled.
@@ -109,28 +125,21 @@ def column_mask(
             would be sampled, or if no draw comes within `redraw_within`.
 
     Source: `RandomMaskFunc`, `EquiSpacedMaskFunc` and `EquispacedMaskFractionFunc` of fastMRI
-    [zbontar2018], version 0.3.0, which draw here.
+    [zbontar2018], version 0.3.0, which draw here; its `apply_mask` for what was not acquired.
     """
     _check_columns(width, acceleration, center_fraction, kind, seed)
+    some = _acquired_columns(width, acquired)
     if redraw_within is None:
-        return _drawn(width, acceleration, center_fraction, kind, seed)
+        return acquired_part(_drawn(width, acceleration, center_fraction, kind, seed), (1, width), some)
     if redraw_within < 0.0:
         raise ValueError(f"column_mask: expected redraw_within >= 0 or None, got {redraw_within}")
-    # the nearest counts of columns on both sides of width / acceleration
-    nearest = min(
-        abs(width / max(1, columns) - acceleration)
-        for columns in (math.floor(width / acceleration), math.ceil(width / acceleration))
-    )
-    if nearest > redraw_within:
-        raise ValueError(
-            f"column_mask: no count of {width} columns comes within {redraw_within} of acceleration "
-            f"{acceleration}, the nearest differs by {nearest:.3f}; raise redraw_within"
-        )
+    if acquired is None or acquired.ndim == 1:
+        _check_counts(int(some.sum()), acceleration, redraw_within)
     first = (seed,) if isinstance(seed, int) else tuple(seed)
     reached = []
     for draw in range(MOST_DRAWS):
-        mask = _drawn(width, acceleration, center_fraction, kind, (*first, draw))
-        reached.append(true_acceleration(mask))
+        mask = _drawn(width, acceleration, center_fraction, kind, (*first, draw)) & some
+        reached.append(true_acceleration(mask, acquired) if mask.any() else math.inf)
         if abs(reached[-1] - acceleration) <= redraw_within:
             return mask
     raise ValueError(
@@ -138,6 +147,31 @@ def column_mask(
         f"{max(reached):.3f}, none within {redraw_within} of {acceleration}; take another kind, raise "
         "redraw_within or leave it out"
     )
+
+
+def _acquired_columns(width: int, acquired: Bool[Tensor, "*row columns"] | None) -> Bool[Tensor, "width"]:
+    """Columns of which anything was acquired."""
+    if acquired is None:
+        return torch.ones(width, dtype=torch.bool)
+    if acquired.ndim not in (1, 2) or acquired.shape[-1] != width:
+        raise ValueError(
+            f"column_mask: expected acquired ({width},) or (rows, {width}), got {tuple(acquired.shape)}"
+        )
+    return acquired.reshape(-1, width).any(dim=0)
+
+
+def _check_counts(columns: int, acceleration: int | float, redraw_within: float) -> None:
+    """Raise `ValueError` unless some count of sampled columns comes near enough to the acceleration."""
+    # the nearest counts on both sides of columns / acceleration
+    nearest = min(
+        abs(columns / max(1, count) - acceleration)
+        for count in (math.floor(columns / acceleration), math.ceil(columns / acceleration))
+    )
+    if nearest > redraw_within:
+        raise ValueError(
+            f"column_mask: no count of {columns} columns comes within {redraw_within} of acceleration "
+            f"{acceleration}, the nearest differs by {nearest:.3f}; raise redraw_within"
+        )
 
 
 def _check_columns(
