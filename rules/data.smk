@@ -164,6 +164,7 @@ rule list_volumes:
         dataset=lambda wildcards: wildcards.dataset,
         anatomy=lambda wildcards: cfg.datasets[wildcards.dataset].anatomy,
         strict=lambda wildcards: cfg.datasets[wildcards.dataset].strict,
+        coil_compression=lambda wildcards: compression_of(wildcards.dataset),
         units=f"{RUN}/units",
     message:
         "Check and list the volumes of {wildcards.dataset}"
@@ -212,6 +213,7 @@ rule draw_volumes:
 rule select_slices:
     input:
         catalogue=selected_catalogue,
+        apart=sets_apart,
     output:
         slices=f"{RUN}/sets/{{source}}/{{part}}.csv",
     log:

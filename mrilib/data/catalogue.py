@@ -37,7 +37,7 @@ class Entry:
         moved_rows, moved_columns: by how much it is rolled when it is read; 0 within one line of the middle.
         first_row, end_row, first_column, end_column: what was acquired, after moving, to the one after the last:
             zeros outside are padding, where masks are empty.
-        coil_energy: share of the energy that virtual coils keep; none where coils are not compressed.
+        coil_share: share of the energy that virtual coils keep; none where coils are not compressed.
         maximum: of the RSS images of the volume, cropped as the target, in the scanner's units: the data range.
         target_ratio: stored images over RSS images; 1 if they are in units of k-space.
         target_difference: largest relative difference of them, units apart, in ‖·‖₂.
@@ -76,7 +76,7 @@ class Entry:
     end_row: int | None = None
     first_column: int | None = None
     end_column: int | None = None
-    coil_energy: float | None = None
+    coil_share: float | None = None
     maximum: float | None = None
     target_ratio: float | None = None
     target_difference: float | None = None

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jaxtyping import Bool, Complex64
+from jaxtyping import Bool, Complex64, Float
 from torch import Tensor
 
 from mrilib.data.catalogue import target_shape
+from mrilib.data.intensity import rss_target
 from mrilib.data.measurement import Measurement, measure
 from mrilib.data.sampling.base import Sampling, Seed, acquired_region
 from mrilib.data.volumes.fastmri import read_slice
@@ -29,7 +30,7 @@ class ScanRecord:
         used_coils: without those that are zero, or virtual ones.
         moved_rows, moved_columns: by how much k-space is rolled to centre it.
         first_row, end_row, first_column, end_column: what was acquired, to the one after the last.
-        coil_energy: share of the energy that virtual coils keep; `None` where coils are not compressed.
+        coil_share: share of the energy that virtual coils keep; `None` where coils are not compressed.
         maximum: of the volume's reference images, in the scanner's units.
     """
 
@@ -47,7 +48,7 @@ class ScanRecord:
     end_row: int
     first_column: int
     end_column: int
-    coil_energy: float | None
+    coil_share: float | None
     maximum: float
 
     @classmethod
@@ -62,11 +63,11 @@ class ScanRecord:
         if missing:
             raise ValueError(f"ScanRecord: expected a row of a catalogue, got one without {missing}")
         numbers = {name: int(row[name]) for name, each in names.items() if each.type == "int" or each.type is int}
-        energy = row["coil_energy"]
+        energy = row["coil_share"]
         return cls(
             path=str(row["path"]),
             volume=str(row["volume"]),
-            coil_energy=None if energy is None or energy != energy else float(energy),
+            coil_share=None if energy is None or energy != energy else float(energy),
             maximum=float(row["maximum"]),
             **numbers,
         )
@@ -90,8 +91,12 @@ class ScanRecord:
 
     def read(self) -> Complex64[Tensor, "coil ky kx"]:
         """Fully sampled k-space of the slice, centred, of its live or virtual coils, in the scanner's units."""
-        prepared = Preparation((self.moved_rows, self.moved_columns), self.coil_energy)
+        prepared = Preparation((self.moved_rows, self.moved_columns), self.coil_share)
         return prepared.apply(read_slice(self.path, self.slice).kspace)
+
+    def reference(self) -> Float[Tensor, "y x"]:
+        """RSS image of the slice, cropped to the reference, in the scanner's units."""
+        return rss_target(self.read(), self.reference_shape)
 
 
 def measured_scan(

@@ -39,6 +39,32 @@ def split_patients(patients: Sequence[str], fractions: Mapping[str, float], *, s
     return found
 
 
+def apart_from(
+    catalogue: pd.DataFrame, others: Mapping[str, pd.DataFrame]
+) -> tuple[pd.DataFrame, list[str]]:
+    """A catalogue without the volumes that share data or a patient with other sets.
+
+    So nothing is tuned or trained on what it is tested on, whatever files are called: slices are the same if
+    their k-space is, bit for bit.
+
+    Args:
+        catalogue: as `inspect_volume` gives it, a row a slice.
+        others: name of a set to its rows, as `select_slices` gives them.
+
+    Returns:
+        The rows that are left, rejected volumes among them, and one line for each volume that is left out.
+    """
+    reasons: dict[tuple[str, str], str] = {}
+    accepted = catalogue[catalogue["accepted"]]
+    for name, rows in others.items():
+        hashes, patients = set(rows["hash"]), set(rows["patient"])
+        for row in accepted[accepted["hash"].isin(hashes) | accepted["patient"].isin(patients)].itertuples():
+            same = f"slice {row.slice} is in" if row.hash in hashes else f"patient {row.patient} is in"
+            reasons.setdefault((row.dataset, row.volume), f"{row.volume}: left out, {same} {name}")
+    volumes = pd.Series(zip(catalogue["dataset"], catalogue["volume"], strict=True), index=catalogue.index)
+    return catalogue[~volumes.isin(list(reasons)) | ~catalogue["accepted"]], list(reasons.values())
+
+
 def select_slices(
     catalogue: pd.DataFrame,
     *,

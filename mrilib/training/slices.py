@@ -1,59 +1,20 @@
 """Training on slices of multi-coil volumes, with masks that are drawn anew."""
 
-from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal, get_args
 
 import pandas as pd
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
-from mrilib.data.catalogue import target_shape
-from mrilib.data.measurement import measure
-from mrilib.data.sampling.base import Sampling, Seed, acquired_region, name_seed
-from mrilib.data.volumes.fastmri import read_slice, volume_maximum
+from mrilib.data.sampling.base import Sampling, Seed, name_seed
+from mrilib.data.scans import ScanRecord, measured_scan
 from mrilib.metrics.quality import ssim
 from mrilib.operators.base import ifft2c
 from mrilib.operators.coil_images import center_crop, rss
 from mrilib.training.task import Model, Sample, TrainingTask, mask_seed
 
 Loss = Literal["ssim", "l1", "mse"]
-
-
-@dataclass(frozen=True)
-class SliceRecord:
-    """A row of a catalogue, or of a selection from one, as far as training needs it.
-
-    Args:
-        path: file of the volume.
-        slice: position in the volume, from 0.
-        volume: its name.
-        rows, columns: of k-space.
-        target_rows, target_columns: of the target.
-        acquired_rows, acquired_columns: the first that was acquired and the one after the last; `None` for
-            all.
-    """
-
-    path: str
-    slice: int
-    volume: str
-    rows: int
-    columns: int
-    target_rows: int
-    target_columns: int
-    acquired_rows: tuple[int, int] | None = None
-    acquired_columns: tuple[int, int] | None = None
-
-    @property
-    def acquired(self) -> Bool[Tensor, "*ky kx"] | None:
-        """`acquired_region` of the slice."""
-        return acquired_region(
-            (self.rows, self.columns), rows=self.acquired_rows, columns=self.acquired_columns
-        )
-
-    @property
-    def target_shape(self) -> tuple[int, int]:
-        return target_shape(self.rows, self.columns, self.target_rows, self.target_columns)
 
 
 class SliceTask(TrainingTask):
@@ -64,15 +25,14 @@ class SliceTask(TrainingTask):
     acquired. Validation slices have the mask of their file's name, as test slices do. The model's image `x̂`
     is cropped to the reference. Losses of an item, of which the mean over the batch is the loss, and over all
     validation slices the validation error:
-        - `ssim`: `1 − SSIM(x̂, x*)`, the data range the maximum of the volume's stored images; fastMRI's for
+        - `ssim`: `1 − SSIM(x̂, x*)`, the data range the maximum of the volume's reference images; fastMRI's for
           its VarNet.
         - `l1`: mean of `|x̂ − x*| / σ` over pixels, `σ` the sd of the cropped zero-filled image; fastMRI's for
           its U-net, there after a clamp of both images to ±6σ about their mean, which we leave out.
         - `mse`: mean of `((x̂ − x*) / σ)²`.
 
     Args:
-        slices: rows of a catalogue, such as `select_slices` gives: those to train on. Columns
-            `acquired_rows` and `acquired_columns`, which it may lack, are those of `SliceRecord`.
+        slices: rows of a catalogue, such as `select_slices` gives: those to train on.
         validation: those to validate on.
         sampling: how masks are drawn.
         seed: of the training masks.
@@ -85,7 +45,7 @@ class SliceTask(TrainingTask):
 
     Raises:
         ValueError: for a table that is empty or lacks columns, an unknown loss, a seed of more than 64 bits;
-            and for `ssim` as `volume_maximum`.
+            and as `ScanRecord.of_row`.
 
     Source: fastMRI [zbontar2018], version 0.3.0, and [sriram2020].
     """
@@ -107,9 +67,6 @@ class SliceTask(TrainingTask):
         self.count, self.validation = len(self._slices), len(self._validation)
         self.uniform = len(shapes | more) == 1
         self._sampling, self._seed, self._loss = sampling, seed, loss
-        # Here and not in `sample`: worker processes live for one epoch, and forget.
-        paths = {record.path for record in self._slices + self._validation}
-        self._maxima = {path: volume_maximum(path) for path in sorted(paths)} if loss == "ssim" else {}
 
     def sample(self, epoch: int, index: int) -> Sample:
         return self._measured(self._slices[index], mask_seed(self._seed, epoch, index))
@@ -134,57 +91,27 @@ class SliceTask(TrainingTask):
     def zero_filled(self, kspace: Tensor, measured_by: Any) -> Tensor:
         return rss(ifft2c(kspace))
 
-    def _measured(self, record: SliceRecord, seed: Seed) -> Sample:
+    def _measured(self, record: ScanRecord, seed: Seed) -> Sample:
         """`(y, mask, x*, unit)`; errors are divided by `unit`, or it is their data range."""
-        acquired = record.acquired
-        found = measure(
-            torch.from_numpy(read_slice(record.path, record.slice).kspace),
-            self._sampling.drawn((record.rows, record.columns), seed, acquired),
-            reference_shape=record.target_shape,
-            volume_maximum=self._maxima.get(record.path, 0.0),
-            acquired=acquired,
-        )
+        found = measured_scan(record, self._sampling, seed)
         if self._loss == "ssim":
             unit = torch.tensor(found.maximum)
         else:
-            unit = rss(center_crop(ifft2c(found.kspace), record.target_shape)).std()
+            unit = rss(center_crop(ifft2c(found.kspace), record.reference_shape)).std()
         return found.kspace, found.mask, found.reference, unit
 
 
-def _records(table: pd.DataFrame, name: str) -> tuple[list[SliceRecord], set[tuple[int, ...]]]:
+def _records(table: pd.DataFrame, name: str) -> tuple[list[ScanRecord], set[tuple[int, ...]]]:
     """Rows, and the sizes that occur."""
-    wanted = [each.name for each in fields(SliceRecord) if each.default is MISSING] + ["coils"]
-    missing = [column for column in wanted if column not in table]
-    if missing or not len(table):
-        raise ValueError(
-            f"SliceTask: expected rows of a catalogue as {name}, got {len(table)} "
-            f"{f'without {missing}' if missing else 'of them'}"
-        )
-    records = [
-        SliceRecord(
-            path=str(row["path"]),
-            volume=str(row["volume"]),
-            **{each: int(row[each]) for each in wanted if each not in ("path", "volume", "coils")},
-            acquired_rows=_ends(row.get("acquired_rows")),
-            acquired_columns=_ends(row.get("acquired_columns")),
-        )
-        for row in table.to_dict("records")
-    ]
+    if not len(table):
+        raise ValueError(f"SliceTask: expected rows of a catalogue as {name}, got none")
+    records = [ScanRecord.of_row(row) for row in table.to_dict("records")]
     shapes: set[tuple[int, ...]] = {
-        (coils, record.rows, record.columns, *record.target_shape, _axes(record))
-        for record, coils in zip(records, table["coils"].astype(int), strict=True)
+        (record.used_coils, *record.shape, *record.reference_shape, _axes(record)) for record in records
     }
     return records, shapes
 
 
-def _ends(value: Any) -> tuple[int, int] | None:
-    """The first of what was acquired and the one after the last; none in an empty cell."""
-    if value is None or value != value:
-        return None
-    first, end = value
-    return int(first), int(end)
-
-
-def _axes(record: SliceRecord) -> int:
+def _axes(record: ScanRecord) -> int:
     """Axes of what was acquired, by which masks of whole columns have two where rows were left out."""
     return 1 if record.acquired is None else record.acquired.ndim

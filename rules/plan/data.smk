@@ -75,6 +75,26 @@ def selected_catalogue(wildcards):
     return f"{RUN}/catalogue/{selection_of(wildcards).dataset}.csv"
 
 
+def sets_apart(wildcards):
+    """What a set for training or validation may share nothing with: the test sets of all scans that its methods are
+    applied to, and, for training, the validation set."""
+    if wildcards.part == "test":
+        return []
+    tested = {
+        each.source for each in cfg.applications if cfg.domain(each.domain).source == wildcards.source
+    } | {wildcards.source}
+    sets = [(source, "test") for source in cfg.scans if source in tested]
+    if wildcards.part == "train" and "validation" in cfg.scans[wildcards.source].sets:
+        sets.append((wildcards.source, "validation"))
+    return [f"{RUN}/sets/{source}/{part}.csv" for source, part in sets]
+
+
+def compression_of(dataset):
+    """Virtual coils of a dataset, as jobs are told."""
+    found = cfg.datasets[dataset].coil_compression
+    return None if found is None else found.model_dump()
+
+
 def data_outputs():
     """The catalogue with its pictures, annotations, and the sets of slices."""
     tables = ["catalogue"] if cfg.datasets else []

@@ -148,11 +148,12 @@ def test_masks_of_any_sampling_reach_the_network(catalogue):
 
 def test_masks_are_empty_where_nothing_was_acquired(catalogue):
     rows = of(catalogue, "train", last=2)
-    tables = [rows.assign(acquired_columns=[(4, 33)] * 2), of(catalogue, "validation")]
-    tables[1] = tables[1].assign(acquired_columns=[(4, 33), None])
+    padding = {"first_column": 4, "end_column": 33}
+    tables = [rows.assign(**padding), of(catalogue, "validation")]
+    tables[1] = tables[1].assign(first_column=[4, 0], end_column=[33, 36])
     lesson = SliceTask(*tables, sampling=SAMPLING, seed=7)
     acquired = acquired_region((40, 36), columns=(4, 33))
-    usual = SliceTask(rows, tables[1].drop(columns="acquired_columns"), sampling=SAMPLING, seed=7)
+    usual = SliceTask(rows, of(catalogue, "validation"), sampling=SAMPLING, seed=7)
     pairs = [(lesson.sample(epoch, 0), usual.sample(epoch, 0)) for epoch in range(20)]
     pairs.append((lesson.validation_sample(0), usual.validation_sample(0)))
     for (kspace, mask, *_), (_, full, *_) in pairs:
@@ -167,7 +168,7 @@ def test_masks_are_empty_where_nothing_was_acquired(catalogue):
 
 def test_rows_that_were_not_acquired_make_masks_of_two_axes(catalogue):
     rows = of(catalogue, "train", last=2)
-    partial = rows.assign(acquired_rows=[(6, 40)] * 2)
+    partial = rows.assign(first_row=6, end_row=40)
     lesson = SliceTask(partial, partial, sampling=SAMPLING, seed=7)
     samples = [lesson.sample(0, index) for index in range(2)]
     assert [mask.shape for _, mask, *_ in samples] == [(40, 36)] * 2
@@ -178,7 +179,7 @@ def test_rows_that_were_not_acquired_make_masks_of_two_axes(catalogue):
     # A batch cannot hold masks of one and of two axes.
     assert not SliceTask(partial, rows, sampling=SAMPLING, seed=7).uniform
     with pytest.raises(ValueError, match=r"the first of 40 rows .* got \(6, 41\)"):
-        SliceTask(rows.assign(acquired_rows=[(6, 41)] * 2), rows, sampling=SAMPLING, seed=7)
+        SliceTask(rows.assign(first_row=6, end_row=41), rows, sampling=SAMPLING, seed=7)
 
 
 def test_masks_are_drawn_anew_and_depend_on_seed_epoch_and_index_alone(task):
@@ -381,9 +382,9 @@ def test_bad_arguments_are_refused(task, catalogue):
     with pytest.raises(ValueError, match="expected a seed from 0"):
         task(seed=-1)
     rows = of(catalogue, "train")
-    with pytest.raises(ValueError, match="expected rows of a catalogue as validation, got 0 of them"):
+    with pytest.raises(ValueError, match="expected rows of a catalogue as validation, got none"):
         SliceTask(rows, rows.iloc[:0], sampling=SAMPLING, seed=1)
-    with pytest.raises(ValueError, match=r"as slices, got 3 without \['path'\]"):
+    with pytest.raises(ValueError, match=r"a row of a catalogue, got one without \['path'\]"):
         SliceTask(rows.drop(columns="path"), rows, sampling=SAMPLING, seed=1)
 
 

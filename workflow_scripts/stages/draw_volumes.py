@@ -15,7 +15,7 @@ def main(inputs, outputs, params):
     from pathlib import Path
 
     from mrilib.data.catalogue import read_catalogue
-    from mrilib.data.volumes.fastmri import read_slice
+    from mrilib.data.scans import ScanRecord
     from mrilib.report import figures_volumes, style
 
     catalogue = read_catalogue(inputs["catalogue"])
@@ -25,7 +25,7 @@ def main(inputs, outputs, params):
     shown = accepted.loc[
         [row.Index for row in accepted.itertuples() if row.slice in spread(row.slices, each)]
     ]
-    images = [read_slice(row.path, row.slice).target for row in shown.itertuples()]
+    images = [ScanRecord.of_row(row).reference().numpy() for row in shown.to_dict("records")]
     names = [f"{row.volume} {row.slice}" for row in shown.itertuples()]
     out = catalogue["volume"].nunique() - volumes
     kind = ", simulated" if shown["simulated"].any() else ""

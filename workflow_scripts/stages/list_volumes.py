@@ -5,6 +5,19 @@ import json
 from workflow_scripts.job import run
 
 
+def said(entry):
+    """One line on a volume."""
+    if not entry.accepted:
+        return f"{entry.volume}: rejected: {entry.reason}"
+    return f"{entry.volume}: {entry.slices} slices" + (f"; {entry.notes}" if entry.notes else "")
+
+
+def stop_if(strict, entry):
+    """End the run at a volume that cannot be used."""
+    if strict and not entry.accepted:
+        raise ValueError(f"{entry.volume}: {entry.reason} (strict: true)")
+
+
 def main(inputs, outputs, params):
     from dataclasses import asdict
     from pathlib import Path
@@ -19,6 +32,7 @@ def main(inputs, outputs, params):
     from mrilib.store.units import UnitStore
 
     about = {"dataset": params["dataset"], "anatomy": params["anatomy"]}
+    compression = params["coil_compression"] and CoilCompression(**params["coil_compression"])
     store, entries = UnitStore(params["units"], params["index"]), []
     receipts = []
     for path in inputs["receipts"]:
@@ -33,17 +47,21 @@ def main(inputs, outputs, params):
                 # The time and size of a file stand for its content: reading it is the cost.
                 state = Path(path).resolve().stat()
                 key = about | {"path": path, "size": state.st_size, "time": state.st_mtime_ns}
+                key |= {"coil_compression": params["coil_compression"]}
 
                 def inspected(path=path):
-                    rows = [asdict(entry) for entry in inspect_volume(path, worker=worker, **about)]
-                    return Group(attributes={"entries": json.dumps(rows)})
+                    found = inspect_volume(path, worker=worker, compression=compression, **about)
+                    return Group(attributes={"entries": json.dumps([asdict(entry) for entry in found])})
 
                 unit = store.get(key | {"code": params["code"]}, inspected)
                 entries += [Entry(**row) for row in json.loads(unit.attributes["entries"])]
-            last = entries[-1]
-            print(f"{volume}: {f'{last.slices} slices' if last.accepted else last.reason}", flush=True)
-            if params["strict"] and not last.accepted:
-                raise ValueError(f"{volume}: {last.reason} (strict: true)")
+            print(said(entries[-1]), flush=True)
+            stop_if(params["strict"], entries[-1])
+    entries, before = without_copies(entries), entries
+    for entry in entries:
+        if entry not in before:
+            print(said(entry), flush=True)
+            stop_if(params["strict"], entry)
     write_text(outputs["catalogue"], to_frame(entries).to_csv(index=False))
     store.finish()
 

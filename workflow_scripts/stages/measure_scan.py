@@ -4,34 +4,24 @@ from workflow_scripts.job import run
 
 
 def main(inputs, outputs, params):
-    import torch
-
     from mrilib.data.calibration import calibrated
-    from mrilib.data.catalogue import read_catalogue, target_shape
-    from mrilib.data.measurement import measure
+    from mrilib.data.catalogue import read_catalogue
     from mrilib.data.measurement_files import write_measurement
     from mrilib.data.sampling.base import name_seed, sampling_from
-    from mrilib.data.volumes.fastmri import read_slice, volume_maximum
+    from mrilib.data.scans import ScanRecord, about_row, measured_scan
 
-    slices, identity, sampling = read_catalogue(inputs["slices"]), params["identity"], params["sampling"]
+    slices, identity = read_catalogue(inputs["slices"]), params["identity"]
     position = identity["position"]
     if position >= len(slices):
         print(f"no slice: the set has {len(slices)}")
         write_measurement(outputs["measurement"], None, **identity)
         return
-    row = slices.iloc[position]
-    scan = read_slice(row["path"], int(row["slice"]))
-    drawing = sampling_from(sampling)
-    mask = drawing.draw((int(row["rows"]), int(row["columns"])), name_seed(f"{row['volume']}.h5"))
-    sides = (int(row[name]) for name in ("rows", "columns", "target_rows", "target_columns"))
-    names = ("dataset", "volume", "slice", "anatomy", "acquisition", "patient", "simulated", "hash")
-    found = measure(
-        torch.from_numpy(scan.kspace),
-        mask,
-        reference_shape=target_shape(*sides),
-        volume_maximum=volume_maximum(row["path"]),
-        # Plain values: pandas gives NumPy's.
-        about={name: getattr(row[name], "item", lambda name=name: row[name])() for name in names},
+    row = slices.iloc[position].to_dict()
+    found = measured_scan(
+        ScanRecord.of_row(row),
+        sampling_from(params["sampling"]),
+        name_seed(f"{row['volume']}.h5"),
+        about=about_row(row),
     )
     print(
         f"{row['volume']}, slice {row['slice']}: acceleration {found.acceleration:.3f}, "

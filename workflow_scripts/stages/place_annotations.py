@@ -3,18 +3,28 @@
 from workflow_scripts.job import run
 
 
+def stored_image(record):
+    """The image that boxes were drawn in: the stored one, or that of k-space where none is stored."""
+    from mrilib.data.volumes.fastmri import read_slice
+
+    target = read_slice(record.path, record.slice).target
+    return record.reference().numpy() if target is None else target
+
+
 def main(inputs, outputs, params):
+    from dataclasses import replace
     from pathlib import Path
 
     from mrilib.data.annotations import read_annotations
     from mrilib.data.catalogue import read_catalogue
-    from mrilib.data.volumes.fastmri import read_slice
+    from mrilib.data.scans import ScanRecord
     from mrilib.report import figures_volumes, style
     from mrilib.store.atomic import write_text
 
     catalogue = read_catalogue(inputs["catalogue"])
-    volumes = catalogue[catalogue["accepted"]].drop_duplicates("volume").set_index("volume")
-    shapes = {row.Index: (row.target_rows, row.target_columns) for row in volumes.itertuples()}
+    volumes = catalogue[catalogue["accepted"]].drop_duplicates("volume")
+    records = {row["volume"]: ScanRecord.of_row(row) for row in volumes.to_dict("records")}
+    shapes = {name: (record.target_rows, record.target_columns) for name, record in records.items()}
     table, faults = read_annotations(inputs["file"], shapes=shapes, strict=False)
     for fault in faults:
         print(fault)
@@ -28,7 +38,7 @@ def main(inputs, outputs, params):
     order = sorted(range(len(slices)), key=lambda number: (turn.iloc[number], number))
     shown = [slices[number] for number in order[: figures_volumes.MOST_BOXES]]
     figure = figures_volumes.annotated(
-        [read_slice(volumes.loc[name, "path"], int(number)).target for (name, number), _ in shown],
+        [stored_image(replace(records[name], slice=int(number))) for (name, number), _ in shown],
         [rows for _, rows in shown],
         [f"{name}, slice {number}" for (name, number), _ in shown],
         title=f"Annotations of {Path(inputs['file']).name}",

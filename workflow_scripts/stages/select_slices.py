@@ -4,8 +4,10 @@ from workflow_scripts.job import run
 
 
 def main(inputs, outputs, params):
+    from pathlib import Path
+
     from mrilib.data.catalogue import read_catalogue
-    from mrilib.data.selection import select_slices, split_patients
+    from mrilib.data.selection import apart_from, select_slices, split_patients
     from mrilib.store.atomic import write_text
     from mrilib.store.units import derived_seed
 
@@ -17,6 +19,11 @@ def main(inputs, outputs, params):
         parts = split_patients(accepted["patient"], params["fractions"], seed=seed)
         catalogue = catalogue[catalogue["patient"].map(parts).eq(part) | ~catalogue["accepted"]]
         print(f"{part}: patients {', '.join(sorted(name for name, own in parts.items() if own == part))}")
+    apart = {Path(path).parent.name + "/" + Path(path).stem: path for path in inputs.get("apart") or []}
+    others = {name: read_catalogue(path) for name, path in apart.items()}
+    catalogue, left_out = apart_from(catalogue, others)
+    for reason in left_out:
+        print(reason)
     names = ("count", "acquisitions", "middle", "per_volume", "fewer")
     slices = select_slices(catalogue, seed=seed, **{name: selection[name] for name in names})
     if len(slices) < selection["count"]:

@@ -1,6 +1,7 @@
 """What the catalogue says of a volume: whether it can be used, what its slices are, and what is odd about it."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,17 +21,20 @@ from mrilib.data.volumes.lines import SliceLines, VolumeLines, slice_lines, volu
 from mrilib.data.volumes.preparation import Preparation
 from mrilib.data.volumes.targets import OTHER_IMAGE, TOLERANCE, Match, check_targets, matched
 
+# What programs that remove names write for all patients; results of one patient are taken together.
+NOBODY = {"", "anon", "anonymous", "anonymised", "anonymized", "anonymouspatient", "unknown", "none", "na", "nan", "null"}
+
 
 @dataclass(frozen=True)
 class CoilCompression:
     """Virtual coils instead of many: see `compress_coils`.
 
     Args:
-        energy: share of the energy that they keep.
+        share: of the energy, that they keep.
         from_coils: number of coils, those that are zero left out, from which on a volume is compressed.
     """
 
-    energy: float
+    share: float
     from_coils: int
 
 
@@ -73,7 +77,7 @@ def inspect_volume(
     entry = Entry(dataset=dataset, volume=volume, path=str(path), anatomy=anatomy)
     try:
         header = worker.call(_header, path)
-        entry = replace(entry, **header | {"patient": header["patient"] or volume})
+        entry = replace(entry, **header | {"patient": known_patient(header["patient"]) or volume})
         wanted = None if compression is None else asdict(compression)
         found = worker.call(_examine, path, wanted)
     except VolumeError as error:
@@ -84,6 +88,11 @@ def inspect_volume(
         replace(entry, **found["volume"], **about, slice=position, accepted=True)
         for position, about in enumerate(found["slices"])
     ]
+
+
+def known_patient(name: str) -> str:
+    """A patient's name, or nothing where it is a word that stands for every patient."""
+    return "" if re.sub(r"[^a-z0-9]", "", name.lower()) in NOBODY else name
 
 
 def _header(path: str) -> dict[str, Any]:
@@ -118,11 +127,13 @@ def _examine(path: str, compression: dict[str, Any] | None) -> dict[str, Any]:
         _refuse_undersampled(layout, slices[0], path)
         lines = volume_lines(slices, path)
         notes = [*_notes(header, lines, path), *lines.notes]
+        if header.patient and not known_patient(header.patient):
+            notes.append(f"patient {header.patient!r} is nobody: every volume counts as a patient of its own")
         live = layout.shape[1] - min(len(found.silent) for found in slices)
-        energy = None
+        share = None
         if compression is not None and live >= compression["from_coils"]:
-            energy = compression["energy"]
-        prepared = Preparation(lines.moved, energy)
+            share = compression["share"]
+        prepared = Preparation(lines.moved, share)
         shape = target_shape(*layout.shape[2:], *(header.target_shape or (0, *_without_target(header)))[1:])
         abouts, matches, maxima, squares = [], [], [], 0.0
         for position, found in enumerate(slices):
@@ -133,7 +144,7 @@ def _examine(path: str, compression: dict[str, Any] | None) -> dict[str, Any]:
             stored = layout.read_target(position)
             if stored is not None:
                 kspace = torch.from_numpy(layout.read_kspace(position))
-                matches += _matches(stored, kspace, image if energy is None else _image(kspace, shape), path)
+                matches += _matches(stored, kspace, image if share is None else _image(kspace, shape), path)
     maximum, norm = max(maxima), math.sqrt(squares)
     volume = {
         "center_row": lines.center[0],
@@ -144,7 +155,7 @@ def _examine(path: str, compression: dict[str, Any] | None) -> dict[str, Any]:
         "end_row": lines.acquired[0][1],
         "first_column": lines.acquired[1][0],
         "end_column": lines.acquired[1][1],
-        "coil_energy": energy,
+        "coil_share": share,
         "maximum": maximum,
     }
     if layout.mask is not None:

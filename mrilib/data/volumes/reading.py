@@ -4,6 +4,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import torch
 from jaxtyping import Bool, Complex64, Float
 from torch import Tensor
@@ -34,7 +35,7 @@ class Volume:
     """
 
     entries: tuple[Entry, ...]
-    kspace: tuple[Complex64[Tensor, "coil ky kx"], ...]
+    kspace: tuple[Complex64[Tensor, "_ ky kx"], ...]
     reference: Float[Tensor, "slice y x"]
     acquired: Bool[Tensor, "*ky kx"] | None
     maximum: float
@@ -104,5 +105,5 @@ def _reader_of(source: Path) -> Reader | None:
     with open_hdf5(source) as file:
         if "kspace" in file:
             return None
-        groups = [name for name in file if "xml" in (file.get(name) or ()) and "data" in file[name]]
-        return Ismrmrd() if groups else None
+        groups = [name for name in file if isinstance(file.get(name), h5py.Group)]
+        return Ismrmrd() if any("xml" in file[name] and "data" in file[name] for name in groups) else None
