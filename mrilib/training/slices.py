@@ -14,6 +14,7 @@ from mrilib.data.sampling.base import Sampling, Seed, name_seed
 from mrilib.data.volumes.fastmri import read_slice, volume_maximum
 from mrilib.metrics.quality import ssim
 from mrilib.operators.base import ifft2c
+from mrilib.operators.coil_faults import coil_faults
 from mrilib.operators.coil_images import center_crop, rss
 from mrilib.training.task import Model, Sample, TrainingTask, mask_seed
 
@@ -35,6 +36,11 @@ class SliceRecord:
     @property
     def target_shape(self) -> tuple[int, int]:
         return target_shape(self.rows, self.columns, self.target_rows, self.target_columns)
+
+    @property
+    def name(self) -> str:
+        """Which slice it is, for messages."""
+        return f"slice {self.slice} of {self.path}"
 
 
 class SliceTask(TrainingTask):
@@ -64,7 +70,7 @@ class SliceTask(TrainingTask):
 
     Raises:
         ValueError: for a table that is empty or lacks columns, an unknown loss, a seed of more than 64 bits;
-            and for `ssim` as `volume_maximum`.
+            and for `ssim` as `volume_maximum`. When a sample is drawn, as `measure`, with the slice's name.
 
     Source: fastMRI [zbontar2018], version 0.3.0, and [sriram2020]. Deviates: columns that a scanner left out
     and filled with zeros stay in the mask.
@@ -98,13 +104,18 @@ class SliceTask(TrainingTask):
         record = self._validation[index]
         return self._measured(record, name_seed(f"{record.volume}.h5"))
 
+    def sample_name(self, index: int) -> str:
+        return self._slices[index].name
+
     def validation_name(self, index: int) -> str:
-        record = self._validation[index]
-        return f"slice {record.slice} of {record.path}"
+        return self._validation[index].name
+
+    def faults(self, sample: Sample) -> str:
+        return coil_faults(sample[0]) or super().faults(sample)
 
     def errors(self, model: Model, batch: Sample) -> Float[Tensor, "batch"]:
         kspace, mask, target, unit = batch
-        image = model(kspace, mask if mask.ndim == 3 else mask[:, None])
+        image = model(kspace, mask)
         image = center_crop(image, (target.shape[-2], target.shape[-1]))
         if self._loss == "ssim":
             return 1.0 - ssim(image, target, data_range=unit)
@@ -115,18 +126,24 @@ class SliceTask(TrainingTask):
         return rss(ifft2c(kspace))
 
     def _measured(self, record: SliceRecord, seed: Seed) -> Sample:
-        """`(y, mask, x*, unit)`; errors are divided by `unit`, or it is their data range."""
-        found = measure(
-            torch.from_numpy(read_slice(record.path, record.slice).kspace),
-            self._sampling.draw((record.rows, record.columns), seed),
-            reference_shape=record.target_shape,
-            volume_maximum=self._maxima.get(record.path, 0.0),
-        )
+        """`(y, Ω, x*, unit)`; errors are divided by `unit`, or it is their data range."""
+        kspace = torch.from_numpy(read_slice(record.path, record.slice).kspace)
+        mask = self._sampling.draw((record.rows, record.columns), seed)
+        try:
+            found = measure(
+                kspace,
+                mask,
+                reference_shape=record.target_shape,
+                volume_maximum=self._maxima.get(record.path, 0.0),
+            )
+        except ValueError as error:
+            raise ValueError(f"SliceTask: {record.name}: {error}") from error
         if self._loss == "ssim":
             unit = torch.tensor(found.maximum)
         else:
             unit = rss(center_crop(ifft2c(found.kspace), record.target_shape)).std()
-        return found.kspace, found.mask, found.reference, unit
+        # Of the whole grid: slices of a batch may differ in the rows that were acquired.
+        return found.kspace, found.mask.expand(found.kspace.shape[-2:]), found.reference, unit
 
 
 def _records(table: pd.DataFrame, name: str) -> tuple[list[SliceRecord], set[tuple[int, ...]]]:
