@@ -73,6 +73,11 @@ class ScanRecord:
         )
 
     @property
+    def name(self) -> str:
+        """Which slice it is, for messages."""
+        return f"slice {self.slice} of {self.path}"
+
+    @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of k-space."""
         return self.rows, self.columns
@@ -112,17 +117,20 @@ def measured_scan(
 
     Raises:
         FileNotFoundError, VolumeError: as `read_slice`.
-        ValueError: as `Sampling.drawn` and `measure`.
+        ValueError: as `Sampling.drawn` and `measure`, with the slice's name.
     """
     acquired = record.acquired
-    return measure(
-        record.read(),
-        sampling.drawn(record.shape, seed, acquired),
-        acquired=acquired,
-        reference_shape=record.reference_shape,
-        volume_maximum=record.maximum,
-        about=about,
-    )
+    try:
+        return measure(
+            record.read(),
+            sampling.drawn(record.shape, seed, acquired),
+            acquired=acquired,
+            reference_shape=record.reference_shape,
+            volume_maximum=record.maximum,
+            about=about,
+        )
+    except ValueError as error:
+        raise ValueError(f"{record.name}: {error}") from error
 
 
 def about_row(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,9 +14,10 @@ arguments, with their parameters:
 
 from typing import ClassVar
 
+import fastmri
 import torch
 from fastmri import models
-from fastmri.models.varnet import NormUnet
+from fastmri.models.varnet import NormUnet, SensitivityModel
 from jaxtyping import Bool, Complex, Float
 from torch import Tensor, nn
 
@@ -35,7 +36,8 @@ class VarNet(nn.Module):
 
     with a learned `η_t` and a U-net `N_t` each. `S`, estimated by another U-net from the images of the fully
     sampled centre columns, is part of the network; coil maps from elsewhere are not used. Mean and sd are
-    taken out of the input of every U-net, so `c·y` gives `c·x̂` for `c > 0`.
+    taken out of the input of every U-net, so `c·y` gives `c·x̂` for `c > 0`. An input of sd 0 becomes zeros: a
+    coil whose k-space is zero gets a map of zeros and changes nothing of the image.
 
     Args:
         num_cascades: steps.
@@ -58,12 +60,12 @@ class VarNet(nn.Module):
 
     Raises:
         ValueError: if an argument is out of range; at the call for a mask that is not boolean, an image too
-            small for the poolings, or a centre that is not sampled.
+            small for the poolings, or a centre that is not sampled, which that of a radial mask is not.
 
     Source: [sriram2020]; `VarNet` of fastMRI, version 0.3.0. Defaults are the reference size of
     [darestani2021]. Deviates: a mask that reaches an edge without a gap has its whole width as centre, where
-    fastMRI's count gives one column. `sens_chans=None` and `zero_output` are our choices, and none of
-    fastMRI's.
+    fastMRI's count gives one column. Zeros are borne, where fastMRI divides by an sd of 0. `sens_chans=None`
+    and `zero_output` are our choices, and none of fastMRI's.
     """
 
     word: ClassVar[str] = "varnet"
@@ -91,65 +93,130 @@ class VarNet(nn.Module):
             )
         self._pools, self._fraction = max(pools, counts.get("sens_pools", 1)), center_fraction
         self.varnet = models.VarNet(**counts)
-        if sens_chans is None:
-            self.varnet.sens_net = _CenterMaps()
-        if zero_output:
-            for cascade in self.varnet.cascades:
-                cascade.model = _ZeroRefinement(chans, pools)
+        self.varnet.sens_net = _CenterMaps() if sens_chans is None else _UnetMaps(self.varnet.sens_net)
+        for cascade in self.varnet.cascades:
+            cascade.model = (
+                _ZeroRefinement(NormUnet(chans, pools)) if zero_output else _Refinement(cascade.model)
+            )
 
     def forward(
         self, kspace: Complex[Tensor, "batch coil ky kx"], mask: Bool[Tensor, "#batch #ky kx"]
     ) -> Float[Tensor, "batch ky kx"]:
-        """Magnitude images; `mask` one for all items or one an item, `ky` of length 1 for whole columns."""
+        """Magnitude images; `mask` one for all items or one an item, `ky` of length 1 for whole columns.
+
+        Rows of the mask may be empty, as those of a partial readout are.
+        """
         sampled = torch.view_as_real(masked(kspace, mask, "VarNet"))
         padded = tuple(-(-size // VARNET_MULTIPLE) * VARNET_MULTIPLE for size in kspace.shape[-2:])
         check_size("VarNet", padded, self._pools)
         masks = mask.expand(len(kspace), -1, -1)[:, None, :, :, None]
         widths = self.center_columns(mask).expand(len(kspace)).tolist()
         if len(set(widths)) == 1:
-            return self.varnet(sampled, masks, widths[0])
+            return self._image(sampled, masks, widths[0])
         return torch.cat(
             [
-                self.varnet(sampled[index : index + 1], masks[index : index + 1], width)
+                self._image(sampled[index : index + 1], masks[index : index + 1], width)
                 for index, width in enumerate(widths)
             ]
         )
 
+    def _image(
+        self,
+        sampled: Float[Tensor, "batch coil ky kx 2"],
+        masks: Bool[Tensor, "batch 1 #ky kx 1"],
+        width: int,
+    ) -> Float[Tensor, "batch ky kx"]:
+        """What fastMRI's module returns, with a derivative where a coil is zero."""
+        maps = self.varnet.sens_net(sampled, masks, width)
+        kspace = sampled.clone()
+        for cascade in self.varnet.cascades:
+            kspace = cascade(kspace, sampled, masks, maps)
+        moduli = _root(fastmri.complex_abs_sq(fastmri.ifft2c(kspace)))
+        return _root((moduli**2).sum(1))
+
     def center_columns(self, mask: Bool[Tensor, "#batch #ky kx"]) -> Tensor:
         """Number of centre columns that the coil maps are estimated from, one an item of the mask.
 
-        A column is sampled if it is in every row of which anything is: others a scanner has left out.
+        A column counts as sampled if it is in every row that has a sample.
         """
-        columns = (mask | ~mask.any(dim=-1, keepdim=True)).all(dim=-2)
+        rows = mask.any(dim=-1, keepdim=True)
+        columns = (mask | ~rows).all(dim=-2) & rows.any(dim=-2)
         width = columns.shape[-1]
         if self._fraction is None:
             left, right = columns[:, : width // 2].flip(-1), columns[:, width // 2 :]
             runs = [side.long().cumprod(dim=-1).sum(dim=-1) for side in (left, right)]
             counts = torch.where(columns.all(dim=-1), width, 2 * torch.minimum(*runs)).clamp_min(1)
-            sampled, mend = runs[1] > 0, "fastMRI's VarNet needs a fully sampled centre"
+            sampled, mend = runs[1] > 0, "raise the mask's center_fraction"
         else:
             count = max(1, round(width * self._fraction))
             first = (width - count + 1) // 2
-            counts = torch.full((len(columns),), count)
-            sampled, mend = columns[:, first : first + count].all(dim=-1), "give center_fraction of the mask"
+            counts = torch.full((len(columns),), count, device=mask.device)
+            sampled = columns[:, first : first + count].all(dim=-1)
+            mend = (
+                f"give the network the mask's center_fraction instead of {self._fraction}, or raise that one"
+            )
+        # One whole column amid rows that differ is a spoke and no centre.
+        alike = (mask == (columns[:, None] & rows)).flatten(1).all(dim=-1)
+        sampled = sampled & (alike | (counts > 1))
         if not bool(sampled.all()):
+            first_bad = int((~sampled).nonzero()[0, 0])
+            if not bool(alike[first_bad]):
+                mend = (
+                    "a mask whose rows differ, such as a radial one, has no such centre: take one of columns"
+                )
             raise ValueError(
-                f"VarNet: expected whole sampled columns in the centre of the mask, {int(counts.max())} of "
-                f"{width}, got one that is not; {mend}"
+                f"VarNet: expected whole sampled columns in the centre of the mask, {int(counts[first_bad])} "
+                f"of {width}, got one that is not; {mend}"
             )
         return counts
 
 
-class _ZeroRefinement(NormUnet):
+class _Refinement(NormUnet):
+    """fastMRI's `σ·U((x − μ)/σ) + μ` of real and imaginary part each; `U` is given zeros where `σ = 0`.
+
+    Args:
+        made: fastMRI's module, whose U-net it takes over.
+    """
+
+    def __init__(self, made: NormUnet) -> None:
+        nn.Module.__init__(self)
+        self.unet = made.unet
+
+    def norm(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        batch, channels, height, width = x.shape
+        x = x.view(batch, 2, channels // 2 * height * width)
+        mean, sd = x.mean(dim=2).view(batch, 2, 1, 1), x.std(dim=2).view(batch, 2, 1, 1)
+        # Divided by infinity all is 0, and so is its derivative.
+        divisor = torch.where(sd > 0, sd, torch.inf)
+        return (x.view(batch, channels, height, width) - mean) / divisor, mean, sd
+
+
+class _ZeroRefinement(_Refinement):
     """`σ·U((x − μ)/σ)` of real and imaginary part each, with `U = 0` at the start."""
 
-    def __init__(self, chans: int, pools: int) -> None:
-        super().__init__(chans, pools)
+    def __init__(self, made: NormUnet) -> None:
+        super().__init__(made)
         for parameter in self.unet.up_conv[-1][-1].parameters():
             nn.init.zeros_(parameter)
 
     def unnorm(self, x: Tensor, mean: Tensor, std: Tensor) -> Tensor:
         return x * std
+
+
+class _UnetMaps(SensitivityModel):
+    """fastMRI's coil maps of a U-net, `S_c = u_c/√Σ_c|u_c|²`; 0 where all coils are 0.
+
+    Args:
+        made: fastMRI's module, whose U-net it takes over.
+    """
+
+    def __init__(self, made: SensitivityModel) -> None:
+        nn.Module.__init__(self)
+        self.mask_center, self.norm_unet = made.mask_center, _Refinement(made.norm_unet)
+
+    def divide_root_sum_of_squares(self, x: Tensor) -> Tensor:
+        norm = _root(fastmri.complex_abs_sq(x).sum(1))[:, None, ..., None]
+        return x / torch.where(norm > 0, norm, 1.0)
 
 
 class _CenterMaps(nn.Module):
@@ -172,3 +239,9 @@ class _CenterMaps(nn.Module):
         images = ifft2c(torch.view_as_complex(center))
         norm = rss(images).unsqueeze(1)
         return torch.view_as_real(images / torch.where(norm > 0, norm, 1.0))
+
+
+def _root(squares: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """`√s`, with the derivative 0 at 0."""
+    positive = squares > 0
+    return torch.where(positive, torch.where(positive, squares, 1.0).sqrt(), 0.0)

@@ -2,7 +2,6 @@
 
 import copy
 import functools
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from tqdm import tqdm
 
 from mrilib.store.checkpoints import read_state, write_state
 from mrilib.store.units import derived_seed
+from mrilib.training.blame import because, reduced, step_to_blame, to_blame
 from mrilib.training.schedule import Phase, check_phases
 from mrilib.training.task import Sample, TrainingTask
 
@@ -51,7 +51,7 @@ class Fitted:
 
     @property
     def best_epoch(self) -> int:
-        return next(row["epoch"] for row in best_marked(self.history) if row["best"])
+        return int(self.history[_best(self.history)]["epoch"])
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,8 @@ def fit(
 
     Raises:
         ValueError: for phases out of range.
-        FloatingPointError: if the loss or its gradient is not finite, and says at which step; or if the
-            validation error is not, and says for which sample.
+        FloatingPointError: if the loss or its gradient is not finite, and says at which step and for which
+            samples; or if the validation error is not, and says after which epoch and for which sample.
 
     Source: schedules of [alaifari2023] are phases in `config.paper.yaml`. Our choice: best parameters by
     validation error; the paper does not say which it kept.
@@ -302,28 +302,40 @@ def _step(training: _Training, group: np.ndarray, loader: Iterator[Sample], step
     total = torch.zeros((), device=fabric.device)
     for number in range(len(group)):
         with fabric.no_backward_sync(training.model, enabled=number + 1 < len(group)):
-            batch = tuple(fabric.to_device(part) for part in next(loader))
+            batch = next(loader, None)
+            if batch is None:
+                raise RuntimeError(
+                    f"training: the samples of epoch {training.turn + 1} ended before step {step + 1}; the "
+                    "task has fewer than its count says"
+                )
+            batch = tuple(fabric.to_device(part) for part in batch)
             loss = training.task.loss(training.model, batch) / len(group)
             fabric.backward(loss)
         total += loss.detach()
     gradients = [parameter.grad for parameter in training.plain.parameters() if parameter.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients)
-    value = _reduced(fabric, total, "mean")
+    value = reduced(fabric, total, "mean")
     if not (np.isfinite(value) and bool(norm.isfinite())):
         raise FloatingPointError(
             f"training: loss {value:.4g} and gradient norm {float(norm):.4g} at step {step + 1} of epoch "
-            f"{training.turn + 1}; lower the learning rate of phase {training.phase + 1} or raise its eps. "
-            f"{training.plan.state} holds the last good state"
+            f"{training.turn + 1}, {_blame(training, group)}. {training.plan.state} holds the last good state"
         )
     training.optimizer.step()
     training.optimizer.zero_grad()
     return value
 
 
-def _reduced(fabric: Fabric, value: Tensor, how: str) -> float:
-    """A number of every process, as one."""
-    found = fabric.all_reduce(value, reduce_op=how)
-    return float(found) if isinstance(found, Tensor) else math.nan
+def _blame(training: _Training, group: np.ndarray) -> str:
+    """Which samples made a step not finite, and what mends it."""
+    task, turn = training.draws, training.turn
+    slower = f"lower the learning rate of phase {training.phase + 1} or raise its eps"
+    found = step_to_blame(
+        training.fabric, training.plain, training.task, group, lambda index: task.sample(turn, index)
+    )
+    if not found:
+        return f"though every sample alone has finite ones; {slower}"
+    names, faults = [task.sample_name(index) for index in found], task.faults(task.sample(turn, found[0]))
+    return f"{because(names, group.size, faults)}, or {slower} if it is so for all of them"
 
 
 def _loader(training: _Training, batches: Iterable[np.ndarray], turn: int | None) -> Iterator[Sample]:
@@ -357,13 +369,14 @@ def _validation_error(training: _Training) -> float:
             errors = training.task.errors(training.plain, moved)
         total += errors.double().sum()
         wrong[indices] = 1.0 - errors.isfinite().to(wrong.dtype)
-    error = _reduced(fabric, total, "sum") / count
+    error = reduced(fabric, total, "sum") / count
     if not np.isfinite(error):
-        found = [index for index in range(count) if _reduced(fabric, wrong[index], "sum")]
+        task, found = training.draws, to_blame(fabric, wrong)
+        names = [task.validation_name(index) for index in found]
+        faults = task.faults(task.validation_sample(found[0]))
         raise FloatingPointError(
-            f"training: the validation error after epoch {training.turn + 1} is {error}, because of "
-            f"{len(found)} of {count} samples, first {training.task.validation_name(found[0])}; leave that "
-            "one out, or lower the learning rate if it is so for all of them"
+            f"training: the validation error after epoch {training.turn + 1} is {error}, "
+            f"{because(names, count, faults)}, or lower the learning rate if it is so for all of them"
         )
     return error
 
@@ -377,5 +390,9 @@ def seeded(make: Callable[[], Made], seed: int) -> Made:
 
 def best_marked(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The history with `best` at the epoch with the lowest validation error, the first of them."""
-    lowest = min(range(len(history)), key=lambda index: history[index]["validation_error"])
-    return [dict(row) | {"best": index == lowest} for index, row in enumerate(history)]
+    best = _best(history)
+    return [dict(row) | {"best": index == best} for index, row in enumerate(history)]
+
+
+def _best(history: Sequence[Mapping[str, Any]]) -> int:
+    return min(range(len(history)), key=lambda index: history[index]["validation_error"])

@@ -11,6 +11,7 @@ from mrilib.data.sampling.base import Sampling, Seed, name_seed
 from mrilib.data.scans import ScanRecord, measured_scan
 from mrilib.metrics.quality import ssim
 from mrilib.operators.base import ifft2c
+from mrilib.operators.coil_faults import coil_faults
 from mrilib.operators.coil_images import center_crop, rss
 from mrilib.training.task import Model, Sample, TrainingTask, mask_seed
 
@@ -45,7 +46,7 @@ class SliceTask(TrainingTask):
 
     Raises:
         ValueError: for a table that is empty or lacks columns, an unknown loss, a seed of more than 64 bits;
-            and as `ScanRecord.of_row`.
+            and as `ScanRecord.of_row`. When a sample is drawn, as `measured_scan`.
 
     Source: fastMRI [zbontar2018], version 0.3.0, and [sriram2020].
     """
@@ -75,13 +76,18 @@ class SliceTask(TrainingTask):
         record = self._validation[index]
         return self._measured(record, name_seed(f"{record.volume}.h5"))
 
+    def sample_name(self, index: int) -> str:
+        return self._slices[index].name
+
     def validation_name(self, index: int) -> str:
-        record = self._validation[index]
-        return f"slice {record.slice} of {record.path}"
+        return self._validation[index].name
+
+    def faults(self, sample: Sample) -> str:
+        return coil_faults(sample[0]) or super().faults(sample)
 
     def errors(self, model: Model, batch: Sample) -> Float[Tensor, "batch"]:
         kspace, mask, target, unit = batch
-        image = model(kspace, mask if mask.ndim == 3 else mask[:, None])
+        image = model(kspace, mask)
         image = center_crop(image, (target.shape[-2], target.shape[-1]))
         if self._loss == "ssim":
             return 1.0 - ssim(image, target, data_range=unit)

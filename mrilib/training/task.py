@@ -48,8 +48,17 @@ class TrainingTask(ABC):
         """Validation sample `index`."""
 
     @abstractmethod
+    def sample_name(self, index: int) -> str:
+        """What training sample `index` is, for messages."""
+
+    @abstractmethod
     def validation_name(self, index: int) -> str:
         """What validation sample `index` is, for messages."""
+
+    def faults(self, sample: Sample) -> str:
+        """What of a sample's data cannot be right, for messages; empty for nothing."""
+        finite = all(bool(part.abs().isfinite().all()) for part in sample)
+        return "" if finite else "its data are not finite"
 
     def to(self, device: torch.device) -> "TrainingTask":
         """The same task with what belongs there on a device."""
@@ -148,6 +157,9 @@ class PhantomTask(TrainingTask):
 
     def validation_sample(self, index: int) -> Sample:
         return self._measured(self._seeds[1], index, name_seed(self.validation_name(index)))
+
+    def sample_name(self, index: int) -> str:
+        return f"training phantom {index}"
 
     def validation_name(self, index: int) -> str:
         return f"phantom {index}"

@@ -6,7 +6,7 @@ from fastmri import models
 from fastmri.data import transforms
 from fastmri.data.subsample import RandomMaskFunc
 
-from mrilib.data.masks import column_mask, name_seed
+from mrilib.data.masks import column_mask, name_seed, radial_mask
 from mrilib.networks.magnitude_unet import MagnitudeUnet
 from mrilib.networks.varnet import VarNet
 from mrilib.operators.base import fft2c, ifft2c
@@ -324,9 +324,60 @@ def test_masks_that_are_no_masks_are_refused(make, kspace, mask):
             network(kspace, wrong)
 
 
-def test_a_centre_that_is_not_sampled_is_refused(kspace):
+def test_a_centre_that_is_not_sampled_is_refused_with_the_key_that_mends_it(kspace):
     mask = torch.ones(1, 1, 36, dtype=torch.bool)
     mask[..., 18] = False
-    for fraction, mend in ((None, "needs a fully sampled centre"), (0.12, "give center_fraction")):
+    mends = {
+        None: r"1 of 36, got one that is not; raise the mask's center_fraction",
+        0.12: r"4 of 36, .*; give the network the mask's center_fraction instead of 0\.12, or raise",
+    }
+    for fraction, mend in mends.items():
         with pytest.raises(ValueError, match=mend):
             VarNet(**TINY_VARNET, center_fraction=fraction)(kspace, mask)
+
+
+@pytest.mark.parametrize("lines", [8, 20, 40])
+@pytest.mark.parametrize("fraction", [None, 0.12])
+def test_radial_masks_are_refused_by_name(lines, fraction):
+    network = VarNet(**TINY_VARNET, center_fraction=fraction)
+    with pytest.raises(ValueError, match="such as a radial one, has no such centre: take one of columns"):
+        network.center_columns(radial_mask(36, lines)[None])
+
+
+@pytest.mark.parametrize("empty", [slice(0, 9), slice(20, 32), (0, 1, 30, 31)])
+@pytest.mark.parametrize("fraction", [None, 0.12])
+@pytest.mark.parametrize("maps", [2, None])
+def test_rows_that_were_never_acquired_leave_the_centre_as_it_is(empty, fraction, maps, kspace, mask):
+    network = seeded(VarNet, **TINY_VARNET | {"sens_chans": maps}, center_fraction=fraction)
+    rows = torch.ones(1, 32, 1, dtype=torch.bool)
+    rows[:, empty] = False
+    partial = rows & mask
+    assert network.center_columns(partial).tolist() == network.center_columns(mask).tolist()
+    expected = network(kspace * rows, mask)
+    # Rows that are zero and said to be sampled are kept at zero, and rows that are not may be filled.
+    found = network(kspace, partial)
+    assert found.isfinite().all()
+    assert not torch.equal(found, expected)
+    whole = rows & torch.ones_like(mask)
+    assert fraction is not None or network.center_columns(whole).tolist() == [36]
+    # Each item of a batch may lack other rows.
+    masks = torch.cat([partial, mask.expand_as(partial)])
+    together = network(kspace, masks)
+    torch.testing.assert_close(together[:1], network(kspace[:1], partial))
+    torch.testing.assert_close(together[1:], network(kspace[1:], mask))
+
+
+def test_a_centre_is_whole_in_every_row_that_has_a_sample():
+    mask = torch.zeros(1, 32, 36, dtype=torch.bool)
+    mask[:, 8:, 14:22] = True
+    assert VarNet(**TINY_VARNET).center_columns(mask).tolist() == [8]
+    mask[:, 10, 15] = False
+    assert VarNet(**TINY_VARNET).center_columns(mask).tolist() == [4]
+    mask[:, 10, 18] = False
+    with pytest.raises(ValueError, match="a mask whose rows differ"):
+        VarNet(**TINY_VARNET).center_columns(mask)
+
+
+def test_a_mask_without_a_sample_has_no_centre():
+    with pytest.raises(ValueError, match="got one that is not; raise the mask's center_fraction"):
+        VarNet(**TINY_VARNET).center_columns(torch.zeros(1, 32, 36, dtype=torch.bool))

@@ -173,8 +173,71 @@ def test_a_loss_that_is_not_finite_stops_with_its_step(tmp_path):
     network = model()
     with torch.no_grad():
         next(network.parameters())[0] = math.nan
-    with pytest.raises(FloatingPointError, match=r"step 1 of epoch 1; lower the learning rate of phase 1"):
+    message = (
+        r"step 1 of epoch 1, because of 2 of 2 samples, first training phantom \d; leave that one out, or "
+    )
+    with pytest.raises(FloatingPointError, match=message + "lower the learning rate of phase 1"):
         fit(network, task(), phases=PHASES, seed=5, state=tmp_path / "state.pt")
+
+
+class Spoilt(PhantomTask):
+    """Its training phantom 5 has NaN in its k-space."""
+
+    def sample(self, epoch, index):
+        kspace, image = super().sample(epoch, index)
+        return kspace * (math.nan if index == 5 else 1.0), image
+
+
+class Rough(PhantomTask):
+    """The loss of its training phantom 5 is 0, where a root has no derivative."""
+
+    def sample(self, epoch, index):
+        kspace, image = super().sample(epoch, index)
+        return kspace, image * (index != 5)
+
+    def loss(self, model, batch):
+        output, image = model(batch[0], self._fixed), batch[1]
+        met = image.any(dim=-1).any(dim=-1)[:, None, None]
+        return (output - torch.where(met, image, output.detach())).abs().square().sum(dim=(1, 2)).sqrt().sum()
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [(Spoilt, r"training phantom 5 \(its data are not finite\)"), (Rough, "training phantom 5")],
+)
+@pytest.mark.parametrize("phase", [Phase(1, 4, 1e-3), Phase(1, 1, 1e-3, accumulate=4), Phase(1, 1, 1e-3)])
+def test_the_sample_whose_loss_or_gradient_is_not_finite_is_named(tmp_path, kind, told, phase):
+    lesson = kind(Radial(lines=6), size=16, count=8, validation=3, seeds=(1, 2))
+    order = np.random.default_rng([5, 0]).permutation(8).tolist()
+    size = phase.batch * phase.accumulate
+    step = order.index(5) // size + 1
+    message = rf"at step {step} of epoch 1, because of 1 of {size} samples, first {told}; leave that one out"
+    with pytest.raises(FloatingPointError, match=message):
+        fit(model(), lesson, phases=[phase], seed=5, state=tmp_path / "state.pt")
+
+
+def test_a_step_of_samples_that_are_finite_one_by_one_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "step_to_blame", lambda *_: [])
+    lesson = Spoilt(Radial(lines=6), size=16, count=8, validation=3, seeds=(1, 2))
+    message = (
+        r"epoch 1, though every sample alone has finite ones; lower the learning rate of phase 1 or raise"
+    )
+    with pytest.raises(FloatingPointError, match=message):
+        fit(model(), lesson, phases=[Phase(1, 8, 1e-3)], seed=5, state=tmp_path / "state.pt")
+
+
+@pytest.mark.slow
+def test_the_sample_of_another_process_is_named(tmp_path):
+    lesson = Spoilt(Radial(lines=6), size=16, count=8, validation=3, seeds=(1, 2))
+    message = r"because of 1 of 8 samples, first training phantom 5 \(its data are not finite\)"
+    with pytest.raises(Exception, match=message):
+        fit(model(), lesson, phases=[Phase(1, 8, 1e-3)], seed=5, state=tmp_path / "state.pt", devices=2)
+
+
+def test_samples_that_end_too_soon_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_loader", lambda *_: iter([]))
+    with pytest.raises(RuntimeError, match="the samples of epoch 1 ended before step 1; the task has fewer"):
+        fit(model(), task(), phases=PHASES, seed=5, state=tmp_path / "state.pt")
 
 
 class Broken(PhantomTask):
@@ -187,7 +250,10 @@ class Broken(PhantomTask):
 
 def test_a_validation_error_that_is_not_finite_stops_with_its_sample(tmp_path):
     lesson = Broken(Radial(lines=6), size=16, count=8, validation=3, seeds=(1, 2))
-    message = r"validation error after epoch 1 is nan, because of 1 of 3 samples, first phantom 1; leave"
+    message = (
+        r"validation error after epoch 1 is nan, because of 1 of 3 samples, first phantom 1 "
+        r"\(its data are not finite\); leave that one out, or lower the learning rate"
+    )
     with pytest.raises(FloatingPointError, match=message):
         fit(model(), lesson, phases=PHASES, seed=5, state=tmp_path / "state.pt")
 
