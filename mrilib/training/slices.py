@@ -40,9 +40,8 @@ class SliceTask(TrainingTask):
         loss: `ssim`, `l1` or `mse`.
 
     Attributes:
-        uniform: whether all slices have one size, number of coils and size of target, and masks one number of
-            axes. If not, every device takes one slice at once, as fastMRI does with all its data; accumulate
-            gradients for more.
+        uniform: whether all slices have one size, number of coils and size of target. If not, every device
+            takes one slice at once, as fastMRI does with all its data; accumulate gradients for more.
 
     Raises:
         ValueError: for a table that is empty or lacks columns, an unknown loss, a seed of more than 64 bits;
@@ -98,13 +97,14 @@ class SliceTask(TrainingTask):
         return rss(ifft2c(kspace))
 
     def _measured(self, record: ScanRecord, seed: Seed) -> Sample:
-        """`(y, mask, x*, unit)`; errors are divided by `unit`, or it is their data range."""
+        """`(y, Ω, x*, unit)`; errors are divided by `unit`, or it is their data range."""
         found = measured_scan(record, self._sampling, seed)
         if self._loss == "ssim":
             unit = torch.tensor(found.maximum)
         else:
             unit = rss(center_crop(ifft2c(found.kspace), record.reference_shape)).std()
-        return found.kspace, found.mask, found.reference, unit
+        # Of the whole grid: slices of a batch may differ in the rows that were acquired.
+        return found.kspace, found.mask.expand(found.kspace.shape[-2:]), found.reference, unit
 
 
 def _records(table: pd.DataFrame, name: str) -> tuple[list[ScanRecord], set[tuple[int, ...]]]:
@@ -113,11 +113,6 @@ def _records(table: pd.DataFrame, name: str) -> tuple[list[ScanRecord], set[tupl
         raise ValueError(f"SliceTask: expected rows of a catalogue as {name}, got none")
     records = [ScanRecord.of_row(row) for row in table.to_dict("records")]
     shapes: set[tuple[int, ...]] = {
-        (record.used_coils, *record.shape, *record.reference_shape, _axes(record)) for record in records
+        (record.used_coils, *record.shape, *record.reference_shape) for record in records
     }
     return records, shapes
-
-
-def _axes(record: ScanRecord) -> int:
-    """Axes of what was acquired, by which masks of whole columns have two where rows were left out."""
-    return 1 if record.acquired is None else record.acquired.ndim

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ismrmrd.hdf5 import acquisition_header_dtype
 
-from mrilib.data.volumes.fastmri import check_volume, read_slice
+from mrilib.data.volumes.fastmri import check_volume, read_header, read_slice
 from mrilib.data.volumes.foreign import VolumeError
 from mrilib.data.volumes.ismrmrd import Conversion, convert, reverse_frequencies
 from mrilib.data.volumes.isolated import Worker
@@ -22,6 +22,7 @@ from tests.data.volumes.raw_files import (
     middle,
     noise_kspace,
 )
+from tests.data.volumes.scans import scan_kspace
 
 GENERATOR = "ismrmrd_generate_cartesian_shepp_logan"
 # (slice, partition, line, coil, sample)
@@ -497,3 +498,57 @@ def test_memory_stays_far_below_a_volume(tmp_path):
     size = path.stat().st_size
     assert size > 200e6
     assert peak_growth("mrilib.data.volumes.ismrmrd:_convert", path, tmp_path / "v.h5") < 0.75 * size
+
+
+# The centre of k-space
+
+
+def partial_fourier(kspace, claimed):
+    """Lines 8 … 39 of 40, counted from 0; zero frequency is line 12 of them, whatever is claimed."""
+    scan = cartesian_scan(kspace.transpose(0, 3, 1, 2)[:, None]).pick(
+        np.flatnonzero(np.tile(np.arange(40) >= 8, len(kspace)))
+    )
+    scan.heads["idx"]["kspace_encode_step_1"] -= 8
+    scan.fields["limits"] = limits_xml(1, 0, 31, claimed)
+    return scan
+
+
+@pytest.mark.parametrize("claimed", [12, 13, 16, 20])
+def test_zero_frequency_is_where_the_energy_is_and_not_where_the_header_says(tmp_path, claimed):
+    kspace = scan_kspace(slices=2, rows=32, columns=40)
+    found = convert(partial_fourier(kspace, claimed).write(tmp_path / "raw.h5"), tmp_path / "volume.h5")
+    expected = kspace.copy()
+    expected[..., :8] = 0
+    if claimed == 13:  # one line is normal and changes nothing
+        expected = np.roll(expected, -1, 3)
+    with h5py.File(tmp_path / "volume.h5") as file:
+        np.testing.assert_allclose(file["kspace"], expected, rtol=1e-4, atol=1e-9)
+    assert any("moved" in note for note in found.notes) == (claimed > 13)
+    header = read_header(tmp_path / "volume.h5")
+    assert header.padding == ((8, 40) if claimed != 13 else (7, 39))
+
+
+def test_a_centre_that_leaves_no_room_for_what_was_acquired_is_refused(tmp_path):
+    kspace = np.roll(scan_kspace(slices=1, rows=32, columns=40), -4, 3)
+    scan = partial_fourier(kspace, 12)
+    with pytest.raises(VolumeError, match=r"kspace_encoding_step_1: expected 32 lines that lie in 40"):
+        convert(scan.write(tmp_path / "raw.h5"), tmp_path / "volume.h5")
+    assert not (tmp_path / "volume.h5").exists()
+
+
+def test_the_centres_of_readout_and_partitions_are_found_as_well(tmp_path):
+    kspace = scan_kspace(slices=1, rows=32, columns=40)[0]
+    lines = kspace.transpose(2, 0, 1)
+    # a slab whose partitions are all the same but for their phase: the energy is in the middle partition
+    slab = np.zeros((8, *lines.shape), np.complex64)
+    slab[4] = 8 * lines
+    slab += 1e-3 * abs(lines).max() * noise_kspace(*slab.shape)
+    volumes = []
+    for shifts in ((0, 0), (2, 3)):
+        moved = np.roll(slab, shifts, (0, 3))
+        scan = cartesian_scan(moved[None])
+        found = convert(scan.write(tmp_path / "raw.h5"), tmp_path / "volume.h5")
+        with h5py.File(tmp_path / "volume.h5") as file:
+            volumes.append(file["kspace"][()])
+    assert [note.partition(":")[0] for note in found.notes] == ["kspace_encoding_step_2", "readout"]
+    np.testing.assert_allclose(*volumes, rtol=1e-3, atol=1e-7)
