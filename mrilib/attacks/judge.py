@@ -11,7 +11,8 @@ from torch import Tensor
 from mrilib.attacks.chunks import Chunks
 from mrilib.attacks.target import Target
 from mrilib.metrics.artifacts import amplification, severity
-from mrilib.solvers.solution import Solution
+from mrilib.reconstructors.base import not_finite
+from mrilib.solvers.solution import Solution, Status
 
 # Projection in float32 leaves the norm closer than this to the radius: its factor is rounded, 6e-8, and so
 # is the norm; roundings of the entries average out.
@@ -85,6 +86,7 @@ def judge(target: Target, perturbations: Tensor, *, chunk: int | None = None) ->
     Raises:
         ValueError: if a perturbation is not finite, leaves the mask or exceeds the budget, over all coils,
             by more than `BUDGET_SLACK`: the search that made it is wrong.
+        FloatingPointError: if a reconstruction is not finite.
     """
     outside = perturbations * ~target.operator.mask
     norms = target.operator.kspace_norm(perturbations)
@@ -103,6 +105,12 @@ def judge(target: Target, perturbations: Tensor, *, chunk: int | None = None) ->
 
     solutions = Chunks(chunk, perturbations.device).map(solved, perturbations.shape[0])
     images = target.observed(torch.cat([solution.value for solution in solutions]))
+    wrong = not_finite(images)
+    if wrong:
+        raise FloatingPointError(
+            f"attack: {Status.NOT_FINITE.value}, {wrong} of {images.numel()} pixels that "
+            f"{type(target.reconstructor).__name__} makes of perturbed data"
+        )
     artifacts = target.artifacts(images)
     return Judged(perturbations, images, artifacts, severity(artifacts), _stats_of(solutions))
 

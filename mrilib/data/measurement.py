@@ -62,6 +62,11 @@ class Measurement:
         return CoilFourier(mask=self.mask, coil_maps=self.coil_maps)
 
     @property
+    def name(self) -> str:
+        """Which image it is, for messages."""
+        return image_name(self.about)
+
+    @property
     def acceleration(self) -> float:
         """Entries of k-space that were acquired, over sampled ones."""
         return true_acceleration(self.mask, self.acquired)
@@ -80,6 +85,13 @@ class Measurement:
     def compared(self, image: Tensor) -> Tensor:
         """The middle of an image, as large as the reference."""
         return center_crop(image, (self.reference.shape[-2], self.reference.shape[-1]))
+
+
+def image_name(about: Mapping[str, Any]) -> str:
+    """Which image that is, for messages: `slice 3 of file1000001`, `ellipses 0`, `image` if unknown."""
+    if "volume" in about and "slice" in about:
+        return f"slice {about['slice']} of {about['volume']}"
+    return f"{about.get('source', 'image')} {about.get('position', '')}".rstrip()
 
 
 def measure_image(

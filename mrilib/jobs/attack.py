@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from mrilib.jobs.methods import failures, signed
 from mrilib.jobs.perturbations import Assault, Attack, outcome, stored
 from mrilib.jobs.subjects import Subject, Subjects, place_of
 from mrilib.store.arrays import Group
@@ -45,9 +46,12 @@ def attack_image(
             entry |= {} if value is None else {"value": value}
             number = "" if given["number"] is None else f"/{given['number']}"
             group = f"perturbed/{name}/{place_of(level, factor)}{number}"
-            groups[group] = replace(found, attributes=found.attributes | entry)
+            groups[group] = signed(
+                replace(found, attributes=found.attributes | entry), subjects.root.attributes
+            )
             told = f", {given['varied']} {value:g}" if given["varied"] else ""
-            print(f"level {level:g}, weight factor {factor:g}, {name}{told}: done", flush=True)
+            ended = "".join(failures(groups[group])) or "done"
+            print(f"level {level:g}, weight factor {factor:g}, {name}{told}: {ended}", flush=True)
     return groups | subjects.computed
 
 

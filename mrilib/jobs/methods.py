@@ -1,16 +1,21 @@
 """Methods as jobs make them: with their tuned parameter and their trained network."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mrilib.data.measurement import Measurement
+from mrilib.data.measurement import Measurement, image_name
 from mrilib.reconstructors.base import Reconstructor
+from mrilib.store.arrays import Group
 from mrilib.store.classes import load_class
 from mrilib.store.units import content_hash
 
 # What of a measurement stands in every file that is made of it.
 ABOUT = ("volume", "slice", "patient", "anatomy", "acquisition", "simulated", "description")
+# What of that stands in a unit that failed.
+WHOSE = ("method", "domain", "source", "mask", "position", "volume", "slice")
 
 
 def root_attributes(
@@ -28,6 +33,21 @@ def root_attributes(
             "through_adjoint": kind.through_adjoint,
         }
     )
+
+
+def signed(unit: Group, root: Mapping[str, Any]) -> Group:
+    """The unit, and where it failed whose it is: what names method and image among the file's attributes."""
+    if "failed" not in unit.attributes:
+        return unit
+    return replace(unit, attributes=unit.attributes | {name: root[name] for name in WHOSE if name in root})
+
+
+def failures(unit: Group) -> list[str]:
+    """For the log, of a signed unit: which method failed on which image and why; nothing if it did not."""
+    about = unit.attributes
+    if "failed" not in about:
+        return []
+    return [f"{about.get('method', 'the method')} failed on {image_name(about)}: {about['failed']}"]
 
 
 class Methods:

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from mrilib.data.measurement import Measurement
 from mrilib.data.measurement_files import measurement_hash
-from mrilib.jobs.methods import Methods, root_attributes
-from mrilib.reconstructors.base import Reconstructor, observed
+from mrilib.jobs.methods import Methods, failures, root_attributes, signed
+from mrilib.operators.coil_faults import coil_faults
+from mrilib.reconstructors.base import Reconstructor, not_finite, observed
 from mrilib.solvers.solution import Solution, Status
 from mrilib.store.arrays import Group
 from mrilib.store.states import pack_arrays, unpack_arrays
@@ -64,11 +65,12 @@ def reconstruct_image(
         key = methods.key | {"stage": "reconstruct", "code": code, "arguments": arguments, "data": data}
         key |= {"state": keep_state}
         keep = store.claim(f"fit-{content_hash(key)}.pt") if methods.kind.resumable else None
-        groups[each] = store.get(key, partial(unit, arguments, keep))
+        groups[each] = signed(store.get(key, partial(unit, arguments, keep)), groups[""].attributes)
         if keep is not None:
             keep.unlink(missing_ok=True)
         about = groups[each].attributes
-        print(f"{each}: {about.get('failed', about['status'])}, {about['seconds']:.2f} s", flush=True)
+        told = "".join(failures(groups[each])) or about["status"]
+        print(f"{each}: {told}, {about['seconds']:.2f} s", flush=True)
     return groups
 
 
@@ -93,27 +95,27 @@ def reconstruction_unit(
     Returns:
         `reconstruction`, as coils see it (`observed`); attributes `status`, `seconds`, `weight`, `factor`,
         and `objective`, `gap`, `steps` where the method has them. A numerical failure is an outcome: its
-        reason stands in `failed`, and there is no image.
+        reason stands in `failed`, and there is no image. An image that is not finite has the status
+        `not_finite`, whatever the method says of itself.
     """
     options: dict[str, Any] = {"keep": keep} if reconstructor.resumable else {}
     reconstructor.warm_up(measurement.operator)
     started = time.perf_counter()
     solution = reconstructor.solve(measurement.kspace, measurement.operator, throw=False, **options)
     image = observed(reconstructor, solution.value, measurement.operator).cpu()  # waits for the device
+    seconds, wrong = time.perf_counter() - started, not_finite(image)
+    status = Status.NOT_FINITE if wrong else solution.status
     attributes: dict[str, Any] = {
         "weight": weight,
         "factor": factor,
-        "seconds": time.perf_counter() - started,
-        "status": solution.status.value,
+        "seconds": seconds,
+        "status": status.value,
     }
     for name in STATS:
         if name in solution.stats:
             attributes[name] = float(solution.stats[name])
-    if solution.status.failed or not bool(torch.isfinite(image.abs()).all()):
-        bad = int((~torch.isfinite(image.abs())).sum())
-        attributes["failed"] = (
-            f"{solution.status.value}, {bad} pixels not finite" if bad else solution.status.value
-        )
+    if status.failed:
+        attributes["failed"] = _failed(status, wrong, image, measurement.kspace)
         return Group(attributes=attributes)
     arrays = {"reconstruction": image.numpy()}
     curve = solution.stats.get("loss_curve")
@@ -129,6 +131,12 @@ def reconstruction_unit(
             arrays |= {f"{STATE}{name}": array for name, array in states.items()}
             attributes["state"] = described
     return Group(arrays, attributes, {"reconstruction": "of the measurement"})
+
+
+def _failed(status: Status, wrong: int, image: Tensor, kspace: Tensor) -> str:
+    """Why there is no image: the status, how many pixels are wrong, and coils that cannot be right."""
+    parts = [status.value, f"{wrong} of {image.numel()} pixels" if wrong else ""]
+    return ", ".join(filter(None, [*parts, coil_faults(kspace) if kspace.ndim == 3 and wrong else ""]))
 
 
 def stored_solution(unit: Group, device: torch.device | str) -> Solution | str:

@@ -14,6 +14,7 @@ from mrilib.attacks.judge import judge
 from mrilib.attacks.rivals import Rival
 from mrilib.attacks.target import Artifact
 from mrilib.jobs.attack import by_place
+from mrilib.jobs.methods import failures, signed
 from mrilib.jobs.perturbations import Assault, Attack, as_found, group_of, outcome, stored
 from mrilib.jobs.subjects import Subject, Subjects, place_of
 from mrilib.operators.base import norm2
@@ -56,6 +57,7 @@ def transfer_image(
             moved = {rival: torch.from_numpy(array).to(device) for rival, array in others.items()}
             common = key | {"code": codes[name], "level": level, "seed": subject.seed}
             attack = Attack.of(described)
+            failed: list[str] = []
             for rival, array in others.items():
                 carry = common | {"stage": "carried", "perturbation": content_hash(array)}
                 carry["artifact"] = attack.kind.artifact
@@ -63,9 +65,12 @@ def transfer_image(
                     carry, partial(carried_unit, subject, moved[rival], artifact=attack.kind.artifact)
                 )
                 about = {"attack": name, "varied": "", "made_for": rival} | attack.about
-                groups[f"carried/{rival}/{name}/{place_of(level, factor)}"] = Group(
+                whole = Group(
                     carried.arrays | {"perturbation": array}, about | carried.attributes, carried.units
                 )
+                whole = signed(whole, subjects.root.attributes)
+                groups[f"carried/{rival}/{name}/{place_of(level, factor)}"] = whole
+                failed += failures(whole)
             mine = read_group(own, group)
             challenge = common | {"stage": "challenged", "attack": described, "factor": factor}
             challenge["own"] = content_hash(*mine.arrays.values())
@@ -73,10 +78,12 @@ def transfer_image(
 
             unit = store.get(challenge, partial(challenged_unit, subject, attack, mine, moved))
             # Of a unit that was found the entry may have had another name.
-            groups[group] = replace(unit, attributes=unit.attributes | {"attack": name, "varied": ""})
+            unit = replace(unit, attributes=unit.attributes | {"attack": name, "varied": ""})
+            groups[group] = signed(unit, subjects.root.attributes)
             weaker = unit.attributes.get("weaker_than_transfer", "")
             note = f", was weaker than what was made for {weaker}" if weaker else ""
-            print(f"level {level:g}, {name}: {len(others)} rivals{note}", flush=True)
+            told = "".join(f"; {each}" for each in [*failed, *failures(groups[group])])
+            print(f"level {level:g}, {name}: {len(others)} rivals{note}{told}", flush=True)
     return groups
 
 

@@ -45,10 +45,21 @@ class Reconstructor(ABC):
             kspace: `(*batch, ky, kx)`.
             operator: what measured it.
             start: `Solution.state` of a nearby problem, for methods that can use one.
-            throw: raise if an iterative method does not reach its accuracy; else its status says so.
+            throw: raise if an iterative method does not reach its accuracy, or if the image is not finite;
+                else its status says so.
+
+        Raises:
+            FloatingPointError: if the image is not finite.
         """
         with torch.no_grad():
-            return Solution(self(kspace, operator), Status.CONVERGED, {})
+            image = self(kspace, operator)
+        wrong = not_finite(image)
+        if wrong and throw:
+            raise FloatingPointError(
+                f"{type(self).__name__}: {Status.NOT_FINITE.value}, {wrong} of {image.numel()} pixels; look "
+                "at the parameters of the method and at the data"
+            )
+        return Solution(image, Status.NOT_FINITE if wrong else Status.CONVERGED, {})
 
     def warm_up(self, operator: LinearOperator) -> None:  # noqa: B027
         """Load what the first solve would load, such as compiled loops, so that no measured time has it."""
@@ -57,6 +68,11 @@ class Reconstructor(ABC):
 def observed(reconstructor: Reconstructor, image: Tensor, operator: MeasurementOperator) -> Tensor:
     """What a method returned, to compare with the reference: complex images as coils see them."""
     return operator.seen(image) if reconstructor.output == "complex" else image
+
+
+def not_finite(image: Tensor) -> int:
+    """How many pixels are NaN or infinite."""
+    return int((~image.abs().isfinite()).sum())
 
 
 def check_kspace(kspace: Tensor, where: str) -> None:

@@ -89,12 +89,14 @@ class Tikhonov(Reconstructor):
             steps = steps + running[..., 0, 0]
             taken += 1
         status = Status.CONVERGED if bool((energy <= goal).all()) else Status.MAX_STEPS
+        if not bool(energy.isfinite().all()):
+            status = Status.NOT_FINITE
         relative = (energy / _energy(right).clamp(min=torch.finfo(energy.dtype).tiny)).sqrt()[..., 0, 0]
         solution = Solution(image, status, {"residual": relative, "steps": steps}, image)
         if throw and status is not Status.CONVERGED:
             raise NotConvergedError(
-                f"Tikhonov: relative residual {float(relative.max()):.1e} after {taken} steps, expected at "
-                f"most {self.tolerance:.1e}; raise max_steps, the weight or the tolerance",
+                f"Tikhonov: {status.value}, relative residual {float(relative.max()):.1e} after {taken} "
+                f"steps, expected at most {self.tolerance:.1e}; raise max_steps, the weight or the tolerance",
                 solution,
             )
         return solution

@@ -132,8 +132,11 @@ def tune(
         print(f"{name}, weight {weight:.2e}: mean relative error {walk.means[-1]:.4f}", flush=True)
     best = int(np.argmin(walk.means))
     if not np.isfinite(walk.means[best]):
+        wrong = ~np.isfinite(walk.errors).any(axis=0)
+        never = [measurements[index].name for index in np.flatnonzero(wrong).tolist()]
+        told = f", and none on {len(never)} of them, first {never[0]}" if never else ""
         raise FloatingPointError(
-            f"tune: {name}: no weight has finite errors on all {len(measurements)} measurements; "
+            f"tune: {name}: no weight has finite errors on all {len(measurements)} measurements{told}; "
             "give larger weights, or look at the data"
         )
     return Tuning(

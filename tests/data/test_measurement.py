@@ -8,7 +8,7 @@ import torch
 from mrilib.data.calibration import calibrated
 from mrilib.data.intensity import intensity_scale, rss_target
 from mrilib.data.masks import column_mask
-from mrilib.data.measurement import measure
+from mrilib.data.measurement import image_name, measure
 from mrilib.data.sampling.base import acquired_region
 from mrilib.data.sampling.columns import Random
 from mrilib.data.volumes.kspace_statistics import center_column, noise_estimate
@@ -26,6 +26,12 @@ def columns():
 def test_rss_is_its_definition(draw):
     images = draw(2, 3, 5, 6)
     torch.testing.assert_close(rss(images), images.abs().square().sum(dim=1).sqrt())
+
+
+def test_images_are_named_by_volume_and_slice_or_by_source_and_position():
+    assert image_name({"volume": "one", "slice": 7, "source": "knee", "position": 0}) == "slice 7 of one"
+    assert image_name({"source": "ellipses", "position": 0}) == "ellipses 0"
+    assert image_name({}) == "image"
 
 
 def test_rss_has_a_derivative_where_it_is_zero():

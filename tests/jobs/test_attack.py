@@ -1,4 +1,5 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,7 +21,8 @@ from mrilib.reconstructors.base import Reconstructor, observed
 from mrilib.reconstructors.linear import Tikhonov, ZeroFilled
 from mrilib.reconstructors.total_variation import TotalVariation
 from mrilib.solvers.solution import Solution, Status
-from mrilib.store.arrays import Group
+from mrilib.store.arrays import Group, write_groups
+from mrilib.store.units import UnitStore
 from tests.jobs.entries import attack_of
 
 SIZE, LEVEL = 24, 0.05
@@ -317,3 +319,60 @@ def test_a_state_that_is_given_or_solved_for_is_the_same(tv):
     # without a search of its own name the method's class chooses
     again = perturbed_unit(tv, PEAK)
     assert again.attributes["solver_steps"] > 0
+
+
+class Fragile(ZeroFilled):
+    """NaN wherever data are not those that it was made for."""
+
+    output = "complex"
+
+    def __call__(self, kspace, operator):
+        image = super().__call__(kspace, operator)
+        away = (kspace - self.known).abs().amax(dim=(-2, -1), keepdim=True) > 0
+        return torch.where(away, torch.full_like(image, torch.nan), image)
+
+    def solve(self, kspace, operator, *, start=None, throw=True):
+        return Solution(self(kspace, operator), Status.CONVERGED, {})
+
+
+@pytest.fixture
+def fragile():
+    method = Fragile()
+    method.known = measure_image(ellipse_phantoms(1, size=SIZE, seed=3)[0], radial_mask(SIZE, 8)).kspace
+    return subject(method)
+
+
+def test_a_reconstruction_that_is_not_finite_is_no_result_of_an_attack(fragile):
+    told = "attack: not_finite, 576 of 576 pixels that Fragile makes of perturbed data"
+    noise = perturbed_unit(fragile, {"kind": "gaussian"})
+    perturbation = torch.from_numpy(
+        gaussian_starts(fragile.operator, 1, fragile.target.radius, [0])[0].numpy()
+    )
+    for unit in (noise, carried_unit(fragile, perturbation)):
+        assert unit.attributes["failed"] == told
+        assert not unit.arrays
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_units_of_attacks_that_failed_say_method_volume_and_slice(fragile, tmp_path, capsys):
+    identity = {"method": "brittle", "domain": "d@m", "source": "knee", "mask": "m", "position": 2}
+    root = Group(attributes=identity | {"volume": "one", "slice": 7})
+    subjects = SimpleNamespace(root=root, missing=False, computed={}, at=lambda *_: (fragile, {}))
+    described = {"class": "mrilib.attacks.kinds.gaussian:Gaussian", "arguments": {}}
+    entry = {"attack": "noise", "described": described, "levels": [LEVEL], "factors": [1.0]}
+    entry |= {"varied": "", "value": None, "number": None}
+    store = UnitStore(tmp_path / "units")
+    found = attack_job.attack_image(subjects, [entry], {"noise": "code"}, store)
+    place = f"noise/{LEVEL:g}/1"
+    told = "brittle failed on slice 7 of one: attack: not_finite, 576 of 576 pixels"
+    assert root.attributes.items() <= found[f"perturbed/{place}"].attributes.items()
+    assert told in capsys.readouterr().out
+    # Another method's perturbation, and the method's own that failed.
+    noise = gaussian_starts(fragile.operator, 1, fragile.target.radius, [0])[0]
+    write_groups(tmp_path / "own.h5", found)
+    write_groups(tmp_path / "other.h5", {f"perturbed/{place}": Group({"perturbation": noise.numpy()})})
+    given = {"own": tmp_path / "own.h5", "rivals": {"other": tmp_path / "other.h5"}}
+    carried = transfer.transfer_image(subjects, [entry], {"noise": "code"}, store, **given)
+    for name in (f"carried/other/{place}", f"perturbed/{place}"):
+        assert root.attributes.items() <= carried[name].attributes.items()
+    assert capsys.readouterr().out.count(told) == 2

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -7,13 +8,16 @@ from mrilib.data.calibration import calibrated
 from mrilib.data.images.ellipses import ellipse_phantoms
 from mrilib.data.masks import column_mask, radial_mask
 from mrilib.data.measurement import measure, measure_image
-from mrilib.jobs.reconstruct import reconstruction_unit, stored_solution
+from mrilib.jobs.methods import Methods
+from mrilib.jobs.reconstruct import reconstruct_image, reconstruction_unit, stored_solution
 from mrilib.operators.base import fft2c
 from mrilib.reconstructors.base import Reconstructor, observed
 from mrilib.reconstructors.l1 import L1
 from mrilib.reconstructors.linear import Tikhonov, ZeroFilled
 from mrilib.reconstructors.total_variation import TotalVariation
+from mrilib.solvers.solution import Solution, Status
 from mrilib.store.arrays import read_group, write_groups
+from mrilib.store.units import UnitStore
 
 
 @pytest.fixture
@@ -84,8 +88,51 @@ class Broken(Reconstructor):
         return image
 
 
-def test_pixels_that_are_not_finite_are_counted(phantom):
-    assert reconstruction_unit(Broken(), phantom).attributes["failed"] == "converged, 1 pixels not finite"
+class Boasting(Broken):
+    """Says that it converged whatever came of it."""
+
+    def solve(self, kspace, operator, *, start=None, throw=True):
+        return Solution(self(kspace, operator), Status.CONVERGED, {})
+
+
+@pytest.mark.parametrize("method", [Broken(), Boasting()])
+def test_an_image_that_is_not_finite_has_that_status_and_no_other(method, phantom, scan):
+    unit = reconstruction_unit(method, phantom)
+    assert unit.attributes["status"] == "not_finite"
+    assert unit.attributes["failed"] == "not_finite, 1 of 1024 pixels"
+    assert unit.arrays == {}
+    assert stored_solution(unit, "cpu") == "not_finite, 1 of 1024 pixels"
+    kspace = scan.kspace.clone()
+    kspace[2] = 0
+    unit = reconstruction_unit(method, replace(scan, kspace=kspace))
+    assert unit.attributes["failed"] == "not_finite, 1 of 1600 pixels, coil 2 is zero"
+
+
+def test_a_method_without_a_solver_of_its_own_says_that_its_image_is_not_finite(phantom):
+    solution = Broken().solve(phantom.kspace, phantom.operator, throw=False)
+    assert solution.status is Status.NOT_FINITE
+    with pytest.raises(FloatingPointError, match="Broken: not_finite, 1 of 1024 pixels; look at"):
+        Broken().solve(phantom.kspace, phantom.operator)
+
+
+def test_a_unit_that_failed_says_method_volume_and_slice(scan, tmp_path, capsys):
+    identity = {"method": "boast", "domain": "knee@four", "source": "knee", "mask": "four", "position": 3}
+    measurement = replace(scan, about={"volume": "one", "slice": 7, "patient": "p"})
+    path = "tests.jobs.test_reconstruct:Boasting"
+    methods = Methods({"reconstructor": path, "parameters": {}, "tuned": None}, {})
+    groups = reconstruct_image(
+        measurement,
+        methods,
+        ["clean"],
+        UnitStore(tmp_path / "units", tmp_path / "index"),
+        identity=identity,
+        code="code",
+        keep_state=False,
+    )
+    about = groups["clean"].attributes
+    assert identity.items() <= about.items()
+    assert (about["volume"], about["slice"], about["status"]) == ("one", 7, "not_finite")
+    assert "clean: boast failed on slice 7 of one: not_finite, 1 of 1600 pixels, " in capsys.readouterr().out
 
 
 class Stateful(ZeroFilled):

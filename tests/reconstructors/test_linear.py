@@ -87,6 +87,10 @@ def test_tikhonov_says_when_it_gives_up(problem):
         with pytest.raises(NotConvergedError, match=r"after 1 steps, expected at most 1\.0e-12"):
             method(kspace, operator)
         assert method.solve(kspace, operator, throw=False).status is Status.MAX_STEPS
+    vast = method.solve(1e200 * kspace, operator, throw=False)
+    assert vast.status is Status.NOT_FINITE
+    with pytest.raises(NotConvergedError, match="Tikhonov: not_finite, relative residual"):
+        method.solve(1e200 * kspace, operator)
     zero = method.solve(0 * kspace, operator)
     assert zero.status is Status.CONVERGED
     assert not zero.value.any()

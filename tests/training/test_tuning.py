@@ -1,5 +1,5 @@
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -188,8 +188,12 @@ def test_a_weight_at_which_a_solve_diverges_is_not_chosen(monkeypatch):
     assert found.unconverged == [2, 0, 0]
     assert np.isnan(found.errors[0]).all()
     monkeypatch.setattr(Failing, "everywhere", True)
-    with pytest.raises(FloatingPointError, match=r"tune: failing: no weight has finite errors on all 2"):
-        tune(Failing, phantoms(2), level=0.0, weights=[0.1, 1.0], seed=4, name="failing")
+    images = [replace(each, about={"volume": "one", "slice": 7}) for each in phantoms(2)]
+    message = (
+        "no weight has finite errors on all 2 measurements, and none on 2 of them, first slice 7 of one;"
+    )
+    with pytest.raises(FloatingPointError, match=f"tune: failing: {message}"):
+        tune(Failing, images, level=0.0, weights=[0.1, 1.0], seed=4, name="failing")
 
 
 class Off(Weighted):

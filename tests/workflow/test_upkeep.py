@@ -315,6 +315,19 @@ def test_the_summary_of_data_alone_prints_tables(tmp_path, capsys, monkeypatch):
     ]
 
 
+def test_a_failure_of_a_scan_says_volume_and_slice(tmp_path, capsys, monkeypatch):
+    run = tmp_path / "results/data"
+    for place in ("logs/measurements", "tables", "scores/tv/knee@four/knee"):
+        (run / place).mkdir(parents=True)
+    (run / "logs/measurements/0.log").write_text("")
+    table = SCORES.assign(source="knee", mask="four", domain="knee@four", volume="one", slice=7.0)
+    table.loc[0, "failed"] = "not_finite, 12 of 1024 pixels"
+    table.to_csv(run / "scores/tv/knee@four/knee/four.csv", index=False)
+    code, told = summary_of(tmp_path, capsys, monkeypatch)
+    place = "knee 0 (slice 7 of one), four, tv of knee@four, reconstruction"
+    assert (code, f"failed: {place}: not_finite, 12 of 1024 pixels" in told) == (1, True)
+
+
 def test_scores_stay_text(tmp_path):
     file = tmp_path / "scores/NA/ellipses@lines/ellipses/lines.csv"
     file.parent.mkdir(parents=True)

@@ -24,7 +24,7 @@ NOTE = (
 UNKNOWN = "What is missing is not known without the run's `--configfile`."
 # What a row of scores is of.
 PLACE = ("source", "position", "mask", "method", "domain", "attack", "made_for", "level")
-COLUMNS = [*PLACE, "varied", "value", "kind", "failed"]
+COLUMNS = [*PLACE, "volume", "slice", "varied", "value", "kind", "failed"]
 
 
 def main() -> int:
@@ -88,7 +88,11 @@ def _print_failed(scores: pd.DataFrame) -> int:
         domain = f" of {row['domain']}" if row["domain"] else ""
         level = f", level {row['level']}" if row["level"] else ""
         level += f", {row['varied']} {row['value']}" if row["varied"] else ""
-        place = f"{row['source']} {row['position']}, {row['mask']}, {row['method']}{domain}, {what}{level}"
+        image = f"{row['source']} {row['position']}"
+        image += (
+            f" (slice {float(row['slice']):g} of {row['volume']})" if row["volume"] and row["slice"] else ""
+        )
+        place = f"{image}, {row['mask']}, {row['method']}{domain}, {what}{level}"
         print(f"  failed: {place}: {row['failed']}")
     return 1 if len(failed) else 0
 

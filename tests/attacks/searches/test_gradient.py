@@ -8,7 +8,7 @@ from mrilib.attacks.kinds.localized import localized_attack
 from mrilib.attacks.pgd import GradientAscent, global_attack
 from mrilib.attacks.searches.base import Round, gaussian_starts
 from mrilib.attacks.searches.coupled import CoupledAscent
-from mrilib.attacks.target import Start
+from mrilib.attacks.target import Observed, Start
 from mrilib.operators.base import ifft2c, norm2
 from mrilib.reconstructors.base import Reconstructor
 from mrilib.reconstructors.linear import ZeroFilled
@@ -241,8 +241,11 @@ def test_a_derivative_that_is_not_finite_stops_the_search(scene):
     _, kspace, operator, radius = scene()
     diagonal = torch.ones(24, 24)
     diagonal[12, 12] = math.nan
+    method, clean = Diagonal(diagonal), Observed(operator.adjoint(kspace))
     with pytest.raises(FloatingPointError, match="GradientAscent: non-finite value or gradient at step 0"):
-        global_attack(Diagonal(diagonal), kspace, operator, radius=radius, seed=0)
+        global_attack(method, kspace, operator, radius=radius, seed=0, clean=clean)
+    with pytest.raises(FloatingPointError, match="Diagonal: not_finite, 576 of 576 pixels"):
+        global_attack(method, kspace, operator, radius=radius, seed=0)
 
 
 @pytest.mark.parametrize("changed", [{"steps": 0}, {"restarts": 0}])
