@@ -5,7 +5,19 @@ from pathlib import Path
 
 import pandas as pd
 
-NAMES = ("dataset", "volume", "path", "anatomy", "acquisition", "patient", "reason", "hash")
+from mrilib.store.tables import Kind, read_table
+
+# What the columns hold; a set of slices has the position of each beside those of the catalogue.
+KINDS: dict[str, Kind] = {
+    "position": "count",
+    "field_strength": "number",
+    "slice": "index",
+    "center_column": "index",
+    "scale": "number",
+    "noise": "number",
+    "simulated": "flag",
+    "accepted": "flag",
+} | dict.fromkeys(("slices", "coils", "rows", "columns", "target_rows", "target_columns"), "count")
 
 
 @dataclass(frozen=True)
@@ -71,17 +83,16 @@ def target_shape(rows: int, columns: int, target_rows: int, target_columns: int)
 
 
 def read_catalogue(path: str | Path) -> pd.DataFrame:
-    """A catalogue from its CSV, with texts as texts.
+    """A catalogue, or a set of slices, from its CSV, with texts as texts.
 
     Raises:
-        ValueError: if columns are missing.
+        ValueError: if columns are missing, or a cell is not what its column holds.
     """
-    catalogue = pd.read_csv(path, dtype=dict.fromkeys(NAMES, str), keep_default_na=False, na_values=[""])
+    catalogue = read_table(path, KINDS)
     missing = [each.name for each in fields(Entry) if each.name not in catalogue]
     if missing:
         raise ValueError(f"{path}: no columns {missing}; delete it and run again")
-    catalogue[list(NAMES)] = catalogue[list(NAMES)].fillna("")
-    return catalogue.astype({"slice": "Int64", "center_column": "Int64"})
+    return catalogue
 
 
 def summarise_volumes(catalogue: pd.DataFrame) -> pd.DataFrame:

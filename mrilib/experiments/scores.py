@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mrilib.experiments.columns import COLUMNS, COUNTS, FLAGS, NAMES, NUMBERS
+from mrilib.experiments.columns import COLUMNS, KINDS
 from mrilib.metrics.quantities import QUANTITIES
 from mrilib.metrics.statistics import summarise
+from mrilib.store.tables import empty_table, read_table
 
 # Kind of the rows of clean data; those of perturbed data have the kind of their attack.
 RECONSTRUCTION = "reconstruction"
@@ -37,29 +38,14 @@ def read_scores(paths: Iterable[str | Path]) -> pd.DataFrame:
         ValueError: if a file is no score file; says which columns it lacks, or which one holds no numbers.
     """
     frames = [_read(path) for path in paths]
-    return pd.concat(frames, ignore_index=True) if frames else _typed(pd.DataFrame(columns=list(COLUMNS)))
+    return pd.concat(frames, ignore_index=True) if frames else empty_table(KINDS)
 
 
 def _read(path: str | Path) -> pd.DataFrame:
-    found = pd.read_csv(path, nrows=0).columns
-    if absent := [name for name in COLUMNS if name not in found]:
+    frame = read_table(path, KINDS, others="number")
+    if absent := [name for name in COLUMNS if name not in frame.columns]:
         raise ValueError(f"{path}: expected a score file, got none of the columns {absent}; score again")
-    further = [name for name in found if name not in COLUMNS]
-    blank = {key: [""] for key in (*NUMBERS, *further)}
-    frame = pd.read_csv(path, dtype=dict.fromkeys(NAMES, str), keep_default_na=False, na_values=blank)
-    for name in further:
-        try:
-            frame[name] = frame[name].astype(float)
-        except ValueError as error:
-            raise ValueError(
-                f"{path}: expected numbers in the column {name!r}, as a metric gives them: {error}"
-            ) from error
-    return _typed(frame)
-
-
-def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    types: dict[str, Any] = dict.fromkeys(NAMES, object) | dict.fromkeys(FLAGS, bool)
-    return frame.astype(types | dict.fromkeys(COUNTS, int) | dict.fromkeys(NUMBERS, float))
+    return frame
 
 
 def with_usual_domains(

@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from mrilib.store.atomic import write_text
+from mrilib.store.tables import read_table
 from workflow_scripts.restore import COSTS
 from workflow_scripts.upkeep.costs import Job, as_markdown, finished_jobs, gather, planned
 from workflow_scripts.upkeep.plan import arguments, opened
@@ -64,7 +65,7 @@ def read_scores(folder: Path) -> pd.DataFrame:
 
 def _read(path: Path) -> pd.DataFrame:
     """All as text: a method may be called `NA`."""
-    return pd.read_csv(path, dtype=str, keep_default_na=False).reindex(columns=COLUMNS, fill_value="")
+    return read_table(path, {}).reindex(columns=COLUMNS, fill_value="")
 
 
 def _stage(row: pd.Series) -> str:
