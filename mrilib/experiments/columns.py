@@ -3,6 +3,9 @@
 from mrilib.metrics.quantities import QUANTITIES
 from mrilib.store.tables import Kind
 
+# What stands for the attack in rows of clean data. No attack has this name: names are not empty.
+NO_ATTACK = ""
+
 # In the order of the file. The first ones, up to `kind`, say who the image is and what reconstructed it.
 KINDS: dict[str, Kind] = {
     "source": "text",
@@ -33,6 +36,7 @@ KINDS: dict[str, Kind] = {
     "column": "count",
     "failed": "text",
     "weaker_than": "text",
+    "weaker_than_transfer": "text",
     "gap": "number",
     "solver_steps": "number",
     "clean_error": "number",

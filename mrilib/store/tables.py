@@ -61,8 +61,8 @@ def _column(texts: pd.Series, kind: Kind, path: str | Path) -> pd.Series:
             values.append(_VALUES[kind](text))
         except (KeyError, ValueError):
             raise ValueError(
-                f"{path}: expected {_EXPECTED[kind]} in the column {texts.name!r}, got {text!r} in row {row}; "
-                "make the table again"
+                f"{path}: expected {_EXPECTED[kind]} in the column {texts.name!r}, got {text!r} in row {row}"
+                "; make the table again"
             ) from None
     return pd.Series(values, dtype=TYPES[kind], name=texts.name)
 
