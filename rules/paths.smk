@@ -7,7 +7,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
 
-from mrilib.report.names import mask_labels
+from mrilib.report.names import mask_labels, method_labels
 from workflow_scripts.config import config as settings
 from workflow_scripts.config.domains import Application
 from workflow_scripts.config.entries import modules_of
@@ -25,7 +25,7 @@ except (settings.ConfigError, ValueError) as error:
     raise WorkflowError(str(error)) from None
 
 RUN = f"results/{cfg.run}"
-LABELS = {name: method.label or name for name, method in cfg.methods.items()}
+LABELS = method_labels({name: method.label for name, method in cfg.methods.items()})
 MASKS = {name: mask.about for name, mask in cfg.masks.items()}
 MASK_LABELS = mask_labels(MASKS)
 # A method's results all stand in one order of folders: what was applied to what.

@@ -224,7 +224,7 @@ rule draw_curves:
         masks=MASKS,
         usual=USUAL,
         labels=LABELS,
-        attack=cfg.figures.attack if cfg.figures else next(iter(cfg.attacks), None),
+        attack=cfg.figures.attack if cfg.figures else next(iter(ATTACKS), None),
         tuned_masks=list(drawn_tunings()),
         tuning_title=(
             f"{LABELS.get(drawn_method())}, validation images of {next(iter(PUBLISHED_SOURCES), None)}, "

@@ -5,14 +5,17 @@ from pathlib import Path
 
 import pandas as pd
 
-NAMES = (
-    *("dataset", "volume", "path", "anatomy", "layout", "acquisition", "patient"),
-    *("silent_coils", "hash", "notes", "reason"),
-)
-# Whole numbers, which rejected volumes lack.
-COUNTS = (
-    *("slice", "used_coils", "center_row", "center_column", "moved_rows", "moved_columns"),
-    *("first_row", "end_row", "first_column", "end_column"),
+from mrilib.store.tables import Kind, read_table
+
+# What the columns hold; a set of slices has the position of each beside those of the catalogue. Rejected volumes
+# lack what only k-space says.
+KINDS: dict[str, Kind] = (
+    {"position": "count", "simulated": "flag", "accepted": "flag"}
+    | dict.fromkeys(("slices", "coils", "rows", "columns", "target_rows", "target_columns"), "count")
+    | dict.fromkeys(("slice", "used_coils", "center_row", "center_column", "moved_rows", "moved_columns"), "index")
+    | dict.fromkeys(("first_row", "end_row", "first_column", "end_column"), "index")
+    | dict.fromkeys(("field_strength", "coil_share", "maximum", "scale", "noise"), "number")
+    | dict.fromkeys(("target_ratio", "target_difference", "maximum_ratio", "norm_ratio"), "number")
 )
 
 
@@ -136,17 +139,16 @@ def target_shape(rows: int, columns: int, target_rows: int, target_columns: int)
 
 
 def read_catalogue(path: str | Path) -> pd.DataFrame:
-    """A catalogue from its CSV, with texts as texts.
+    """A catalogue, or a set of slices, from its CSV, with texts as texts.
 
     Raises:
-        ValueError: if columns are missing.
+        ValueError: if columns are missing, or a cell is not what its column holds.
     """
-    catalogue = pd.read_csv(path, dtype=dict.fromkeys(NAMES, str), keep_default_na=False, na_values=[""])
+    catalogue = read_table(path, KINDS)
     missing = [each.name for each in fields(Entry) if each.name not in catalogue]
     if missing:
         raise ValueError(f"{path}: no columns {missing}; delete it and run again")
-    catalogue[list(NAMES)] = catalogue[list(NAMES)].fillna("")
-    return catalogue.astype(dict.fromkeys(COUNTS, "Int64"))
+    return catalogue
 
 
 def summarise_volumes(catalogue: pd.DataFrame) -> pd.DataFrame:

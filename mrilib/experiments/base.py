@@ -21,9 +21,10 @@ class ScoredRun:
     Args:
         scores: of `read_scores`, with an empty `domain` where it is the usual one: see `with_usual_domains`.
         methods: method to its column of the paper's Table 1, or to `None`; in order.
-        masks: mask to what it is (`about` of its sampling: `kind`, `lines` or `acceleration`); in order.
-        attacks: attack to what it is (`kind`, and where it has them `objective`, `region`, `artifact`, and
-            `table_1`, whether its α stands in the paper's Table 1); in order.
+        masks: mask to what it is (`about` of its sampling: `class`, `kind`, `lines` or `acceleration`); in
+            order.
+        attacks: attack to what it is (`about` of its kind: `kind`, and where it has them `sort`, `region`,
+            `artifact`, and `table_1`, whether its α stands in the paper's Table 1); in order.
         sources: of images, in order; others come after.
         published_sources: sources of images like the paper's, phantoms.
         specs: attack to its `class`, `arguments`, `search` (an import path, or `None`) and `search_label`.
@@ -105,8 +106,7 @@ class Experiment(ABC):
 
     def frame(self, run: ScoredRun, records: Sequence[Record]) -> pd.DataFrame:
         """What the figure shows; by default the records, one a row, with a column for each key of `row`."""
-        rows = [{**vars(record), **record.row} for record in records]
-        return pd.DataFrame(rows).drop(columns="row") if rows else pd.DataFrame()
+        return pd.DataFrame([record.flat for record in records])
 
     def figure_arguments(self, run: ScoredRun) -> dict[str, Any]:
         """What the figure's function takes beside the frame."""

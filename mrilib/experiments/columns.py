@@ -1,51 +1,49 @@
 """Columns of score files: what stands beside the reported quantities, and which type each has."""
 
-from typing import Literal
-
 from mrilib.metrics.quantities import QUANTITIES
+from mrilib.store.tables import Kind
 
-Kind = Literal["name", "flag", "count", "number"]
+# What stands for the attack in rows of clean data. No attack has this name: names are not empty.
+NO_ATTACK = ""
 
 # In the order of the file. The first ones, up to `kind`, say who the image is and what reconstructed it.
-_KINDS: dict[str, Kind] = {
-    "source": "name",
-    "mask": "name",
-    "method": "name",
-    "domain": "name",
+KINDS: dict[str, Kind] = {
+    "source": "text",
+    "mask": "text",
+    "method": "text",
+    "domain": "text",
     "position": "count",
-    "volume": "name",
+    "volume": "text",
     "slice": "number",
-    "patient": "name",
-    "anatomy": "name",
+    "patient": "text",
+    "anatomy": "text",
     "simulated": "flag",
     "acceleration": "number",
     "coils": "count",
     "through_adjoint": "flag",
-    "kind": "name",
-    "attack": "name",
-    "region": "name",
-    "artifact": "name",
-    "made_for": "name",
+    "kind": "text",
+    "attack": "text",
+    "region": "text",
+    "artifact": "text",
+    "made_for": "text",
     "level": "number",
-    "tuned": "name",
+    "tuned": "text",
     "factor": "number",
-    "varied": "name",
+    "varied": "text",
     "value": "number",
     "weight": "number",
     "row": "count",
     "column": "count",
-    "failed": "name",
-    "weaker_than": "name",
+    "failed": "text",
+    "weaker_than": "text",
+    "weaker_than_transfer": "text",
     "gap": "number",
     "solver_steps": "number",
     "clean_error": "number",
 }
-_KINDS |= dict.fromkeys(QUANTITIES, "number")
+KINDS |= dict.fromkeys(QUANTITIES, "number")
 
-COLUMNS = tuple(_KINDS)
-NAMES, FLAGS, COUNTS, NUMBERS = (
-    tuple(name for name, kind in _KINDS.items() if kind == wanted)
-    for wanted in ("name", "flag", "count", "number")
-)
+COLUMNS = tuple(KINDS)
+NUMBERS = tuple(name for name, kind in KINDS.items() if kind == "number")
 # Who the image is and what reconstructed it: attributes of the file of reconstructions.
 ABOUT = COLUMNS[: COLUMNS.index("kind")]

@@ -127,7 +127,9 @@ def paired_differences(scores: pd.DataFrame, quantity: str, baseline: str, *, se
     if not differences:
         return pd.DataFrame(columns=columns)
     frame = pd.concat(differences, ignore_index=True).drop(columns=["patient_of_baseline"])
-    frame = frame.assign(failed="", weaker_than="").rename(columns={"number": quantity})
+    frame = frame.assign(failed="", weaker_than="", weaker_than_transfer="").rename(
+        columns={"number": quantity}
+    )
     return summarise_scores(frame, quantity, by=[*group, "method"], seed=seed)[columns]
 
 

@@ -7,12 +7,15 @@ from typing import Any
 import pandas as pd
 
 from mrilib.experiments.base import ScoredRun
+from mrilib.experiments.columns import NO_ATTACK
 from mrilib.experiments.published import published_amplification
-from mrilib.experiments.scores import RECONSTRUCTION, summarise_scores
+from mrilib.experiments.scores import summarise_scores
 from mrilib.store.records import Record
 
 Paper = tuple[float, float]
 NO_PAPER: Paper = (math.nan, math.nan)
+# The paper's masks.
+RADIAL = "mrilib.data.sampling.radial:Radial"
 
 
 def records_of(
@@ -81,18 +84,22 @@ def place(run: ScoredRun, row: Mapping[Hashable, Any]) -> tuple[Any, ...]:
         row.get("domain", ""),
         -1.0 if math.isnan(level) else level,
         _rank(row.get("made_for", row["method"]), run.methods),
-        -1 if row.get("kind") == RECONSTRUCTION else _rank(row.get("attack", ""), run.attacks),
+        -1 if row.get("attack") == NO_ATTACK else _rank(row.get("attack", NO_ATTACK), run.attacks),
         -math.inf if math.isnan(value) else value,
         method,
     )
 
 
 def published(run: ScoredRun, row: Mapping[Hashable, Any]) -> Paper:
-    """The paper's mean and sd of α for a row: of localized attacks over the whole image, on phantoms."""
+    """The paper's mean and sd of α for a row: of attacks that say they compare with it, on phantoms.
+
+    What a class says of itself decides, and no name: neither that of an attack or a mask, nor the short word
+    of somebody else's class.
+    """
     about, mask = run.attacks.get(row["attack"], {}), run.masks.get(row["mask"], {})
-    comparable = about.get("table_1", row["kind"] == "localized" and about.get("region", "image") == "image")
+    comparable = about.get("table_1", False) and row["kind"] == about.get("kind")
     like = row["source"] in run.published_sources and not row["domain"]
-    if not comparable or not like or mask.get("kind") != "radial":
+    if not comparable or not like or mask.get("class") != RADIAL:
         return NO_PAPER
     return published_amplification(run.methods.get(row["method"]), mask.get("lines"), row["level"])
 

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mrilib.experiments.columns import COLUMNS, COUNTS, FLAGS, NAMES, NUMBERS
+from mrilib.experiments.columns import COLUMNS, KINDS, NO_ATTACK
 from mrilib.metrics.quantities import QUANTITIES
 from mrilib.metrics.statistics import summarise
+from mrilib.store.tables import empty_table, read_table
 
-# Kind of the rows of clean data; those of perturbed data have the kind of their attack.
+# Kind of the rows of clean data; those of perturbed data have the kind of their attack, which a stranger may
+# have called so as well. What tells them apart is that clean data has no attack.
 RECONSTRUCTION = "reconstruction"
 # What tells one row of a clean reconstruction from another.
 IMAGE = ["source", "mask", "method", "domain", "position", "tuned"]
@@ -37,29 +39,14 @@ def read_scores(paths: Iterable[str | Path]) -> pd.DataFrame:
         ValueError: if a file is no score file; says which columns it lacks, or which one holds no numbers.
     """
     frames = [_read(path) for path in paths]
-    return pd.concat(frames, ignore_index=True) if frames else _typed(pd.DataFrame(columns=list(COLUMNS)))
+    return pd.concat(frames, ignore_index=True) if frames else empty_table(KINDS)
 
 
 def _read(path: str | Path) -> pd.DataFrame:
-    found = pd.read_csv(path, nrows=0).columns
-    if absent := [name for name in COLUMNS if name not in found]:
+    frame = read_table(path, KINDS, others="number")
+    if absent := [name for name in COLUMNS if name not in frame.columns]:
         raise ValueError(f"{path}: expected a score file, got none of the columns {absent}; score again")
-    further = [name for name in found if name not in COLUMNS]
-    blank = {key: [""] for key in (*NUMBERS, *further)}
-    frame = pd.read_csv(path, dtype=dict.fromkeys(NAMES, str), keep_default_na=False, na_values=blank)
-    for name in further:
-        try:
-            frame[name] = frame[name].astype(float)
-        except ValueError as error:
-            raise ValueError(
-                f"{path}: expected numbers in the column {name!r}, as a metric gives them: {error}"
-            ) from error
-    return _typed(frame)
-
-
-def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    types: dict[str, Any] = dict.fromkeys(NAMES, object) | dict.fromkeys(FLAGS, bool)
-    return frame.astype(types | dict.fromkeys(COUNTS, int) | dict.fromkeys(NUMBERS, float))
+    return frame
 
 
 def with_usual_domains(
@@ -88,7 +75,7 @@ def own_scores(scores: pd.DataFrame) -> pd.DataFrame:
 
 def ordinary(scores: pd.DataFrame) -> pd.DataFrame:
     """Perturbations of all attacks but those of which something is varied."""
-    return scores[(scores["kind"] != RECONSTRUCTION) & (scores["varied"] == "")]
+    return scores[(scores["attack"] != NO_ATTACK) & (scores["varied"] == "")]
 
 
 def varied_scores(scores: pd.DataFrame, attacks: Iterable[str]) -> pd.DataFrame:
@@ -96,7 +83,7 @@ def varied_scores(scores: pd.DataFrame, attacks: Iterable[str]) -> pd.DataFrame:
 
     The column `varied` says what, `factor` for multiples of the tuned parameter, and `value` its value.
     """
-    perturbed = scores[(scores["kind"] != RECONSTRUCTION) & (scores["varied"] != "")]
+    perturbed = scores[(scores["attack"] != NO_ATTACK) & (scores["varied"] != "")]
     chosen = perturbed["attack"].isin(list(attacks)) & (perturbed["made_for"] == perturbed["method"])
     return perturbed[chosen]
 
@@ -104,7 +91,7 @@ def varied_scores(scores: pd.DataFrame, attacks: Iterable[str]) -> pd.DataFrame:
 def reconstructions(scores: pd.DataFrame) -> pd.DataFrame:
     """Clean reconstructions at the tuned parameter."""
     tuned = (scores["factor"] == 1.0) & (scores["varied"] == "")
-    return scores[(scores["kind"] == RECONSTRUCTION) & tuned]
+    return scores[(scores["attack"] == NO_ATTACK) & tuned]
 
 
 def lowest_tuned(scores: pd.DataFrame) -> pd.DataFrame:
@@ -164,6 +151,6 @@ def summarise_scores(scores: pd.DataFrame, quantity: str, *, by: Sequence[str], 
             dict(zip(by, key if isinstance(key, tuple) else (key,), strict=True))
             | {name: getattr(found, name) for name in ("mean", "sd", "low", "high", "n")}
             | {"median": float(told["number"].median()), "missing": int(group["missing"].sum())}
-            | {"flagged": int((told["weaker_than"] != "").sum())}
+            | {"flagged": int(((told["weaker_than"] != "") | (told["weaker_than_transfer"] != "")).sum())}
         )
     return pd.DataFrame(rows, columns=columns)

@@ -43,8 +43,9 @@ def score_image(
 
     Other columns: `kind`, `reconstruction` for clean data and else that of the attack; `made_for`, the method
     that the perturbation was made for; `tuned`, the level that the parameter was tuned for, or `clean`;
-    `weaker_than`, what was stronger than the attack's first search (a spike, noise, the perturbation of
-    another method), after which the search was repeated; `failed`, why there is no number.
+    `weaker_than`, what was stronger than the attack's first search (a spike or noise), and
+    `weaker_than_transfer`, the method whose perturbation was, after which the search was repeated; `failed`,
+    why there is no number.
 
     Args:
         measurement: file of the measurement.
@@ -100,7 +101,7 @@ def _of_perturbed(
     numbers = ("level", "factor", "value", "weight", "gap", "seconds", "solver_steps")
     row |= {key: about.get(key, math.nan) for key in numbers}
     row |= {key: about.get(key, -1) for key in ("row", "column")}
-    row["weaker_than"] = about.get("weaker_than_transfer") or about.get("weaker_than", "")
+    row |= {key: about.get(key, "") for key in ("weaker_than", "weaker_than_transfer")}
     row["failed"] = perturbed.failed
     before = found.clean_before(perturbed)
     if not row["failed"] and "failed" in before.attributes:

@@ -10,6 +10,8 @@ import numpy as np
 from scipy.stats import DegenerateDataWarning, bootstrap
 
 RESAMPLES = 9999
+# Relative length of an interval below which the values are equal up to rounding.
+EQUAL = 1e-12
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,9 @@ def summarise(values: Sequence[float], *, groups: Sequence[Hashable] | None = No
 
     The interval is the bias-corrected accelerated bootstrap of the mean over all values of the groups
     drawn. Groups are patients or volumes, whose slices are not independent; by default each value is its
-    own. With fewer than two groups there is no interval (NaN); equal values give an interval of length
-    zero. With few groups (below about ten) bootstrap intervals are too short: the tables give n.
+    own. There is no interval (NaN) with fewer than two groups, nor for values that are equal: they say
+    nothing of their spread. With few groups (below about ten) bootstrap intervals are too short: the tables
+    give n.
 
     Args:
         values: numbers, all finite; what is missing is the caller's to drop and to count.
@@ -54,10 +57,9 @@ def summarise(values: Sequence[float], *, groups: Sequence[Hashable] | None = No
     unique = {label: index for index, label in enumerate(dict.fromkeys(labels))}
     indices = np.array([unique[label] for label in labels])
     sums, counts = np.bincount(indices, array), np.bincount(indices)
-    if len(unique) < 2:
-        return Summary(mean, sd, math.nan, math.nan, array.size)
-    if np.ptp(array) == 0:
-        return Summary(mean, sd, mean, mean, array.size)
+    none = Summary(mean, sd, math.nan, math.nan, array.size)
+    if len(unique) < 2 or np.ptp(array) == 0:
+        return none
 
     def mean_of(drawn: np.ndarray, axis: int = -1) -> Any:
         return sums[drawn].sum(axis=axis) / counts[drawn].sum(axis=axis)
@@ -74,4 +76,6 @@ def summarise(values: Sequence[float], *, groups: Sequence[Hashable] | None = No
             method="BCa",
             rng=np.random.default_rng(seed),
         ).confidence_interval
-    return Summary(mean, sd, float(interval.low), float(interval.high), array.size)
+    low, high = float(interval.low), float(interval.high)
+    # Groups of equal means give all resamples one mean.
+    return Summary(mean, sd, low, high, array.size) if high - low > EQUAL * abs(mean) else none

@@ -3,66 +3,52 @@
 from collections.abc import Mapping
 from typing import Any
 
-METHOD_LABELS = {
-    "tikhonov": "Tikhonov",
-    "tv": "TV",
-    "l1-wavelet": "ℓ1 wavelet",
-    "l1-dct": "ℓ1 cosine",
-    "l1-fourier": "ℓ1 Fourier",
-    "tira": "Tira",
-    "tirafl": "TiraFL",
-    "unet": "U-net",
-    "itnet": "ItNet",
-    "varnet": "VarNet",
-    "convdecoder": "ConvDecoder",
-    "deepdecoder": "Deep Decoder",
-}
-# By what an attack is: its kind, or with one of our localized attacks its objective.
+from mrilib.experiments.columns import NO_ATTACK
+
+# By what an attack says that it is: `sort` of its kind's `about`.
 SORT_LABELS = {
     "global": "global attack",
     "peak": "localized attack (one pixel)",
     "disk": "localized attack (disk)",
-    "spike": "spike (closed form)",
     "gaussian": "Gaussian noise",
-    "clean": "no noise",
 }
-# An attack of a user's may have any name but this one, which stands for no attack.
-NO_ATTACK = ""
+CLEAN_LABEL = "no noise"
 
 About = Mapping[str, Any]
 
 
 def method_label(method: str, labels: Mapping[str, str] | None = None) -> str:
-    """Name of a method as readers know it; a user's own name stays as it is.
+    """What a method is called: its label, or else its name, which says nothing of what it is.
 
     Args:
         method: its name in the config.
-        labels: names of this run, such as `Tira (reduced)`; they go before `METHOD_LABELS`.
+        labels: names to print, such as `Tira (reduced)`.
     """
-    return (METHOD_LABELS | dict(labels or {})).get(method, method)
+    return (labels or {}).get(method, method)
+
+
+def method_labels(methods: Mapping[str, str | None]) -> dict[str, str]:
+    """What each method is called, from its label or `None`; with its name where two would be called alike."""
+    return _apart({name: label or name for name, label in methods.items()}, "{label} ({name})")
 
 
 def sort_of(about: About) -> str:
-    """What an attack is: its `objective` where it is localized and has one, else its `kind`."""
-    kind = str(about.get("kind", ""))
-    return str(about.get("objective", kind)) if kind == "localized" else kind
+    """What an attack says that it is; empty for kinds other than ours, whatever they are called."""
+    return str(about.get("sort", ""))
 
 
 def attack_labels(attacks: Mapping[str, About]) -> dict[str, str]:
     """What each attack is called: what it is, with its name where several are alike.
 
     Args:
-        attacks: name to what it is: `kind`, and where it has them `label`, `objective`, `region`, `artifact`.
-            Without a label, attacks of other kinds than ours have their own name.
+        attacks: name to what it is: where it has them `label`, `sort`, `region`, `artifact`. Without a label,
+            attacks of other kinds than ours have their own name.
     """
-    sorts = {
-        name: str(about.get("label") or SORT_LABELS.get(sort_of(about), name))
+    labels = {
+        name: ", ".join([str(about.get("label") or SORT_LABELS.get(sort_of(about), name)), *remarks(about)])
         for name, about in attacks.items()
     }
-    labels = {name: ", ".join([sort, *remarks(attacks[name])]) for name, sort in sorts.items()}
-    alike = list(labels.values())
-    own = {name: label if alike.count(label) == 1 else f"{label}: {name}" for name, label in labels.items()}
-    return {NO_ATTACK: SORT_LABELS["clean"]} | own
+    return {NO_ATTACK: CLEAN_LABEL} | _apart(labels, "{label}: {name}")
 
 
 def remarks(about: About) -> list[str]:
@@ -89,9 +75,13 @@ def mask_label(mask: str, about: About) -> str:
 
 def mask_labels(masks: Mapping[str, About]) -> dict[str, str]:
     """`mask_label` of every mask of a run, with their names where two would be called alike."""
-    labels = {name: mask_label(name, about) for name, about in masks.items()}
+    return _apart({name: mask_label(name, about) for name, about in masks.items()}, "{label} ({name})")
+
+
+def _apart(labels: Mapping[str, str], form: str) -> dict[str, str]:
+    """Labels by name, in the form that has the name as well where another one is called alike."""
     alike = list(labels.values())
     return {
-        name: label if alike.count(label) == 1 or label == name else f"{label} ({name})"
+        name: label if alike.count(label) == 1 or label == name else form.format(label=label, name=name)
         for name, label in labels.items()
     }

@@ -28,8 +28,8 @@ CELL_FONT = 6.0
 LEGEND_LINE = 0.16
 RESOLUTION = 300
 
-# Names with one colour in every figure: Okabe and Ito's for the methods of [alaifari2023], Tol's muted set
-# beyond them. Okabe and Ito's yellow is too pale for a line on white.
+# Names with one colour in every figure, whatever a method of that name is: Okabe and Ito's for the methods of
+# [alaifari2023], Tol's muted set beyond them. Okabe and Ito's yellow is too pale for a line on white.
 METHOD_COLORS = {
     "zero-filled": "#7F7F7F",
     "tikhonov": "#000000",
@@ -102,15 +102,15 @@ class Signs(NamedTuple):
     filled: bool
 
 
-# By what an attack is. Attacks are filled, Gaussian noise is open, what nothing perturbs is dotted.
+# By what an attack says that it is. Attacks are filled, Gaussian noise is open.
 SORTS = {
     "global": Signs("-", "o", True),
     "peak": Signs((0, (5, 1, 1, 1)), "^", True),
     "disk": Signs((0, (3, 1, 1, 1, 1, 1)), "v", True),
-    "spike": Signs((0, (2, 1)), "D", True),
     "gaussian": Signs((0, (4, 2)), "s", False),
-    "clean": Signs((0, (1, 1.5)), "", False),
 }
+# Of what nothing perturbs: dotted.
+CLEAN_SIGNS = Signs((0, (1, 1.5)), "", False)
 _OTHER_MARKERS = ("P", "X", "d", "<", ">", "p", "h")
 
 
@@ -157,7 +157,7 @@ def signs(attack: str, attacks: Mapping[str, About]) -> Signs:
         attacks: all attacks of the run, with what each is: see `names.attack_labels`.
     """
     if attack == NO_ATTACK:
-        return SORTS["clean"]
+        return CLEAN_SIGNS
     sorts = {name: sort_of(about) for name, about in attacks.items()}
     first = {sort: name for name, sort in reversed(list(sorts.items())) if sort in SORTS}
     sort = sorts.get(attack, "")

@@ -84,9 +84,9 @@ def put(cells: dict[Any, Record], key: object, record: Record, where: str) -> No
 
 
 def long_form(records: Sequence[Record]) -> pd.DataFrame:
-    """Every record, one a row, with a column for each key of its `row`."""
+    """Every record, one a row, with a column for each key of its `row`: see `Record.flat`."""
     names = [each.name for each in fields(Record) if each.name != "row"]
-    rows = [{**{name: getattr(record, name) for name in names}, **record.row} for record in records]
+    rows = [record.flat for record in records]
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=names)
 
 

@@ -66,7 +66,7 @@ def localized_table(
         lines.append(line + [f"{papers[-1]} (n = 50)" if papers else NOTHING] * with_paper)
     heads = ["images", "method", "mask", *["tuned on"] * tuned, "level", "n", *columns.values()]
     wide = pd.DataFrame(lines, columns=[*heads, *["paper"] * with_paper])
-    return Table(quantities[quantity].title, long_form(records), wide, _note(note, columns))
+    return Table(quantities[quantity].title, long_form(records), wide, _note(note, columns, attacks))
 
 
 def transfer_table(
@@ -105,7 +105,7 @@ def transfer_table(
     columns = ["images", "mask", *["tuned on"] * tuned, "level", "attack", "made for", "n"]
     wide = pd.DataFrame(lines, columns=columns + [method_label(method, labels) for method in methods])
     title = f"Transfer of perturbations. {quantities[quantity].title}"
-    return Table(title, long_form(records), wide, _note(note, headings))
+    return Table(title, long_form(records), wide, _note(note, headings, attacks))
 
 
 def table_1(
@@ -167,7 +167,7 @@ def table_1(
     if any(papers.values()):
         title += "; paper: n = 50"
     wide = pd.DataFrame(rows, columns=["level, attack", *names])
-    return Table(title, long_form(usual), wide, _note(note, headings))
+    return Table(title, long_form(usual), wide, _note(note, headings, attacks))
 
 
 def _count(records: Iterable[Record]) -> str:
@@ -194,11 +194,11 @@ def _headings(records: Iterable[Record], attacks: Mapping[str, About]) -> dict[s
     return found
 
 
-def _note(note: str, headings: Mapping[str, str]) -> str:
-    """The note with what is said in headings."""
-    facts = [heading for name, heading in headings.items() if name != NO_ATTACK]
+def _note(note: str, names: Iterable[str], attacks: Mapping[str, About] | None) -> str:
+    """The note with what is said of the attacks in headings."""
+    facts = {fact for name in names for fact in remarks((attacks or {}).get(name, {}))}
     told = {"object": OBJECT_NOTE, "moduli": MODULI_NOTE}
-    extra = [text for word, text in told.items() if any(word in fact for fact in facts)]
+    extra = [text for word, text in told.items() if word in facts]
     return " ".join([*filter(None, [note]), *extra])
 
 

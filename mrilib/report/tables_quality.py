@@ -13,9 +13,9 @@ from mrilib.store.records import Record
 
 NOTE = (
     "Mean ± sd over images [95 % bootstrap interval of the mean, resampled by patient; none for fewer than "
-    "two patients]. Scores of moduli on the central crop that the reference image has; data range of SSIM "
-    "and PSNR: maximum of the reference image, of scans that of the volume, where nothing else is said. n: "
-    "images, of scans slices."
+    "two patients, or for equal values]. Scores of moduli on the central crop that the reference image has; "
+    "data range of SSIM and PSNR: maximum of the reference image, of scans that of the volume, where nothing "
+    "else is said. n: images, of scans slices."
 )
 TUNED_NOTE = "tuned at: the noise level for which the method's parameter was tuned, the lowest that there is."
 

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,12 @@ class Record:
     paper_sd: float
     code_hash: str
     seed: int
+
+    @property
+    def flat(self) -> dict[str, Any]:
+        """All in one row: the fields, then the keys of `row`, with `row_` before those called as a field."""
+        named = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "row"}
+        return named | {f"row_{key}" if key in named else key: value for key, value in self.row.items()}
 
 
 def write_records(path: str | Path, records: Iterable[Record]) -> None:

@@ -99,7 +99,8 @@ def transfers_to_score(wildcards):
 def table_note():
     """What stands below every table of attacks: where the numbers come from."""
     parts = [
-        "Mean ± sd over images [95 % bootstrap interval of the mean]; n images; —: not run, or all missing."
+        "Mean ± sd over images [95 % bootstrap interval of the mean; none for fewer than two patients, or for equal "
+        "values]; n images; —: not run, or all missing."
     ]
     for name, source in cfg.images.items():
         if source.tuned_on:

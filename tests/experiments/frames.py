@@ -4,8 +4,11 @@ import math
 
 import pandas as pd
 
+from mrilib.attacks.kinds.gaussian import Gaussian
+from mrilib.attacks.kinds.localized import Localized
 from mrilib.experiments.base import ScoredRun
 from mrilib.experiments.columns import COLUMNS, NUMBERS
+from mrilib.experiments.records import RADIAL
 from mrilib.experiments.scores import with_usual_domains
 
 EMPTY = {name: math.nan if name in NUMBERS else "" for name in COLUMNS} | {
@@ -42,8 +45,11 @@ def run_of(scores, **changes):
     """A run of one phantom source and two masks, with these scores: rows, or a frame."""
     known = {
         "methods": {"m": "tv", "other": None},
-        "masks": {"mask": {"kind": "radial", "lines": 40}, "columns": {"kind": "random", "acceleration": 4}},
-        "attacks": {"peak": {"kind": "localized", "objective": "peak"}, "white": {"kind": "gaussian"}},
+        "masks": {
+            "mask": {"class": RADIAL, "kind": "radial", "lines": 40},
+            "columns": {"kind": "random", "acceleration": 4},
+        },
+        "attacks": {"peak": Localized().about, "white": Gaussian().about},
         "sources": ["set"],
         "published_sources": ["set"],
         "mask_labels": {"mask": "40 lines"},

@@ -6,13 +6,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mrilib.attacks.kinds.base import AttackKind
+from mrilib.attacks.kinds.gaussian import Gaussian
+from mrilib.attacks.kinds.localized import Localized
 from mrilib.data.images.ellipses import ellipse_phantoms
 from mrilib.experiments import curves
 from mrilib.experiments.attacks import Attacks
 from mrilib.experiments.pictures import noise_and_feature
 from mrilib.experiments.published import published_amplification
+from mrilib.experiments.quality import Quality
 from mrilib.experiments.scores import with_usual_domains
 from mrilib.experiments.transfer import Transfer
+from mrilib.report import style
+from mrilib.report.names import attack_labels
 from mrilib.report.tables import render
 from mrilib.report.tables_attacks import localized_table
 from tests.experiments.frames import clean, peak, run_of
@@ -76,7 +82,7 @@ def test_the_papers_value_stands_only_beside_its_own_quantity(changes):
 def test_the_papers_value_is_of_amplifications_over_the_whole_image():
     (error,) = records(frame_of([1.0, 2.0]), "severity")
     assert math.isnan(error.paper)
-    attacks = {"peak": {"kind": "localized", "region": "object"}}
+    attacks = {"peak": Localized(region="object").about}
     (inside,) = records(frame_of([1.0, 2.0]), attacks=attacks)
     assert math.isnan(inside.paper)
     assert published_amplification("tv", 80, 0.10) == (2.99, 0.11)
@@ -98,6 +104,56 @@ def test_a_method_that_was_tuned_elsewhere_says_so():
     assert table.wide["tuned on"].tolist() == ["—", "the other set"]
 
 
+@pytest.mark.parametrize("name", ["localized", "peak", "tv", "clean", "published", "table-1"])
+def test_the_kind_decides_and_no_name(name):
+    """Noise may be called as an attack, and an attack as noise."""
+    attacks = {name: Gaussian().about, "gaussian": Localized().about}
+    rows = [peak(1.0, kind="gaussian", attack=name), peak(9.0, attack="gaussian")]
+    found = records(with_usual_domains(pd.DataFrame(rows)), attacks=attacks)
+    assert {each.row["attack"]: math.isfinite(each.paper) for each in found} == {
+        name: False,
+        "gaussian": True,
+    }
+    assert attack_labels(attacks)[name].startswith("Gaussian noise")
+    assert attack_labels(attacks)["gaussian"].startswith("localized attack (one pixel)")
+    assert style.signs(name, attacks).filled is False
+    assert style.signs("gaussian", attacks).filled is True
+
+
+@pytest.mark.parametrize(
+    "word", ["localized", "global", "gaussian", "peak", "disk", "clean", "reconstruction"]
+)
+def test_somebody_elses_kind_is_none_of_ours_whatever_its_word(word):
+    class Own(AttackKind):
+        def attack(self, target, conditions):
+            raise NotImplementedError
+
+        def measure(self, artifact):
+            raise NotImplementedError
+
+    Own.word = word
+    attacks = {"mine": Own().about}
+    rows = [clean(0.01), peak(2.0, kind=word, attack="mine", relative_error=0.5)]
+    frame = with_usual_domains(pd.DataFrame(rows))
+    (found,) = records(frame, attacks=attacks)
+    assert math.isnan(found.paper)
+    assert attack_labels(attacks)["mine"] == "mine"
+    assert style.signs("mine", attacks) not in [*style.SORTS.values(), style.CLEAN_SIGNS]
+    # A kind called as the rows of clean data is not one of them.
+    errors = records(frame, "relative_error", attacks=attacks)
+    assert [(each.row["attack"], each.n, each.value) for each in errors] == [("", 1, 0.01), ("mine", 1, 0.5)]
+    quality = [each for each in Quality().records(run_of(frame)) if each.quantity == "relative_error"]
+    assert [(each.value, each.n) for each in quality] == [(0.01, 1)]
+    drawn = curves.error_curves(frame, seed=0)
+    assert drawn[["attack", "mean"]].to_numpy().tolist() == [["", 1.0], ["mine", 50.0]]
+
+
+def test_the_papers_masks_are_ours_and_not_those_called_so():
+    own = {"mask": {"class": "mine.masks:radial", "kind": "radial", "lines": 40}}
+    (found,) = records(frame_of([1.0, 2.0]), masks=own)
+    assert math.isnan(found.paper)
+
+
 def test_an_attack_called_clean_has_its_own_column():
     rows = [clean(0.01), peak(2.0, attack="clean", relative_error=0.5)]
     found = records(with_usual_domains(pd.DataFrame(rows)), "relative_error")
@@ -110,6 +166,40 @@ def test_an_attack_called_clean_has_its_own_column():
     assert table.wide.iloc[0, -2:].tolist() == ["1.00", "50.00"]
 
 
+RESERVED = ["clean", "reconstruction", "all", "total", "spike", "noise", "gaussian", "transfer", "paper", "n"]
+RESERVED += ["attack", "made for", "value", "method", "level", "nan", "None", "factor", "weight", "image"]
+
+
+@pytest.mark.parametrize("name", RESERVED)
+def test_no_name_of_a_users_collides_with_ours(name):
+    """One image under one attack: whatever anything is called, no mean is over more than one."""
+    place = {"source": name, "mask": name, "method": name, "domain": f"{name}@{name}"}
+    rows = [clean(0.01, **place)]
+    rows += [peak(2.0, **place, attack=name, relative_error=0.5)]
+    rows += [peak(3.0, **place | {"method": "other"}, attack=name, relative_error=0.7)]
+    rows += [peak(4.0, **place | {"method": "other"}, attack=name, made_for=name, relative_error=0.9)]
+    frame = with_usual_domains(pd.DataFrame(rows))
+    known = {"attacks": {name: Localized().about}, "methods": {name: None, "other": None}}
+    run = run_of(frame, **known, labels={name: name, "other": "other"})
+    errors = Attacks(quantity="relative_error").records(run)
+    assert [(each.method, each.row["attack"], each.n, each.value) for each in errors] == [
+        (name, "", 1, 0.01),
+        (name, name, 1, 0.5),
+        ("other", name, 1, 0.7),
+    ]
+    table = localized_table(errors, quantity="relative_error", labels={}, note="", attacks=run.attacks)
+    assert table.wide.iloc[0].tolist()[-2:] == ["1.00", "50.00"]
+    assert len(set(table.wide.columns)) == len(table.wide.columns)
+    assert [each.value for each in Transfer(quantity="severity").records(run)] == [2.0] * 3
+    quality = [each for each in Quality().records(run) if each.quantity == "relative_error"]
+    assert [(each.method, each.n, each.value) for each in quality] == [(name, 1, 0.01)]
+    shown = curves.error_curves(frame, seed=0)
+    assert shown["n"].tolist() == [1] * 3
+    long = table.long
+    assert long["method"].tolist() == [name, name, "other"]
+    assert long["value"].tolist() == [0.01, 0.5, 0.7]
+
+
 def test_patients_stay_apart_and_a_failed_unit_is_counted():
     frame = frame_of([1.0, 3.0, 8.0]).assign(patient=["0012", "12", "012"])
     assert math.isfinite(records(frame)[0].low)
@@ -117,7 +207,9 @@ def test_patients_stay_apart_and_a_failed_unit_is_counted():
     (record,) = records(frame, "severity")
     assert (record.value, record.n, record.missing) == (2.0, 2, 1)
     table = localized_table([record], quantity="severity", labels={}, note="")
-    assert "2.00 ± 0.00 [2.00, 2.00] (1 missing)" in render(table)["md"]
+    # Two equal values say nothing of their spread.
+    assert "| 2.00 ± 0.00 (1 missing)" in render(table)["md"]
+    assert math.isnan(record.low)
 
 
 def test_without_attacks_there_are_tables_without_rows():
@@ -137,7 +229,7 @@ def test_only_noise_makes_a_table():
 
 
 def test_transfer_has_records_of_all_pairs():
-    own = [peak(2.0), peak(3.0, weaker_than="other")]
+    own = [peak(2.0), peak(3.0, weaker_than_transfer="other")]
     carried = [peak(1.0, made_for="other"), peak(1.5, method="other")]
     alone = [peak(9.0, attack="white", kind="gaussian")]
     frame = with_usual_domains(

@@ -90,10 +90,11 @@ def test_summaries_are_resampled_by_patient_and_count_what_is_missing():
     rows = [peak(value, position=index, patient=f"p{index // 2}") for index, value in enumerate(values)]
     rows += [peak(math.nan, position=5, failed="no convergence"), peak(math.inf, position=6)]
     rows[1]["weaker_than"] = "spike"
+    rows[2]["weaker_than_transfer"] = "spike"
     (found,) = summarise_scores(pd.DataFrame(rows), "amplification", by=["source"], seed=3).to_dict("records")
     expected = summarise(values, groups=["p0", "p0", "p1", "p1"], seed=3)
     assert [found[key] for key in ("mean", "sd", "low", "high", "n")] == list(vars(expected).values())
-    assert (found["missing"], found["flagged"], found["median"]) == (2, 1, 3.0)
+    assert (found["missing"], found["flagged"], found["median"]) == (2, 2, 3.0)
 
 
 def test_a_method_without_amplification_misses_none():

@@ -159,8 +159,8 @@ def test_perturbations_of_other_methods_are_scored_apart(tmp_path):
     groups = {f"carried/other/peak/{LEVEL:g}/1": carried, f"perturbed/peak/{LEVEL:g}/1": own}
     stored.with_units(groups, "transfer.h5")
     _, again, second = score_image(*files, stored.folder / "transfer.h5")
-    assert (first["weaker_than"], again["weaker_than"]) == ("", "other")
-    assert again | {"weaker_than": ""} == pytest.approx(first, nan_ok=True)
+    assert (first["weaker_than_transfer"], again["weaker_than_transfer"]) == ("", "other")
+    assert again | {"weaker_than_transfer": ""} == pytest.approx(first, nan_ok=True)
     assert (second["made_for"], second["method"], second["kind"]) == ("other", "m", "localized")
     assert second["amplification"] == pytest.approx(1.0, rel=1e-5)
     assert second["severity"] == pytest.approx(carried.attributes["severity"], rel=1e-6)

@@ -5,6 +5,8 @@ import math
 import pandas as pd
 import pytest
 
+from mrilib.attacks.kinds.localized import Localized
+from mrilib.attacks.kinds.whole import Global
 from mrilib.experiments.attacks import Attacks
 from mrilib.experiments.columns import COLUMNS
 from mrilib.experiments.quality import Quality
@@ -18,11 +20,11 @@ from tests.experiments.frames import clean, peak, run_of
 
 RADII = (1.0, 5.0, 15.0)
 ATTACKS = {
-    "peak": {"kind": "localized", "objective": "peak"},
-    "global": {"kind": "global"},
-    "radii": {"kind": "localized", "objective": "disk", "grid": 2},
-    "mine": {"kind": "localized", "grid": 1},
-    "reference": {"kind": "localized", "grid": 1},
+    "peak": Localized().about | {"grid": None},
+    "global": Global().about,
+    "radii": Localized(objective="disk", grid=2).about,
+    "mine": {"kind": "his own", "grid": 1},
+    "reference": {"kind": "his own", "grid": 1},
 }
 SPECS = {
     "mine": {"search_label": "coupled search (ours)"},
@@ -87,6 +89,9 @@ def test_the_study_of_the_radius_has_its_limits_on_the_same_images(texts_of):
     assert {each.quantity for each in records} == {"severity", "amplification", "artifact_norm"}
     assert all(math.isfinite(each.value) and each.n == 2 for each in records)
     assert "disk_radius" in render(table)["md"]
+    # What is varied is called as the number that is measured: both stand in the CSV.
+    assert table.long["row_value"].tolist()[:3] == list(RADII)
+    assert table.long["value"].tolist() == [each.value for each in records]
     assert "TV, 40 lines, set, level 1 %, 2×2 places" in texts_of(figure)
     assert "radius σ of the disk (pixels)" in texts_of(figure)
     assert {"localized attack (one pixel): mean", "global attack: mean"} <= legend(figure)

@@ -32,12 +32,30 @@ def test_patients_and_not_slices_are_resampled():
     assert grouped.high - grouped.low > 3 * (alone.high - alone.low)
 
 
-def test_no_interval_is_drawn_from_one_patient_or_no_spread():
-    assert math.isnan(summarise([5.0]).low)
-    assert math.isnan(summarise([1.0, 2.0], groups=["a", "a"]).high)
-    constant = summarise([3.0, 3.0, 3.0])
-    assert (constant.low, constant.high) == (3.0, 3.0)
-    assert summarise([]).n == 0
+@pytest.mark.parametrize(
+    ("values", "groups"),
+    [
+        ([], None),
+        ([5.0], None),
+        ([1.0, 2.0], ["a", "a"]),
+        ([3.0, 3.0, 3.0], None),
+        ([0.0, 0.0], None),
+        ([0.1 + 0.2, 0.3], None),
+        # Two patients of equal means: every draw of them has one mean.
+        ([1.0, 3.0, 1.0, 3.0], ["a", "a", "b", "b"]),
+        ([1e-12, 2e-12, 1e-12, 2e-12], ["a", "a", "b", "b"]),
+    ],
+)
+def test_no_interval_is_drawn_from_one_patient_or_no_spread(values, groups):
+    found = summarise(values, groups=groups)
+    assert found.n == len(values)
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+
+
+def test_small_numbers_have_an_interval():
+    found = summarise([1e-12, 2e-12, 4e-12])
+    assert 0 < found.low < found.mean < found.high
 
 
 def test_what_is_missing_is_refused():

@@ -15,15 +15,18 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from mrilib.attacks.kinds.gaussian import Gaussian
+from mrilib.attacks.kinds.localized import Localized
+from mrilib.attacks.kinds.whole import Global
 from mrilib.report import figures_curves, figures_images, figures_studies, style
 
 LEVELS = (0.5, 1.0, 2.0, 4.0, 8.0, 10.0)
 SPIKES = {25: 9.376, 40: 5.99, 80: 3.134}
 MASKS = {f"radial-{lines}": f"{lines} lines" for lines in SPIKES}
 ATTACKS = {
-    "everywhere": {"kind": "global"},
-    "peak": {"kind": "localized", "objective": "peak"},
-    "noise": {"kind": "gaussian"},
+    "everywhere": Global().about,
+    "peak": Localized().about,
+    "noise": Gaussian().about,
 }
 TITLE = "TV, ellipse phantoms (64 × 64), 40 radial lines"
 
@@ -113,7 +116,7 @@ def radii() -> pd.DataFrame:
     )
 
 
-LIMITS = {"peak": {"kind": "localized", "objective": "peak"}, "global": {"kind": "global"}}
+LIMITS = {"peak": Localized().about | {"grid": None}, "global": Global().about}
 
 
 def weight_factors(levels: tuple[float, ...] = LEVELS) -> pd.DataFrame:
@@ -327,6 +330,9 @@ def test_files_are_equal_in_another_process_that_needs_no_window_and_no_torch(tm
 import sys
 from pathlib import Path
 import numpy as np
+from mrilib.attacks.kinds.gaussian import Gaussian
+from mrilib.attacks.kinds.localized import Localized
+from mrilib.attacks.kinds.whole import Global
 from mrilib.report import figures_curves, figures_images, figures_studies
 from mrilib.report import figures_training, figures_transfer, style
 image = np.eye(64)
@@ -632,19 +638,20 @@ def test_colors_of_a_run_hold_in_figures_that_show_a_part_of_it():
 )
 def test_names_of_the_run_go_first(make, frame, texts):
     found = texts(make(frame, labels={"tira": "Tira (reduced)"}))
-    assert {"TV", "Tira (reduced)"} <= set(found)
-    assert "Tira" not in found
+    # A name alone says nothing of what a method is.
+    assert {"tv", "Tira (reduced)"} <= set(found)
+    assert "tira" not in found
 
 
 def test_attacks_are_filled_and_noise_is_open():
-    peak = {"kind": "localized", "objective": "peak"}
-    attacks = ATTACKS | {"his": {"kind": "his own"}, "hers": peak, "more noise": {"kind": "gaussian"}}
+    peak = Localized().about
+    attacks = ATTACKS | {"his": {"kind": "his own"}, "hers": peak, "more noise": Gaussian().about}
     found = {name: style.signs(name, attacks) for name in attacks}
     assert [signs.filled for signs in found.values()] == [True, True, False, True, True, False]
     assert len({signs.marker for signs in found.values()}) == len(attacks)
     # What an attack is decides, not its name.
-    assert style.signs("global", {"global": {"kind": "gaussian"}}) == found["noise"]
-    assert style.signs("", attacks) == style.SORTS["clean"]
+    assert style.signs("global", {"global": Gaussian().about}) == found["noise"]
+    assert style.signs("", attacks) == style.CLEAN_SIGNS
 
 
 def test_the_legend_says_what_attacks_are(texts):

@@ -6,20 +6,21 @@ from dataclasses import replace
 
 import pytest
 
+from mrilib.attacks.kinds.gaussian import Gaussian
 from mrilib.metrics.quantities import QUANTITIES
 from mrilib.report.names import (
-    METHOD_LABELS,
     SORT_LABELS,
     attack_labels,
     mask_label,
     mask_labels,
     method_label,
+    method_labels,
 )
 from mrilib.report.tables import LATEX, render
 from mrilib.report.tables_attacks import localized_table, table_1, transfer_table
 from mrilib.store.records import Record
 
-LABELS = {"tira": "Tira (reduced)"}
+LABELS = {"tv": "TV", "tira": "Tira (reduced)"}
 METHODS = ("tv", "tira", "mine")
 MASKS = {"radial-25": "25 lines", "radial-40": "40 lines"}
 TITLES = {name: quantity.title for name, quantity in QUANTITIES.items()}
@@ -112,7 +113,7 @@ def test_transfer_tells_what_is_missing_and_how_many_images_there_are():
     assert cells["n"] == "0 to 50"
     assert cells["TV"] == "5.00 ± 0.50 [4.75, 5.25] (2 missing)"
     assert cells["mine"] == "— (50 missing)"
-    assert cells["U-net"] == "5.00"
+    assert cells["unet"] == "5.00"
 
 
 def test_methods_of_equal_name_keep_their_columns():
@@ -185,7 +186,7 @@ def test_table_1_is_for_one_source():
 
 def test_latex_gets_no_sign_that_it_cannot_read():
     signs = "".join(sign for sign in LATEX if sign != "\\")
-    note = f"{signs} ℓ1 ℓ2 \\ " + " ".join([*METHOD_LABELS.values(), *SORT_LABELS.values(), *TITLES.values()])
+    note = f"{signs} ℓ1 ℓ2 \\ " + " ".join([*SORT_LABELS.values(), *TITLES.values()])
     tex = render(first(localized(), labels={"tv": "50 % of_all & #1"}, note=note))["tex"]
     assert tex.isascii()
     assert r"50 \% of\_all \& \#1 25 lines" in tex
@@ -214,10 +215,10 @@ def test_a_bar_in_a_name_ends_no_cell_of_markdown():
 
 
 def test_names_of_the_run_go_first():
-    assert method_label("tira") == "Tira"
+    assert method_label("tira") == method_label("tira", {"tv": "TV"}) == "tira"
     assert method_label("tira", LABELS) == "Tira (reduced)"
-    assert method_label("tv", LABELS) == "TV"
-    assert method_label("mine", LABELS) == "mine"
+    alike = {"a": "TV", "b": "TV", "tv": None, "mine": "My own"}
+    assert method_labels(alike) == {"a": "TV (a)", "b": "TV (b)", "tv": "tv", "mine": "My own"}
 
 
 def test_masks_are_known_by_what_they_are():
@@ -233,9 +234,9 @@ def test_masks_are_known_by_what_they_are():
 
 
 def test_attacks_are_known_by_what_they_are():
-    peak = {"kind": "localized", "objective": "peak"}
+    peak = {"kind": "localized", "sort": "peak"}
     attacks = {
-        "peak": {"kind": "gaussian"},
+        "peak": Gaussian().about,
         "a": peak | {"region": "object"},
         "b": peak,
         "mine": {"kind": "own"},

@@ -85,7 +85,7 @@ def test_the_figure_says_what_it_shows(texts):
     assert axes <= set(found)
     plain = texts(built("loss_curves of one"))
     assert not {"next phase", "kept: the best epoch", "zero-filled A†y"} & set(plain)
-    assert "Tira" in plain
+    assert "tira" in plain
 
 
 def test_a_method_has_its_color_and_errors_are_in_per_cent():

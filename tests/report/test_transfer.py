@@ -17,6 +17,7 @@ from mrilib.report import figures_transfer, heat_maps, style
 METHODS = ("tv", "tira", "tirafl", "tira-jitterless")
 MANY = (*METHODS, "unet", "itnet", "l1-wavelet", "l1-dct", "zero-filled")
 LABELS = {
+    "tv": "TV",
     "tira": "Tira (reduced)",
     "tirafl": "TiraFL (reduced)",
     "tira-jitterless": "Tira without jitter (reduced)",
@@ -154,7 +155,7 @@ def test_own_perturbations_are_framed_in_the_order_of_the_run():
     frames = [patch for patch in figure.axes[0].patches if isinstance(patch, Rectangle)]
     # columns tv, tira, tirafl, tira-jitterless
     assert [tuple(frame.get_center().round().tolist()) for frame in frames] == [(0, 1), (1, 2)]
-    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["ItNet", "TV", "Tira (reduced)"]
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["itnet", "TV", "Tira (reduced)"]
 
 
 def test_what_failed_or_was_not_computed_is_grey_and_never_zero(texts):

@@ -21,4 +21,4 @@ class Mask(Entry):
     def about(self) -> dict[str, Any]:
         """What tables and figures are told of it."""
         own = {} if self.label is None else {"label": self.label}
-        return {"kind": self.word} | self.arguments | own
+        return self.arguments | {"class": self.path, "kind": self.word} | own

@@ -23,10 +23,9 @@ def main(inputs, outputs, params):
 
     from mrilib.report import style
     from mrilib.report.figures_training import loss_curves
+    from mrilib.training.history import read_history
 
-    # A method may be called `nan`, or 12.
-    read = {"dtype": {"method": str}, "keep_default_na": False, "na_values": [""]}
-    frame = pd.concat([pd.read_csv(path, **read) for path in inputs["histories"]], ignore_index=True)
+    frame = pd.concat([read_history(path) for path in inputs["histories"]], ignore_index=True)
     zero_filled = frame.groupby("method", sort=False)["zero_filled"].first()
     figure = loss_curves(
         frame,

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from mrilib.store.tables import read_table
 from mrilib.store.units import read_index
 from workflow_scripts.job import GPU_MEMORY
 from workflow_scripts.kept import unit_index
@@ -125,7 +126,7 @@ def _left(folder: Path, job: Job) -> dict[str, float]:
         return found
     benchmark, log = folder / "benchmarks" / f"{job.name}.tsv", folder / "logs" / f"{job.name}.log"
     if benchmark.exists():
-        row = pd.read_csv(benchmark, sep="\t").iloc[-1]
+        row = read_table(benchmark, {}, separator="\t").iloc[-1]
         found["seconds"] = float(row["s"])
         # Snakemake writes no number for a job shorter than its first look at it.
         found["memory_mb"] = float(pd.to_numeric(row["max_rss"], errors="coerce"))

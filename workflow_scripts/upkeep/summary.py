@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from mrilib.experiments.columns import NO_ATTACK
 from mrilib.store.atomic import write_text
+from mrilib.store.tables import read_table
 from workflow_scripts.restore import COSTS
 from workflow_scripts.upkeep.costs import Job, as_markdown, finished_jobs, gather, planned
 from workflow_scripts.upkeep.plan import arguments, opened
@@ -64,18 +66,18 @@ def read_scores(folder: Path) -> pd.DataFrame:
 
 def _read(path: Path) -> pd.DataFrame:
     """All as text: a method may be called `NA`."""
-    return pd.read_csv(path, dtype=str, keep_default_na=False).reindex(columns=COLUMNS, fill_value="")
+    return read_table(path, {}).reindex(columns=COLUMNS, fill_value="")
 
 
 def _stage(row: pd.Series) -> str:
-    if row["kind"] == "reconstruction":
+    if row["attack"] == NO_ATTACK:
         return "reconstructions"
     return "attacks" if row["made_for"] in ("", row["method"]) else "transfer"
 
 
 def _print_failed(scores: pd.DataFrame) -> int:
     """Say how much of what was scored failed, and list it; 1 if something did."""
-    clean = scores["kind"] == "reconstruction"
+    clean = scores["attack"] == NO_ATTACK
     for noun, part in (("reconstructions", scores[clean]), ("perturbations", scores[~clean])):
         if len(part):
             failed = (part["failed"] != "").sum()

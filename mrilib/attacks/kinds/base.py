@@ -78,8 +78,9 @@ class AttackKind(ABC):
     def about(self) -> dict[str, Any]:
         """What scores and tables say of the attack: `kind`, and by which options it differs from the usual.
 
-        `region` and `artifact` stand in scores; `label`, where there is one, is printed; `table_1` says that
-        the numbers compare with Table 1 of [alaifari2023].
+        `region` and `artifact` stand in scores. Nothing more is known of an attack unless its class says so:
+        `label` is printed, `sort` is what figures call it and draw it as (`mrilib.report.names.SORT_LABELS`),
+        and `table_1` says that the numbers compare with Table 1 of [alaifari2023].
         """
         return {"kind": self.name, "region": "image", "artifact": self.artifact}
 

@@ -1,6 +1,6 @@
 """White noise of the attacks' norm: the baseline of every attack."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -38,3 +38,7 @@ class Gaussian(AttackKind):
     def measure(self, artifact: Tensor) -> Float[Tensor, "*batch"]:
         """`‖ρ‖₂`."""
         return norm2(artifact)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        return super().about | {"sort": "gaussian"}

@@ -123,8 +123,8 @@ class Localized(AttackKind):
 
     @property
     def about(self) -> dict[str, Any]:
-        found = {"kind": self.name, "region": self.region, "artifact": self.artifact}
-        return found | {"objective": self.objective, "grid": self.grid, "table_1": self.region == "image"}
+        found = super().about | {"region": self.region, "sort": self.objective, "grid": self.grid}
+        return found | {"table_1": self.region == "image"}
 
     def seeded_by(self, target: Target) -> dict[str, Any]:
         names = ("objective", "grid", "restarts", "select")

@@ -75,6 +75,10 @@ class Global(AttackKind):
         seed = [derived_seed(conditions.seed, "rival")]
         return baselines(target, {"spike in the centre": (row, column)}, seed)
 
+    @property
+    def about(self) -> dict[str, Any]:
+        return super().about | {"sort": "global"}
+
     def seeded_by(self, target: Target) -> dict[str, Any]:
         found = {"kind": self.name, "steps": self.steps, "restarts": self.restarts}
         return found | ({"artifact": self.artifact} if self.artifact != "complex" else {})
