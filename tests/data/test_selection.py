@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from mrilib.data.selection import select_slices, split_patients
+from mrilib.data.selection import apart_from, select_slices, split_patients
 
 
 @pytest.fixture
@@ -79,3 +79,32 @@ def test_patients_are_dealt_out_whole():
 def test_a_part_without_patients():
     with pytest.raises(ValueError, match=r"part 'test' \(0.1\) of 2 patients is empty"):
         split_patients(["a", "b"], {"train": 0.9, "test": 0.1}, seed=1)
+
+
+def with_people(catalogue):
+    hashes = [f"{volume}-{position}" for volume, position in places(catalogue)]
+    return catalogue.assign(dataset="d", patient=catalogue["volume"].str.upper(), hash=hashes)
+
+
+def test_nothing_is_trained_on_what_is_tested(catalogue):
+    catalogue = with_people(catalogue)
+    tested = catalogue.iloc[[3, 12]].assign(dataset="other", volume=["renamed", "renamed"], patient="nobody")
+    kept, reasons = apart_from(catalogue, {"brain/test": tested})
+    assert set(catalogue["volume"]) - set(kept["volume"]) == {"v0", "v1"}
+    assert reasons == ["v0: left out, slice 3 is in brain/test", "v1: left out, slice 2 is in brain/test"]
+    same = tested.iloc[:1].assign(hash="x", patient="V4")
+    kept, reasons = apart_from(catalogue, {"brain/test": same})
+    assert (set(catalogue["volume"]) - set(kept["volume"]), reasons) == (
+        {"v4"},
+        ["v4: left out, patient V4 is in brain/test"],
+    )
+    assert (kept["volume"] == "bad").sum() == 1
+
+
+def test_sets_that_share_nothing_change_nothing(catalogue):
+    catalogue = with_people(catalogue)
+    tested = catalogue.assign(hash="x", patient="nobody")
+    kept, reasons = apart_from(catalogue, {"brain/test": tested})
+    pd.testing.assert_frame_equal(kept, catalogue)
+    assert reasons == []
+    assert apart_from(catalogue, {})[1] == []
