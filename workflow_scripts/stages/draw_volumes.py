@@ -1,4 +1,4 @@
-"""A page of thumbnails: the middle slice of every volume that can be used, or more where there are few."""
+"""A page of thumbnails: the middle slice of every volume, or more of few; and why others were rejected."""
 
 from workflow_scripts.job import run
 
@@ -25,12 +25,13 @@ def main(inputs, outputs, params):
     shown = accepted.loc[
         [row.Index for row in accepted.itertuples() if row.slice in spread(row.slices, each)]
     ]
-    images = [read_slice(row.path, row.slice).target for row in shown.itertuples()]
+    images = [read_slice(row.path, int(row.slice)).target for row in shown.itertuples()]
     names = [f"{row.volume} {row.slice}" for row in shown.itertuples()]
-    out = catalogue["volume"].nunique() - volumes
+    out = catalogue.loc[~catalogue["accepted"], ["volume", "reason"]].drop_duplicates("volume")
     kind = ", simulated" if shown["simulated"].any() else ""
-    title = f"{params['dataset']}{kind}: {volumes} volume{'s' * (volumes != 1)}, {out} rejected"
-    figure = figures_volumes.thumbnails(images, names, title=title)
+    title = f"{params['dataset']}{kind}: {volumes} volume{'s' * (volumes != 1)}, {len(out)} rejected"
+    rejected = list(out.itertuples(index=False, name=None))
+    figure = figures_volumes.thumbnails(images, names, title=title, rejected=rejected)
     style.save(figure, Path(outputs["pdf"]).with_suffix(""))
 
 
