@@ -197,10 +197,12 @@ def text_width(text: str, size: float = FONT) -> float:
     )
 
 
-def fitted(text: str, width: float) -> str:
+def fitted(text: str, width: float, size: float = FONT) -> str:
     """`text` in lines of at most `width` inches, the fewest of all; words that are too long are broken."""
-    lines = (textwrap.fill(text, letters) for letters in range(max(len(text), 1), 1, -1))
-    return next((each for each in lines if text_width(each) <= width), text)
+    # no letter is narrower than a quarter of the font's size
+    most = min(len(text), int(width * 72 / (0.25 * size)))
+    lines = (textwrap.fill(text, letters) for letters in range(max(most, 1), 1, -1))
+    return next((each for each in lines if text_width(each, size) <= width), text)
 
 
 def wrapped(text: str | None, width: float) -> str:

@@ -1,4 +1,4 @@
-"""A page of thumbnails: the middle slice of every volume that can be used, or more where there are few."""
+"""A page of thumbnails: the middle slice of every volume, or more of few; and why others were rejected."""
 
 from workflow_scripts.job import run
 
@@ -27,10 +27,11 @@ def main(inputs, outputs, params):
     ]
     images = [ScanRecord.of_row(row).reference().numpy() for row in shown.to_dict("records")]
     names = [f"{row.volume} {row.slice}" for row in shown.itertuples()]
-    out = catalogue["volume"].nunique() - volumes
+    out = catalogue.loc[~catalogue["accepted"], ["volume", "reason"]].drop_duplicates("volume")
     kind = ", simulated" if shown["simulated"].any() else ""
-    title = f"{params['dataset']}{kind}: {volumes} volume{'s' * (volumes != 1)}, {out} rejected"
-    figure = figures_volumes.thumbnails(images, names, title=title)
+    title = f"{params['dataset']}{kind}: {volumes} volume{'s' * (volumes != 1)}, {len(out)} rejected"
+    rejected = list(out.itertuples(index=False, name=None))
+    figure = figures_volumes.thumbnails(images, names, title=title, rejected=rejected)
     style.save(figure, Path(outputs["pdf"]).with_suffix(""))
 
 
