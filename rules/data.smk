@@ -14,9 +14,10 @@ localrules:
     place_annotations,
 
 
+# What it leaves is a receipt, and beside it the volume, unless its content is no good.
 rule download_stanford:
     output:
-        file=f"{cfg.downloads}/stanford/{{volume}}.h5",
+        receipt=f"{cfg.downloads}/stanford/{{volume}}.json",
     log:
         f"{RUN}/logs/downloads/stanford/{{volume}}.log",
     wildcard_constraints:
@@ -26,11 +27,10 @@ rule download_stanford:
     params:
         url=lambda wildcards: STANFORD_VOLUMES[wildcards.volume][0],
         sha256=lambda wildcards: STANFORD_VOLUMES[wildcards.volume][1],
-        kind="hdf5",
     message:
         "Download volume {wildcards.volume} from mridata.org"
     script:
-        "../workflow_scripts/stages/download.py"
+        "../workflow_scripts/stages/download_volume.py"
 
 
 # `ancient`: a new e-mail with fresh links is no reason to fetch again what is there.
@@ -99,7 +99,7 @@ rule link_volumes:
 
 rule convert_volume:
     input:
-        file=raw_file,
+        unpack(raw_file),
     output:
         receipt=f"{RUN}/volumes/{{dataset}}/{{volume}}.json",
     log:

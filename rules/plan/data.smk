@@ -21,9 +21,12 @@ def unpacked_listings(wildcards):
 
 
 def raw_file(wildcards):
-    """The file that a volume is converted from."""
+    """The file that a volume is converted from, or the receipt beside one that is fetched."""
     dataset = CONVERTED[wildcards.dataset]
-    return dataset.raw_file(wildcards.volume, cfg.downloads) if wildcards.volume in dataset.names else []
+    if wildcards.volume not in dataset.names:
+        return {}
+    file = dataset.raw_file(wildcards.volume, cfg.downloads)
+    return {"fetched": str(Path(file).with_suffix(".json"))} if dataset.kind == "stanford" else {"file": file}
 
 
 def reader_of(wildcards):

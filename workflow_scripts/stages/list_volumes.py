@@ -4,6 +4,9 @@ import json
 
 from workflow_scripts.job import run
 
+# The catalogue depends on the receipts of the volumes alone.
+AGAIN = "put it back and run again with --forcerun list_volumes, or leave it out"
+
 
 def said(entry):
     """One line on a volume."""
@@ -25,6 +28,7 @@ def main(inputs, outputs, params):
     from tqdm import tqdm
 
     from mrilib.data.catalogue import Entry, rejected, to_frame, without_copies
+    from mrilib.data.file_presence import found_instead
     from mrilib.data.volumes.inspection import CoilCompression, inspect_volume
     from mrilib.data.volumes.isolated import Worker
     from mrilib.store.arrays import Group
@@ -40,9 +44,12 @@ def main(inputs, outputs, params):
         receipts += found if isinstance(found, list) else [found]
     with Worker() as worker:
         for receipt in tqdm(receipts, desc="volumes", disable=None):
-            volume, path = receipt["volume"], receipt.get("path")
-            if path is None:
-                entries += rejected(volume=volume, reason=receipt["rejected"], **about)
+            volume, path, reason = receipt["volume"], receipt.get("path"), receipt.get("rejected")
+            # It may have gone since the receipt was written.
+            if path is not None and (instead := found_instead(path)):
+                reason = f"{path}: expected the file of the volume, got {instead}; {AGAIN}"
+            if reason is not None:
+                entries += rejected(volume=volume, reason=reason, **about)
             else:
                 # The time and size of a file stand for its content: reading it is the cost.
                 state = Path(path).resolve().stat()

@@ -10,7 +10,7 @@ def main(inputs, outputs, params):
     from mrilib.store.atomic import write_text
 
     listing, wanted = Path(outputs["listing"]), params["volumes"]
-    names = None if wanted is None else {f"{Path(name).stem}.h5" for name in wanted}
+    names = None if wanted is None else {f"{name.removesuffix('.h5')}.h5" for name in wanted}
     paths = unpack(inputs["archive"], listing.parent, wanted=names)
     print(f"{len(paths)} volumes")
     write_text(listing, "".join(f"{path.absolute()}\n" for path in paths))

@@ -3,20 +3,26 @@
 import contextlib
 import gzip
 import lzma
+import os
 import shutil
 import tarfile
 import zlib
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from io import BufferedIOBase, BufferedReader
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from mrilib.data.downloads.progress import Progress, amount
+from mrilib.data.file_presence import found_instead
 from mrilib.data.volumes.contents import BLOCK, GZIP_MARK, HEAD, TAR_MARK, XZ_MARK
 from mrilib.store.atomic import atomic_path
 
 # Our choice: headers of long names and of extended attributes take bytes, and are read into memory.
 LONGEST_HEADER = 1 << 20
+VOLUME_ENDING = ".h5"
+# In lower case, of files that may be meant as volumes.
+HDF5_ENDINGS = (VOLUME_ENDING, ".hdf5", ".hdf", ".he5")
 _EXTENSIONS = (
     tarfile.XHDTYPE,
     tarfile.XGLTYPE,
@@ -106,51 +112,102 @@ def unpack(
     return found
 
 
-def link_volumes(folders: Collection[str | Path], destination: str | Path) -> list[Path]:
+@dataclass(frozen=True)
+class LinkedVolumes:
+    """What stands in folders of volumes.
+
+    Args:
+        links: to the volumes, in the order of their names.
+        rejected: names of what cannot be a volume although it is named like one, to the reasons.
+    """
+
+    links: list[Path]
+    rejected: dict[str, str]
+
+
+def link_volumes(folders: Collection[str | Path], destination: str | Path) -> LinkedVolumes:
     """Make `destination` hold symbolic links to the volumes (`*.h5`) that lie directly in `folders`.
 
     Volumes are never copied. Links to `.h5` files there that lead elsewhere are replaced or removed; anything
-    but a link is left alone.
+    but a link is left alone. Hidden files (names that begin with a dot) and files with endings other than
+    those of HDF5 are passed over.
 
-    Returns:
-        The links, in the order of their names.
+    One entry that cannot be a volume does not cost the others: a link that leads nowhere, an empty file, a
+    file without the right to read it, a folder or a pipe named `x.h5`, a name that cannot be printed, and
+    HDF5 under another ending than `.h5`, capitals among them, are rejected with the reason.
 
     Raises:
         FileNotFoundError: if a folder does not exist.
-        ValueError: if two different files have the same name, if a file of that name, not a link, is in
-            `destination`, or if a folder holds no volume.
+        ValueError: if there is no folder, if two different files have the same name, if a file of that name,
+            not a link, is in `destination`, or if a folder holds no `*.h5`.
     """
     into = Path(destination)
-    volumes: dict[str, Path] = {}
+    if not folders:
+        raise ValueError(f"link_volumes: {into}: expected folders of volumes, got none")
+    files: dict[str, Path] = {}
     for folder in map(Path, folders):
-        if not folder.is_dir():
-            raise FileNotFoundError(f"link_volumes: {folder}: expected a folder of volumes, got no folder")
-        inside = [file for file in folder.iterdir() if file.suffix == ".h5" and not file.name.startswith(".")]
-        if not inside:
-            raise ValueError(
-                f"link_volumes: {folder}: expected volumes (*.h5), got none; name the folder that holds them "
-                "directly, such as multicoil_val"
-            )
-        for file in inside:
-            other = volumes.setdefault(file.name, file.absolute())
-            if other.resolve() != file.resolve():
+        for file in _hdf5_files(folder):
+            other = files.setdefault(file.name, file.absolute())
+            # Not `Path.resolve`, which a link to itself makes fail.
+            if os.path.realpath(other) != os.path.realpath(file):
                 raise ValueError(
-                    f"link_volumes: expected one volume {file.name}, got {other} and {file}; leave one out"
+                    f"link_volumes: expected one volume {_printable(file.name)}, got {_printable(other)} and "
+                    f"{_printable(file)}; leave one out"
                 )
+    faults = {name: fault for name, file in sorted(files.items()) if (fault := _volume_fault(file))}
+    volumes = {name: file for name, file in sorted(files.items()) if name not in faults}
     into.mkdir(parents=True, exist_ok=True)
     for name in volumes:
-        if (into / name).exists() and not (into / name).is_symlink():
+        if os.path.lexists(into / name) and not (into / name).is_symlink():
             raise ValueError(
                 f"link_volumes: {into / name}: expected a link or nothing, got a file; choose a folder "
                 "that holds nothing else"
             )
-    for link in into.glob("*.h5"):
+    for link in into.glob(f"*{VOLUME_ENDING}"):
         if link.is_symlink() and link.readlink() != volumes.get(link.name):
             link.unlink()
     for name, file in volumes.items():
         with contextlib.suppress(FileExistsError):
             (into / name).symlink_to(file)
-    return sorted(into / name for name in volumes)
+    return LinkedVolumes(
+        links=[into / name for name in volumes],
+        rejected={_printable(name): fault for name, fault in faults.items()},
+    )
+
+
+def _hdf5_files(folder: Path) -> list[Path]:
+    """What a folder holds under names of HDF5 files, with at least one of volumes."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"link_volumes: {folder}: expected a folder of volumes, got no folder")
+    found = [
+        file
+        for file in folder.iterdir()
+        if file.suffix.lower() in HDF5_ENDINGS and not file.name.startswith(".")
+    ]
+    if not any(file.suffix == VOLUME_ENDING for file in found):
+        others = f" but {_printable(min(found).name)}, whose ending is another" if found else ""
+        raise ValueError(
+            f"link_volumes: {folder}: expected volumes (*{VOLUME_ENDING}), got none{others}; name the folder "
+            "that holds them directly, such as multicoil_val"
+        )
+    return found
+
+
+def _volume_fault(file: Path) -> str | None:
+    """Why a file of a folder can be no volume."""
+    shown = _printable(file)
+    if not file.name.isprintable():
+        return f"{shown}: expected a name that can be printed, got another; rename it"
+    if file.suffix != VOLUME_ENDING:
+        return f"{shown}: expected the ending {VOLUME_ENDING}, got {file.suffix}; rename it or leave it out"
+    if found := found_instead(file):
+        return f"{shown}: expected a file of a volume, got {_printable(found)}; mend it or leave it out"
+    return None
+
+
+def _printable(name: str | Path) -> str:
+    """The name with escapes for what cannot be printed or is no text."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in str(name))
 
 
 class _Header(tarfile.TarInfo):

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from email import message_from_bytes
 from pathlib import Path
 
-from mrilib.data.downloads.resumable import FASTMRI_SITE, DownloadError, without_query
+from mrilib.data.downloads.failures import FASTMRI_SITE, DownloadError
+from mrilib.data.downloads.resumable import without_query
 
 EXAMPLE = 'curl -C - "https://…/knee_multicoil_val.tar.xz?…" --output knee_multicoil_val.tar.xz'
 

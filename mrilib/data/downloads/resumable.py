@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import ssl
 import time
 import urllib.error
 import urllib.parse
@@ -16,30 +15,24 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
+from mrilib.data.downloads.failures import (
+    Changed,
+    DownloadError,
+    Interrupted,
+    Refused,
+    Unusable,
+    UnusableFileError,
+    fault_of,
+    network,
+)
 from mrilib.data.downloads.progress import Progress, amount
-from mrilib.data.volumes.contents import BLOCK, HEAD, Kind, content_fault, head_fault
+from mrilib.data.file_presence import found_instead
+from mrilib.data.volumes.contents import BLOCK, HEAD, Kind, content_fault, head_fault, is_page
 
 ATTEMPTS = 8
 STALL_SECONDS = 60.0
 # Our choice: pauses of 1, 2, 4, … seconds up to this one; eight tries in a row wait for about two minutes.
 LONGEST_PAUSE = 120.0
-FASTMRI_SITE = "https://fastmri.med.nyu.edu/"
-
-
-class DownloadError(RuntimeError):
-    """A download that failed for good. No message has the query or password of a URL: they are secret."""
-
-
-class _Interrupted(Exception):
-    """What another try may mend."""
-
-
-class _Refused(Exception):
-    """What another try would not mend."""
-
-
-class _Changed(Exception):
-    """The part is no part of what the server has now."""
 
 
 def download(
@@ -82,6 +75,9 @@ def download(
         DownloadError: if the server refuses, sends something else, or fails too often; if the content fails
             a check (then the part is removed); if the disk is full; if another process is loading the file.
             A link that has expired is recognised by the XML with which S3 answers 403 or 400.
+        UnusableFileError: of these, if the server says that it has no such file (404, 410), or if the content
+            fails a check and is surely what the server has: it said how long the file is, and parts, if it
+            came in several, had one ETag or Last-Modified. Also if the file that is there fails a check.
         ValueError: if an argument is out of range.
     """
     site = without_query(url)
@@ -94,8 +90,8 @@ def download(
         raise ValueError(f"download: expected sha256 to be 64 hexadecimal digits, got {sha256!r}")
     final = Path(destination)
     if final.exists():
-        if fault := content_fault(final, kind, sha256):
-            raise DownloadError(f"download: {final}: {fault}; remove this file to load it from {site}")
+        if fault := _fault_of_file(final, kind, sha256):
+            raise UnusableFileError(f"download: {final}: {fault}; remove this file to load it from {site}")
         return final
     final.parent.mkdir(parents=True, exist_ok=True)
     with _partial(final, site) as partial:
@@ -103,12 +99,16 @@ def download(
             _load(url, partial, kind, attempts, stall_seconds, pause)
             if fault := content_fault(partial.path, kind, sha256):
                 partial.remove()
-                raise _Refused(
-                    f"{fault}; what came was removed: run again, and if it ends the same way, compare with "
-                    "the checksum and size that the source gives now"
+                if not partial.certain:
+                    raise Refused(f"{fault}; what came, in parts or without a length, was removed: run again")
+                raise Unusable(
+                    f"{fault}; what came was removed: compare with the checksum and size that the source "
+                    "gives now"
                 )
             partial.publish(final)
-        except _Refused as fault:
+        except Unusable as fault:
+            raise UnusableFileError(f"download {site}: {fault}{partial.kept()}") from None
+        except Refused as fault:
             raise DownloadError(f"download {site}: {fault}{partial.kept()}") from None
     return final
 
@@ -143,11 +143,20 @@ class _Version:
         return bool(pairs) and all(ours == theirs for ours, theirs in pairs)
 
 
+def _fault_of_file(path: Path, kind: Kind | None, sha256: str | None) -> str | None:
+    """What is wrong with what is there under the final name."""
+    instead = found_instead(path)
+    return f"expected a file, got {instead}" if instead else content_fault(path, kind, sha256)
+
+
 class _Partial:
+    """What has come of a file. `certain`: whether it surely is what the server has, all of it."""
+
     def __init__(self, path: Path) -> None:
         self.path, self.record = path, path.with_name(f"{path.name}.json")
         self.name = path.name[1:].removesuffix(".partial")
         self.file = path.open("ab", buffering=0)
+        self.certain = True
 
     @property
     def size(self) -> int:
@@ -156,12 +165,14 @@ class _Partial:
     def version(self) -> _Version | None:
         """What the part belongs to; `None` if that is not known."""
         try:
-            return _Version(**json.loads(self.record.read_text(encoding="utf-8")))
+            known = _Version(**json.loads(self.record.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
+        return known if isinstance(known.length, int | None) else None
 
     def restart(self, version: _Version) -> None:
         self.file.truncate(0)
+        self.certain = True
         with self._saving():
             # Not atomically: a kill would leave a stray file, and a torn record is no JSON.
             self.record.write_text(json.dumps(asdict(version)), encoding="utf-8")
@@ -169,7 +180,7 @@ class _Partial:
     def require_space(self, length: int) -> None:
         missing, free = length - self.size, shutil.disk_usage(self.path.parent).free
         if missing > free:
-            raise _Refused(
+            raise Refused(
                 f"expected {amount(missing)} free in {self.path.parent}, got {amount(free)}; "
                 "make room, or choose another folder"
             )
@@ -200,7 +211,7 @@ class _Partial:
         try:
             yield
         except OSError as error:
-            raise _Refused(
+            raise Refused(
                 f"expected to write {self.path}, got: {error.strerror}; make room (or have the quota raised)"
             ) from None
 
@@ -245,14 +256,14 @@ def _load(
     while True:
         try:
             return _attempt(url, partial, kind, stall_seconds)
-        except _Interrupted as fault:
+        except Interrupted as fault:
             # Against the furthest, not the last: a server that cannot resume and breaks off each time at the
             # same place would be asked for ever.
             failures = 0 if partial.size > furthest else failures + 1
             furthest = max(furthest, partial.size)
             if failures >= attempts:
                 tries = f"{attempts} tries in a row without a new byte"
-                raise _Refused(
+                raise Refused(
                     f"expected the whole file, got {tries}; the last: {fault}; run again later"
                 ) from None
             seconds = min(2.0 ** max(failures - 1, 0), LONGEST_PAUSE)
@@ -273,7 +284,7 @@ def _attempt(url: str, partial: _Partial, kind: Kind | None, stall_seconds: floa
     try:
         with _replied(url, start, stall_seconds) as reply:
             _receive(reply, start, known, partial, kind, stall_seconds)
-    except _Changed:
+    except Changed:
         # Without a part the request has no Range, so this ends.
         partial.file.truncate(0)
         _attempt(url, partial, kind, stall_seconds)
@@ -287,13 +298,13 @@ def _replied(url: str, start: int, stall_seconds: float) -> Iterator[http.client
         # No If-Range, which S3 does not document: what the reply says of the file is compared instead.
         headers["Range"] = f"bytes={start}-"
     try:
-        with _network(stall_seconds):
+        with network(stall_seconds):
             reply = urllib.request.urlopen(
                 urllib.request.Request(url, headers=headers), timeout=stall_seconds
             )
     except urllib.error.HTTPError as error:
         with error:
-            raise (_Changed() if error.code == 416 and start else _fault_of(error)) from None
+            raise (Changed() if error.code == 416 and start else fault_of(error)) from None
     with reply:
         yield reply
 
@@ -311,75 +322,35 @@ def _receive(
         span = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", reply.headers.get("Content-Range", ""))
         total = int(span[2]) if span and span[2] != "*" else None
         if not span or int(span[1]) != start or not _Version(etag, modified, total).agrees(known):
-            raise _Changed
+            raise Changed
         length, block = known.length or total, b""
+        # A length does not tell one state of a file from another.
+        partial.certain &= _Version(etag, modified, None).agrees(known)
     elif reply.status == 200:
         length = reply.length
-        with _network(stall_seconds):
+        with network(stall_seconds):
             block = reply.read(HEAD if length is None else min(HEAD, length))
         if length is not None and len(block) < min(HEAD, length):
-            raise _Interrupted(f"the connection ended after {len(block)} of {length} bytes")
+            raise Interrupted(f"the connection ended after {len(block)} of {length} bytes")
         # Before the old part is given up: a log-in page must not cost it.
         if fault := head_fault(block, kind):
-            raise _Refused(f"{fault}; open the link in a browser to see what it shows")
+            # A page may come from a proxy, a log-in or a site under repair instead of the file.
+            raised = Refused if is_page(block) else Unusable
+            raise raised(f"{fault}; open the link in a browser to see what it shows")
         partial.restart(_Version(etag, modified, length))
     else:
-        raise _Refused(f"expected status 200, got {reply.status}; open the link in a browser")
+        raise Refused(f"expected status 200, got {reply.status}; open the link in a browser")
     if length is not None:
         partial.require_space(length)
     with Progress(partial.name, length, partial.size) as progress:
         while True:
             partial.append(block)
             progress.add(len(block))
-            with _network(stall_seconds):
+            with network(stall_seconds):
                 block = reply.read1(BLOCK)
             if not block:
                 break
-    if length is not None and partial.size < length:
-        raise _Interrupted(f"the connection ended after {partial.size} of {length} bytes")
-
-
-@contextlib.contextmanager
-def _network(stall_seconds: float) -> Iterator[None]:
-    """Turn faults of the connection into `_Interrupted`, without their own texts: some quote the URL."""
-    try:
-        yield
-    except urllib.error.HTTPError:
-        raise
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        cause = error.reason if isinstance(error, urllib.error.URLError) else error
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            raise _Refused(
-                "expected a certificate that this machine trusts, got another; name the certificates of "
-                "your site in SSL_CERT_FILE"
-            ) from None
-        if isinstance(cause, TimeoutError):
-            raise _Interrupted(f"no byte came for {stall_seconds:g} s") from None
-        told = cause.strerror if isinstance(cause, OSError) and cause.strerror else type(cause).__name__
-        raise _Interrupted(f"the connection failed ({told})") from None
-
-
-def _fault_of(error: urllib.error.HTTPError) -> _Interrupted | _Refused:
-    """What a reply other than 200 or 206 means. Of its body only the code is shown: S3 quotes keys in it."""
-    if error.code in (408, 429) or error.code >= 500:
-        return _Interrupted(f"the server answered {error.code}")
-    try:
-        body = error.read(1 << 16)
-    except (OSError, http.client.HTTPException):
-        body = b""
-    code = re.search(rb"<Code>([A-Za-z]{1,40})</Code>", body)
-    message = re.search(rb"<Message>([^<]*)</Message>", body)
-    told = f"{error.code} ({code[1].decode()})" if code else f"{error.code}"
-    if (code and code[1] == b"ExpiredToken") or (message and b"expired" in message[1].lower()):
-        return _Refused(
-            f"expected the file, got {told}: the link has expired; for fastMRI ask for a new e-mail at "
-            f"{FASTMRI_SITE} and put it in place of the mail file"
-        )
-    mend = "open the link in a browser to see what it shows"
-    if error.code in (401, 403):
-        mend = f"copy the whole link again; for fastMRI ask for a new e-mail at {FASTMRI_SITE}"
-    elif error.code in (404, 410):
-        mend = "the server knows no such file: compare the UUID or the path with its source"
-    elif error.code < 400:
-        told += ", a redirect in a circle or to nowhere"
-    return _Refused(f"expected the file, got {told}; {mend}")
+    # Nothing else tells an end from a break.
+    partial.certain &= length is not None or reply.chunked
+    if length is not None and partial.size != length:
+        raise Interrupted(f"the connection ended after {partial.size} of {length} bytes")

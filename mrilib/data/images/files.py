@@ -3,6 +3,7 @@
 import gzip
 import importlib.util
 import math
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Float32, Float64, Shaped
+
+from mrilib.data.file_presence import found_instead
 
 ResizeRule = Literal["area", "crop_or_pad"]
 Picture = Shaped[np.ndarray, "y x"]
@@ -89,8 +92,11 @@ def list_images(paths: str | Path | Iterable[str | Path]) -> list[Path]:
         if not path.exists():
             raise FileNotFoundError(f"list_images: {path}: expected a file or a folder, got no such path")
         inside = path.iterdir() if path.is_dir() else iter([path])
-        # not `is_file`: a broken link is listed, for `read_image` to name it
-        files = [file for file in inside if file == path or not (file.name.startswith(".") or file.is_dir())]
+        # Not `is_file`: a broken link is listed, for `read_image` to name it. Nor `Path.is_dir`, which fails at
+        # links into folders without the right to enter.
+        files = [
+            file for file in inside if file == path or not (file.name.startswith(".") or os.path.isdir(file))
+        ]
         if not files:
             raise FileNotFoundError(f"list_images: {path}: expected image files, got none; put some there")
         found += sorted(files, key=lambda file: file.name)
@@ -136,12 +142,12 @@ def _library(path: Path, kind: str, mend: str = "write the file again or leave i
 
 def _stored(path: Path, slice_index: int | None) -> Picture:
     """The real numbers in the file, with the header's scaling."""
-    if not path.is_file():
-        if path.is_dir():
-            raise _unfit(path, "an image file", "a folder", "list its files with list_images")
-        raise FileNotFoundError(f"read_image: {path}: expected an image file, got none; correct the path")
-    if path.stat().st_size == 0:
-        raise _unfit(path, "an image file", "an empty file (0 bytes)", "copy it again or leave it out")
+    found = found_instead(path)
+    if found and not os.path.exists(path):
+        raise FileNotFoundError(f"read_image: {path}: expected an image file, got {found}; correct the path")
+    if found:
+        mend = "list its files with list_images" if path.is_dir() else "mend it or leave it out"
+        raise _unfit(path, "an image file", found, mend)
     name = path.name.lower()
     if name.endswith((".nii", ".nii.gz")):
         return _read_nifti(path, slice_index)

@@ -18,9 +18,14 @@ XZ_MARK, GZIP_MARK, TAR_MARK = b"\xfd7zXZ\0", b"\x1f\x8b", b"ustar"
 BLOCK = 1 << 20
 
 
+def is_page(head: bytes) -> bool:
+    """Whether first bytes are those of a page of HTML or XML."""
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+
+
 def head_fault(head: bytes, kind: Kind | None) -> str | None:
     """What is wrong with the first bytes."""
-    page = head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+    page = is_page(head)
     if kind == "hdf5":
         wanted, right = "an HDF5 file", head.startswith(HDF5_MARK)
     elif kind == "archive":

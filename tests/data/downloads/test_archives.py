@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import json
 import lzma
 import os
 import resource
@@ -376,7 +377,9 @@ def folders(tmp_path) -> list[Path]:
 
 def test_volumes_on_disk_are_linked_not_copied(folders, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    links = link_volumes([Path("brain"), "knee"], tmp_path / "links")
+    found = link_volumes([Path("brain"), "knee"], tmp_path / "links")
+    links = found.links
+    assert found.rejected == {}
     assert links == [tmp_path / "links" / name for name in ("a.h5", "b.h5", "c.h5")]
     assert all(link.is_symlink() and link.readlink().is_absolute() for link in links)
     assert [link.read_text() for link in links] == ["knee a.h5", "knee b.h5", "brain c.h5"]
@@ -389,15 +392,15 @@ def test_links_follow_the_folders(folders, tmp_path):
     (into / "unpacked.h5").write_text("")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "a.h5").write_text("other a.h5")
-    assert link_volumes([tmp_path / "other"], into) == [into / "a.h5"]
+    assert link_volumes([tmp_path / "other"], into).links == [into / "a.h5"]
     assert (into / "a.h5").read_text() == "other a.h5"
     assert sorted(os.listdir(into)) == ["a.h5", "own.txt", "unpacked.h5"]
-    assert link_volumes([tmp_path / "other"], into) == [into / "a.h5"]
+    assert link_volumes([tmp_path / "other"], into).links == [into / "a.h5"]
 
 
 def test_one_file_by_two_ways_is_one_volume(folders, tmp_path):
     (tmp_path / "again").symlink_to(folders[0])
-    assert len(link_volumes([*folders, tmp_path / "again", folders[0]], tmp_path / "links")) == 3
+    assert len(link_volumes([*folders, tmp_path / "again", folders[0]], tmp_path / "links").links) == 3
 
 
 def test_two_volumes_of_one_name_are_refused(folders, tmp_path):
@@ -418,5 +421,88 @@ def test_a_volume_that_is_no_link_is_left_alone(folders, tmp_path):
 def test_folders_without_volumes_are_refused(folders, tmp_path):
     with pytest.raises(FileNotFoundError, match="absent: expected a folder of volumes, got no folder"):
         link_volumes([*folders, tmp_path / "absent"], tmp_path / "links")
-    with pytest.raises(ValueError, match=r"expected volumes \(\*\.h5\), got none"):
+    with pytest.raises(ValueError, match=r"expected volumes \(\*\.h5\), got none; name the folder"):
         link_volumes([tmp_path], tmp_path / "links")
+    (tmp_path / "a.HDF5").write_text("volume")
+    with pytest.raises(ValueError, match=r"got none but a\.HDF5, whose ending is another; name"):
+        link_volumes([tmp_path], tmp_path / "links")
+    with pytest.raises(ValueError, match="expected folders of volumes, got none"):
+        link_volumes([], tmp_path / "links")
+
+
+def test_an_entry_that_is_no_volume_does_not_cost_the_others(folders, tmp_path):
+    knee, brain = folders
+    (knee / "dangling.h5").symlink_to("nowhere")
+    (knee / "circle.h5").symlink_to("circle.h5")
+    (knee / "empty.h5").touch()
+    (knee / "folder.h5").mkdir()
+    (knee / "capitals.H5").write_text("volume")
+    (knee / "ending.hdf5").write_text("volume")
+    (knee / ".hidden.h5").symlink_to("nowhere")
+    (knee / "notes").symlink_to("nowhere")
+    os.mkfifo(brain / "pipe.h5")
+    (brain / "two\nlines.h5").write_text("volume")
+    (brain / os.fsdecode(b"caf\xe9.h5")).write_text("volume")
+    into = tmp_path / "links"
+    into.mkdir()
+    (into / "dangling.h5").symlink_to(knee / "dangling.h5")
+    found = link_volumes(folders, into)
+    assert [link.name for link in found.links] == sorted(os.listdir(into)) == ["a.h5", "b.h5", "c.h5"]
+    printed, file = "a name that can be printed, got another; rename it", "a file of a volume, got"
+    reasons = {
+        "capitals.H5": "the ending .h5, got .H5; rename it or leave it out",
+        "ending.hdf5": "the ending .h5, got .hdf5; rename it or leave it out",
+        "caf\\udce9.h5": printed,
+        "two\\nlines.h5": printed,
+        "circle.h5": f"{file} a link that leads nowhere; mend it or leave it out",
+        "dangling.h5": f"{file} a link to nowhere, where nothing is; mend it or leave it out",
+        "empty.h5": f"{file} an empty file (0 bytes); mend it or leave it out",
+        "folder.h5": f"{file} a folder; mend it or leave it out",
+        "pipe.h5": f"{file} a pipe, a socket or a device; mend it or leave it out",
+    }
+    of_brain = ("caf\\udce9.h5", "two\\nlines.h5", "pipe.h5")
+    expected = {
+        name: f"{brain if name in of_brain else knee}/{name}: expected {reason}"
+        for name, reason in reasons.items()
+    }
+    assert found.rejected == expected
+    json.dumps(found.rejected).encode()
+    (knee / "dangling.h5").unlink()
+    (knee / "dangling.h5").symlink_to("a.h5")
+    assert "dangling.h5" not in link_volumes(folders, into).rejected
+
+
+def test_a_file_without_the_right_to_read_it_is_rejected(folders, tmp_path, monkeypatch):
+    closed = folders[0] / "b.h5"
+    monkeypatch.setattr(
+        archives, "found_instead", lambda path: "no right to read it" if path == closed else None
+    )
+    found = link_volumes(folders, tmp_path / "links")
+    assert [link.name for link in found.links] == ["a.h5", "c.h5"]
+    assert "got no right to read it; mend it" in found.rejected["b.h5"]
+
+
+def test_names_of_volumes_may_be_unusual(tmp_path):
+    names = [
+        "it's.h5",
+        "knee 1.h5",
+        "knee.v2.h5",
+        "rücken-膝.h5",
+        'say "a".h5',
+        "{x}.h5",
+        "NA.h5",
+        "$HOME.h5",
+    ]
+    folder = tmp_path / "o'neil data"
+    folder.mkdir()
+    for name in names:
+        (folder / name).write_text(name)
+    found = link_volumes([folder], tmp_path / "links")
+    assert {link.name: link.read_text() for link in found.links} == {name: name for name in names}
+    assert found.rejected == {}
+
+
+def test_a_volume_and_a_broken_one_of_its_name_are_two(folders, tmp_path):
+    (folders[1] / "a.h5").symlink_to("nowhere")
+    with pytest.raises(ValueError, match=r"one volume a\.h5, got .*/knee/a\.h5 and .*/brain/a\.h5"):
+        link_volumes(folders, tmp_path / "links")

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import FileMetaDataset
 from skimage.transform import resize
 
+from mrilib.data.images import files as images
 from mrilib.data.images.files import LONGEST_SIDE, list_images, read_image, resolve_path
 
 HEAD = "matplotlib:s1045.ima.gz"
@@ -299,6 +300,40 @@ def refuses(path: Path, *words: str, kind: type[Exception] = ValueError, **optio
 
 def test_a_missing_file_is_refused(tmp_path):
     refuses(tmp_path / "a.png", kind=FileNotFoundError)
+
+
+def test_what_is_no_file_in_a_folder_is_named_and_costs_no_other(tmp_path, monkeypatch):
+    good = write_sample(tmp_path / "a.png")
+    (tmp_path / "b.png").symlink_to("nowhere")
+    (tmp_path / "c.png").symlink_to("c.png")
+    os.mkfifo(tmp_path / "d.png")
+    private = write_sample(tmp_path / "e.png")
+    files = list_images(tmp_path)
+    assert [file.name for file in files] == ["a.png", "b.png", "c.png", "d.png", "e.png"]
+    assert read_image(good, size=8).shape == (8, 8)
+    refuses(files[1], "a link to nowhere, where nothing is; correct the path", kind=FileNotFoundError)
+    refuses(files[2], "a link that leads nowhere; correct the path", kind=FileNotFoundError)
+    refuses(files[3], "a pipe, a socket or a device; mend it or leave it out")
+    found = images.found_instead
+    monkeypatch.setattr(
+        images, "found_instead", lambda path: "no right to read it" if path == private else found(path)
+    )
+    refuses(private, "no right to read it; mend it or leave it out")
+    assert read_image(good, size=8).shape == (8, 8)
+
+
+def test_a_link_into_a_closed_folder_does_not_cost_the_list(tmp_path, monkeypatch):
+    write_sample(tmp_path / "a.png")
+    (tmp_path / "b.png").symlink_to(tmp_path / "closed" / "b.png")
+    stat = os.stat
+
+    def refusing(path, *arguments, **options):
+        if os.fspath(path) == str(tmp_path / "b.png") and options.get("follow_symlinks", True):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return stat(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "stat", refusing)
+    assert [file.name for file in list_images(tmp_path)] == ["a.png", "b.png"]
 
 
 def test_a_folder_is_refused(tmp_path):
