@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from mrilib.data.measurement import Measurement
-from mrilib.operators.espirit import calibration_shape, estimate_coil_maps
+from mrilib.operators.espirit import WIDEN, calibration_shape, estimate_coil_maps
 
 # Patches of six samples, and two more: what `estimate_coil_maps` needs by default.
 NARROWEST = 8
@@ -29,6 +29,6 @@ def calibrated(measurement: Measurement, *, width: int | tuple[int, int] | None 
         if min(width) < NARROWEST:
             raise ValueError(
                 f"calibrated: expected a centre of at least {NARROWEST}×{NARROWEST} entries for coil maps, "
-                f"got {width[0]} rows and {width[1]} columns; raise the mask's center_fraction, or its lines"
+                f"got {width[0]} rows and {width[1]} columns; {WIDEN}"
             )
     return replace(measurement, coil_maps=estimate_coil_maps(measurement.kspace, calibration_width=width))

@@ -8,6 +8,8 @@ from torch import Tensor
 WIDEST_CALIBRATION = 32
 # Our choice: pixels of one block hold this many entries of coil-by-coil matrices, 32 MB in complex64.
 BLOCK_ENTRIES = 1 << 22
+# What of a config makes the centre wider: an argument of masks of columns, and of radial ones.
+WIDEN = "raise the mask's center_fraction (its lines, of a radial mask)"
 
 
 def calibration_shape(sampled: Bool[Tensor, "ky kx"]) -> tuple[int, int]:
@@ -55,7 +57,9 @@ def estimate_coil_maps(
     positive. (The first coil would leave the phase to noise where that coil sees nothing.)
 
     `Σ_j` is taken once, as a correlation in k-space, and the matrices `G` are made block by block, so
-    neither time nor memory grows with the number of `v_j`. Same input, same maps, on one machine.
+    neither time nor memory grows with the number of `v_j`. What takes long is an eigenvector of a matrix of
+    coils by coils at every pixel; `mrilib.data.coil_compression` makes few coils of many. Same input, same
+    maps, on one machine.
 
     Args:
         kspace: undersampled k-space of one slice, zero where not sampled.
@@ -97,11 +101,12 @@ def estimate_coil_maps(
     coils, height, width = kspace.shape
     lags = torch.arange(1 - kernel_width, kernel_width, dtype=torch.float64, device=kspace.device)
     down, across = (_phases(size, lags).to(kspace.dtype) for size in (height, width))
-    by_row = (down @ spectrum.to(kspace.dtype).flatten(1)).reshape(height, len(lags), coils**2)
+    spectrum = spectrum.to(kspace.dtype).flatten(1)
     maps = torch.empty_like(kspace)
     block = max(1, BLOCK_ENTRIES // (width * coils**2))
     for first in range(0, height, block):
-        matrices = (across @ by_row[first : first + block]).reshape(-1, width, coils, coils)
+        by_row = (down[first : first + block] @ spectrum).reshape(-1, len(lags), coils**2)
+        matrices = (across @ by_row).reshape(-1, width, coils, coils)
         values, vectors = torch.linalg.eigh(matrices)
         leading = vectors[..., -1]
         phase = torch.sgn((leading * virtual.conj()).sum(dim=-1))
@@ -111,7 +116,7 @@ def estimate_coil_maps(
         rows, columns = centre.shape[1:]
         raise ValueError(
             f"estimate_coil_maps: expected an eigenvalue above crop={crop} at some pixel, got none from a "
-            f"centre of {rows}×{columns} entries; widen it, or lower kernel_width or crop"
+            f"centre of {rows}×{columns} entries; {WIDEN}, or lower kernel_width or crop"
         )
     return maps
 
@@ -127,11 +132,11 @@ def _calibration(kspace: Tensor, width: int | tuple[int, int] | None, needed: in
     if width is None:
         rows, columns = calibration_shape(sampled)
         found = f"{rows} rows and {columns} columns"
-        mend = "raise the mask's center_fraction, or take a smaller kernel_width"
+        mend = f"{WIDEN}, or take a smaller kernel_width"
     else:
         rows, columns = (width, width) if isinstance(width, int) else width
         found = f"calibration_width={width} in k-space of {kspace.shape[-2]}×{kspace.shape[-1]}"
-        mend = "choose another width"
+        mend = f"{WIDEN}, or give a calibration_width from {needed} to the size of k-space"
     if min(rows, columns) < needed or rows > kspace.shape[-2] or columns > kspace.shape[-1]:
         raise ValueError(
             f"estimate_coil_maps: expected a fully sampled centre of at least {needed}×{needed} entries "
@@ -141,7 +146,8 @@ def _calibration(kspace: Tensor, width: int | tuple[int, int] | None, needed: in
     if not (inside.any(dim=0).all() and inside.any(dim=1).all()):
         raise ValueError(
             f"estimate_coil_maps: expected a fully sampled centre of {rows}×{columns} entries, got rows or "
-            "columns that are zero in every coil; lower calibration_width"
+            "columns that are zero in every coil, which were not acquired; lower the mask's center_fraction, "
+            "or calibration_width"
         )
     centre = _centre(kspace, rows, columns)
     if not torch.isfinite(torch.view_as_real(centre)).all():
@@ -160,16 +166,25 @@ def _pixel_spectrum(centre: Tensor, kernel_width: int, threshold: float) -> Tens
     coils = len(centre)
     patches = centre.unfold(1, kernel_width, 1).unfold(2, kernel_width, 1)
     rows = patches.permute(1, 2, 0, 3, 4).reshape(-1, coils * kernel_width**2)
-    values, vectors = torch.linalg.eigh(rows.mH @ rows)
-    vectors = vectors[:, values > threshold**2 * values[-1]]
-    shape = (coils, kernel_width, kernel_width)
-    projector = (vectors.conj() @ vectors.mT).reshape(shape + shape).permute(1, 2, 4, 5, 0, 3)
+    vectors = _right_vectors(rows, threshold).reshape(coils, kernel_width, kernel_width, -1)
     lags = 2 * kernel_width - 1
-    spectrum = projector.new_zeros(lags, lags, coils, coils)
+    spectrum = rows.new_zeros(lags, lags, coils, coils)
+    every = vectors.permute(3, 1, 2, 0).flatten(1)
     for y in range(kernel_width):
         for x in range(kernel_width):
-            spectrum[y : y + kernel_width, x : x + kernel_width] += projector[y, x].flip(0, 1)
+            pairs = (vectors[:, y, x].conj() @ every).reshape(coils, kernel_width, kernel_width, coils)
+            spectrum[y : y + kernel_width, x : x + kernel_width] += pairs.permute(1, 2, 0, 3).flip(0, 1)
     return spectrum / kernel_width**2
+
+
+def _right_vectors(rows: Tensor, threshold: float) -> Tensor:
+    """Right singular vectors above `threshold·σ_max`, by the smaller of both products of the rows."""
+    if rows.shape[0] < rows.shape[1]:
+        values, vectors = torch.linalg.eigh(rows @ rows.mH)
+        kept = values > threshold**2 * values[-1]
+        return rows.mH @ (vectors[:, kept] / values[kept].sqrt())
+    values, vectors = torch.linalg.eigh(rows.mH @ rows)
+    return vectors[:, values > threshold**2 * values[-1]]
 
 
 def _phases(size: int, lags: Tensor) -> Tensor:

@@ -160,7 +160,10 @@ def test_redraws_end():
         ({"center_fraction": -0.1}, "center_fraction=-0.1"),
         ({"center_fraction": 1.0}, "center_fraction=1.0"),
         ({"center_fraction": float("nan")}, "center_fraction=nan"),
-        ({"center_fraction": 0.25}, "alone samples 92 of 368 columns, and acceleration 4 allows 92.0"),
+        (
+            {"center_fraction": 0.25},
+            "alone samples 92 of 368 columns, and acceleration 4 allows 92.0; lower center_fraction or accel",
+        ),
         ({"kind": "equispaced-fraction", "center_fraction": 0.3}, "alone samples 110 of 368"),
         ({"kind": "random", "acceleration": 1, "center_fraction": 0.999}, "alone samples 368 of 368"),
         ({"kind": "equispaced", "acceleration": 4.5}, "expected a whole acceleration .* got 4.5"),

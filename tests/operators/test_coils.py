@@ -9,6 +9,7 @@ from sigpy.mri.app import EspiritCalib
 
 from mrilib.operators.base import fft2c, ifft2c
 from mrilib.operators.coils import CoilFourier, calibration_shape, estimate_coil_maps
+from mrilib.operators.espirit import _right_vectors
 
 
 def sampled(*shape, seed=0):
@@ -306,25 +307,70 @@ def test_one_missing_entry_ends_the_centre():
     assert calibration_shape(mask) == (17, 32)
 
 
-def test_refuses_a_narrow_centre():
+def test_refuses_a_narrow_centre_and_names_the_key_that_mends_it():
     kspace, _, _ = scan()
     columns = torch.zeros(48, dtype=torch.bool)
     columns[21:28] = True
     needed = r"a fully sampled centre of at least 8×8 entries \(kernel_width \+ 2\)"
+    mend = r"raise the mask's center_fraction \(its lines, of a radial mask\), or "
     with pytest.raises(
-        ValueError, match=rf"{needed} .* got 32 rows and 7 columns; raise the mask's center_fr"
+        ValueError, match=rf"{needed} .* got 32 rows and 7 columns; {mend}take a smaller kernel"
     ):
         estimate_coil_maps(kspace * columns)
-    with pytest.raises(ValueError, match=rf"{needed} .*, got calibration_width=7 in k-space of 64×48"):
-        estimate_coil_maps(kspace, calibration_width=7)
-    with pytest.raises(ValueError, match=rf"{needed} .*, got calibration_width=49"):
-        estimate_coil_maps(kspace, calibration_width=49)
-    with pytest.raises(ValueError, match=r"of 8×8 entries, got rows or columns that are zero in every coil"):
+    for width in (7, 49):
+        found = rf"got calibration_width={width} in k-space of 64×48; {mend}give a calibration_width from 8"
+        with pytest.raises(ValueError, match=rf"{needed} .*, {found}"):
+            estimate_coil_maps(kspace, calibration_width=width)
+    with pytest.raises(
+        ValueError,
+        match=r"of 8×8 entries, got rows or columns that are zero in every coil, which were not acquired; "
+        "lower the mask's center_fraction, or calibration_width",
+    ):
         estimate_coil_maps(kspace * columns, calibration_width=8)
     with pytest.raises(
-        ValueError, match=r"an eigenvalue above crop=0.999 at some pixel, got none from a centre of"
+        ValueError, match=rf"an eigenvalue above crop=0.999 at some pixel, got none from .*; {mend}lower ke"
     ):
         estimate_coil_maps(kspace, calibration_width=8, crop=0.999)
+
+
+def test_a_partial_readout_has_the_centre_of_its_sampled_rows():
+    mask = torch.zeros(64, 48, dtype=torch.bool)
+    mask[10:, 16:33] = True
+    assert calibration_shape(mask) == (32, 17)
+    mask[:20] = False
+    assert calibration_shape(mask) == (25, 17)
+    kspace, maps, inside = scan()
+    agreement = inner_products(estimate_coil_maps(kspace * mask).to(torch.complex128), maps)[inside]
+    assert (agreement > 0.99).double().mean() > 0.98
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (30, 20)])
+def test_right_vectors_are_those_of_the_svd(draw, shape):
+    rows = draw(*shape)
+    _, values, vectors = torch.linalg.svd(rows, full_matrices=False)
+    kept = vectors[values > 0.5 * values[0]]
+    found = _right_vectors(rows, 0.5)
+    assert found.shape == (30 if shape[0] == 20 else 20, len(kept))
+    torch.testing.assert_close(found @ found.mH, kept.mH @ kept, rtol=0, atol=1e-12)
+
+
+def test_maps_of_many_coils_equal_those_of_sigpy():
+    # More coils than a centre has patches.
+    kspace, _, inside = scan(shape=(40, 36), coils=12, dtype=torch.complex128)
+    ours = estimate_coil_maps(kspace, calibration_width=20, crop=0.0)
+    theirs = EspiritCalib(kspace.numpy(), calib_width=20, crop=0.0, max_iter=2000, show_pbar=False).run()
+    assert inner_products(ours, torch.from_numpy(theirs))[inside].min() > 1 - 1e-9
+
+
+def test_a_dead_coil_is_as_if_left_out():
+    kspace, _, _ = scan(coils=6, dtype=torch.complex128)
+    without = torch.cat([kspace[:2], kspace[3:]])
+    kspace[2] = 0
+    maps = estimate_coil_maps(kspace)
+    assert float(maps[2].abs().max()) < 1e-12
+    torch.testing.assert_close(
+        torch.cat([maps[:2], maps[3:]]), estimate_coil_maps(without), rtol=0, atol=1e-9
+    )
 
 
 @pytest.mark.usefixtures("unchecked")

@@ -195,6 +195,14 @@ def raw(**entry):
         ("datasets/knee-val/folders", [], "folders: expected folders with volumes, or mail and archives"),
         ("datasets/knee-val/archives", ["a.tar.xz"], "mail: expected the file of the e-mail"),
         ("datasets/knee-train/split", {"train": 0.9, "test": 0.3}, "fractions that add up to 1"),
+        (
+            "datasets/knee-train/coil_compression",
+            {"shar": 0.9},
+            "datasets.knee-train.coil_compression.shar: unknown key; did you mean 'share'?",
+        ),
+        ("datasets/knee-train/coil_compression", {"share": 0.0}, "coil_compression.share: .*greater than 0"),
+        ("datasets/knee-train/coil_compression", {"share": 1.1}, "coil_compression.share: .*less than or eq"),
+        ("datasets/knee-train/coil_compression", {"from_coils": 0}, "coil_compression.from_coils: "),
         ("datasets/stanford-knees/volumes", ["../secret"], "datasets.stanford-knees.volumes.0: .*secret"),
         ("datasets/stanford-knees/sha256", {"a": "0123"}, "datasets.stanford-knees.sha256.a: "),
         (
@@ -262,6 +270,21 @@ def test_mistakes_about_scans(path, value, message):
     scans["masks"]["radial"] = {"kind": "radial", "lines": 40}
     with pytest.raises(ConfigError, match=message):
         load(edited(scans, path, value))
+
+
+def test_many_coils_are_compressed_unless_the_dataset_says_otherwise():
+    scans = yaml.safe_load((ROOT / "config.paper.multicoil.yaml").read_text())
+
+    def shares(value):
+        path = "datasets/knee-train/coil_compression"
+        found = load(scans if value == "default" else edited(scans, path, value)).datasets["knee-train"]
+        compression = found.coil_compression
+        return None if compression is None else [compression.share_of(coils) for coils in (1, 31, 32, 128)]
+
+    assert shares("default") == [None, None, 0.99, 0.99]
+    assert shares({"share": 0.95}) == [None, None, 0.95, 0.95]
+    assert shares({"from_coils": 2}) == [None, 0.99, 0.99, 0.99]
+    assert shares(None) is None
 
 
 def test_an_argument_out_of_range_is_told_of_every_class():

@@ -13,11 +13,26 @@ FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+class CoilCompression(Strict):
+    """Virtual coils in the place of many: see `mrilib.data.coil_compression.compress_coils`.
+
+    Slices of at least `from_coils` coils are compressed to the fewest with `share` of their energy; those of
+    fewer stay as they are. Our choice: 0.99, for more is spent on noise.
+    """
+
+    share: Fraction = 0.99
+    from_coils: Count = 32
+
+    def share_of(self, coils: int) -> float | None:
+        """The share of a volume of so many coils; `None` where it is not compressed."""
+        return self.share if coils >= self.from_coils else None
+
+
 class Volumes(Strict):
     """What all datasets have.
 
     `strict` ends the run at the first volume that cannot be used; else it is listed as rejected. `split` says
-    how patients are dealt out.
+    how patients are dealt out. `coil_compression` makes few coils of many, and `null` none.
 
     Attributes:
         way: how volumes of the fastMRI schema come about: linked, all at once, or converted or simulated, one
@@ -29,6 +44,7 @@ class Volumes(Strict):
     anatomy: Name
     strict: bool = False
     split: dict[Literal["train", "validation", "test"], Fraction] = {}
+    coil_compression: CoilCompression | None = CoilCompression()
 
     @model_validator(mode="after")
     def _whole(self) -> "Volumes":

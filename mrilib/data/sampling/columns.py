@@ -198,7 +198,8 @@ def _check_columns(
     if centre >= width or (centre and centre >= width / acceleration):
         raise ValueError(
             f"column_mask: center_fraction={center_fraction} alone samples {centre} of {width} columns, and "
-            f"acceleration {acceleration} allows {width / acceleration:.1f}; lower one of them"
+            f"acceleration {acceleration} allows {width / acceleration:.1f}; lower center_fraction or "
+            "acceleration"
         )
 
 
