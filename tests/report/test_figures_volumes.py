@@ -2,7 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mrilib.data.catalogue import Entry, rejected, to_frame
+from mrilib.data.catalogue import rejected, to_frame
+from mrilib.data.images.ellipses import ellipse_phantoms
+from mrilib.data.volumes.inspection import inspect_volume
 from mrilib.data.volumes.simulated import simulate_volume
 from mrilib.report import figures_volumes, style
 from workflow_scripts.stages import draw_volumes
@@ -166,16 +168,16 @@ def drawn(tmp_path, monkeypatch):
 
 def test_the_page_of_a_dataset_says_why_volumes_are_rejected(drawn, tmp_path):
     path = tmp_path / "good.h5"
-    simulate_volume([np.ones((16, 16))] * 2, path, coils=2, rows=16, columns=16, noise=0.0, seed=1)
-    common = {"dataset": "brains", "volume": "good", "path": str(path), "anatomy": "brain", "slices": 2}
-    good = [Entry(**common, slice=position, accepted=True) for position in range(2)]
+    images = list(ellipse_phantoms(2, size=64, seed=1).numpy().clip(0))
+    simulate_volume(images, path, coils=4, rows=64, columns=64, noise=0.01, seed=1)
+    good = inspect_volume(path, dataset="brains", anatomy="brain")
     bad = rejected("brains", "0012", "brain", "no k-space") + rejected(
         "brains", "b", "brain", "damaged, lost"
     )
     found = drawn([bad[0], *good, bad[1]])
     assert found["names"] == ["good 0", "good 1"]
     assert found["rejected"] == [("0012", "no k-space"), ("b", "damaged, lost")]
-    assert found["title"] == "brains: 1 volume, 2 rejected"
+    assert found["title"] == "brains, simulated: 1 volume, 2 rejected"
 
 
 def test_the_page_of_a_dataset_of_which_nothing_can_be_used(drawn):
