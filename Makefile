@@ -16,6 +16,16 @@ FILE := $(if $(CONFIG),--configfile $(CONFIG))
 # More threads than one a process make two processes on two cores slower, and sums differ in the last bit.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest
 
+# What of the folder's path Snakemake cannot start jobs under, for it does not quote them, or no .venv may have:
+# tabs, blanks and "$&'()*:;<>?\`{|}, as in workflow_scripts/place.py. A blank is shown as _.
+UNFIT := $(shell pwd -P | tr -dc '\11\40\42\44\46-\52\72-\74\76\77\134\140\173-\175' | tr '\11\40' '__')
+ifneq ($(filter-out help,$(MAKECMDGOALS)),)
+ifneq ($(UNFIT),)
+$(error $(CURDIR): expected a path without blanks, quotes, colons and what shells treat as special, got one \
+	with $(UNFIT) where Snakemake cannot start jobs (its issue 2645); move the checkout, nothing was installed)
+endif
+endif
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help venv demo demo-multicoil why accept prune test test-slow lint bench

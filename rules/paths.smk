@@ -7,6 +7,12 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
 
+from workflow_scripts.place import place_fault
+
+# Before anything else, which may fail for this very reason.
+if fault := place_fault(workflow.basedir, sys.executable):
+    raise WorkflowError(fault)
+
 from mrilib.report.names import mask_labels, method_labels
 from workflow_scripts.config import config as settings
 from workflow_scripts.config.domains import Application

@@ -1,5 +1,7 @@
 """Many coils as few virtual ones."""
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Complex
 from torch import Tensor
@@ -10,6 +12,23 @@ from mrilib.data.intensity import peak_of
 SAMPLES_AT_ONCE = 1 << 16
 # Moduli closer than this to the largest count as it, so that rounding does not choose which entry is real.
 ALIKE = 1e-6
+
+
+@dataclass(frozen=True)
+class CoilCompression:
+    """Which volumes are compressed, and how far: see `compress_coils`.
+
+    Args:
+        share: of the energy, that virtual coils keep.
+        from_coils: number of coils, those that are zero left out, from which on a volume is compressed.
+    """
+
+    share: float
+    from_coils: int
+
+    def share_of(self, coils: int) -> float | None:
+        """The share for a volume of so many coils; `None` where it is not compressed."""
+        return self.share if coils >= self.from_coils else None
 
 
 @torch.no_grad()

@@ -95,9 +95,21 @@ class ScanRecord:
         )
 
     def read(self) -> Complex64[Tensor, "coil ky kx"]:
-        """Fully sampled k-space of the slice, centred, of its live or virtual coils, in the scanner's units."""
+        """Fully sampled k-space of the slice, centred, of its live or virtual coils, in the scanner's units.
+
+        Raises:
+            FileNotFoundError, VolumeError: as `read_slice`.
+            ValueError: if the file is not that of the catalogue.
+        """
         prepared = Preparation((self.moved_rows, self.moved_columns), self.coil_share)
-        return prepared.apply(read_slice(self.path, self.slice).kspace)
+        kspace = prepared.apply(read_slice(self.path, self.slice).kspace)
+        if kspace.shape != (self.used_coils, *self.shape):
+            raise ValueError(
+                f"{self.name}: expected {self.used_coils} coils of {self.rows} × {self.columns}, as in the "
+                f"catalogue, got {tuple(kspace.shape)}; the file has changed: run again with --forcerun "
+                "list_volumes"
+            )
+        return kspace
 
     def reference(self) -> Float[Tensor, "y x"]:
         """RSS image of the slice, cropped to the reference, in the scanner's units."""

@@ -163,14 +163,14 @@ def test_a_result_that_cannot_be_written_is_no_fault_of_the_volume(tmp_path, con
 
 def test_a_raw_file_that_is_none_is_rejected(tmp_path, converted):
     (tmp_path / "folder.cfl").mkdir()
+    (tmp_path / "folder.h5").mkdir()
     (tmp_path / "dangling.cfl").symlink_to("nowhere")
-    assert (
-        "folder.cfl: expected a file of raw data, got a folder"
-        in converted({"file": "folder.cfl"})["rejected"]
-    )
+    ismrmrd = {"class": "mrilib.data.volumes.ismrmrd:Ismrmrd", "arguments": {}}
+    assert "folder.cfl: expected a pair" in converted({"file": "folder.cfl"})["rejected"]
+    assert "got a folder or a device" in converted({"file": "folder.h5"}, reader=ismrmrd)["rejected"]
     assert "got a link to nowhere" in converted({"file": "dangling.cfl"})["rejected"]
-    with pytest.raises(ValueError, match="got a folder"):
-        converted({"file": "folder.cfl"}, strict=True)
+    with pytest.raises(ValueError, match="got a link to nowhere"):
+        converted({"file": "dangling.cfl"}, strict=True)
 
 
 def test_what_was_said_of_a_download_is_said_of_the_volume(tmp_path, converted):

@@ -23,10 +23,6 @@ class CoilCompression(Strict):
     share: Fraction = 0.99
     from_coils: Count = 32
 
-    def share_of(self, coils: int) -> float | None:
-        """The share of a volume of so many coils; `None` where it is not compressed."""
-        return self.share if coils >= self.from_coils else None
-
 
 class Volumes(Strict):
     """What all datasets have.

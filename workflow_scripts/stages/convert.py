@@ -19,13 +19,15 @@ def main(inputs, outputs, params):
     volume = receipt.with_suffix(".h5")
     # A file of the config, or what was said of one that was fetched.
     fetched = json.loads(Path(inputs["fetched"]).read_text()) if "fetched" in inputs else {}
-    source = Path(fetched.get("path") or inputs.get("file") or "")
+    source = Path(str(fetched.get("path") or inputs.get("file")))
     found, rejected, about = {"volume": volume.stem, "source": str(source)}, fetched.get("rejected"), None
-    if rejected is None and (instead := found_instead(source)):
+    again = f"then run again with --forcerun {shlex.quote(str(receipt))}"
+    # Some formats are folders: readers say what they think of one.
+    if rejected is None and not source.is_dir() and (instead := found_instead(source)):
         if fetched:
-            again = f"run again with --forcerun {shlex.quote(inputs['fetched'])}"
-            raise FileNotFoundError(f"{source}: expected the volume that was fetched, got {instead}; {again}")
-        rejected = f"{source}: expected a file of raw data, got {instead}; mend it or leave it out"
+            mend = f"run again with --forcerun {shlex.quote(inputs['fetched'])}"
+            raise FileNotFoundError(f"{source}: expected the volume that was fetched, got {instead}; {mend}")
+        rejected = f"{source}: expected a file of raw data, got {instead}; mend it or leave it out; {again}"
     if rejected is None:
         try:
             about = reader_from(params["reader"]).convert(source, volume)
@@ -35,7 +37,7 @@ def main(inputs, outputs, params):
             # Of a second file that belongs to it; not of the volume, which is ours to write.
             if error.filename and Path(error.filename).parent == volume.parent:
                 raise
-            rejected = f"{error}; then run again with --forcerun {shlex.quote(str(receipt))}"
+            rejected = f"{error}; {again}"
     if rejected is not None:
         if params["strict"]:
             raise ValueError(f"{volume.stem}: {rejected} (strict: true)")

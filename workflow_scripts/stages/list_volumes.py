@@ -28,8 +28,9 @@ def main(inputs, outputs, params):
     from tqdm import tqdm
 
     from mrilib.data.catalogue import Entry, rejected, to_frame, without_copies
+    from mrilib.data.coil_compression import CoilCompression
     from mrilib.data.file_presence import found_instead
-    from mrilib.data.volumes.inspection import CoilCompression, inspect_volume
+    from mrilib.data.volumes.inspection import inspect_volume
     from mrilib.data.volumes.isolated import Worker
     from mrilib.store.arrays import Group
     from mrilib.store.atomic import write_text

@@ -149,7 +149,8 @@ def _slices(
         for number in range(shape[slowest]):
             index = (slice(None),) * slowest + (number,)
             images[index] = stored()[index]
-        center = strongest_line(np.array([np.vdot(plane, plane).real for plane in images]))
+        energy = [np.square(abs(plane), dtype=np.float64).sum() for plane in images]
+        center = strongest_line(np.array(energy))
         if centering(center, shape[0], source, "data: partitions"):
             expected = f"most energy at {shape[0] // 2}, the middle of {shape[0]}"
             raise VolumeError(source, "data: partitions", expected, f"{center}", "put it there")

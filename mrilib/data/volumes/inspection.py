@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from mrilib.data.catalogue import Entry, target_shape
+from mrilib.data.coil_compression import CoilCompression
 from mrilib.data.intensity import rss_target
 from mrilib.data.volumes.fastmri import VolumeHeader, read_header
 from mrilib.data.volumes.foreign import VolumeError, open_hdf5
@@ -23,19 +24,6 @@ from mrilib.data.volumes.targets import OTHER_IMAGE, TOLERANCE, Match, check_tar
 
 # What programs that remove names write for all patients; results of one patient are taken together.
 NOBODY = {"", "anon", "anonymous", "anonymised", "anonymized", "anonymouspatient", "unknown", "none", "na", "nan", "null"}
-
-
-@dataclass(frozen=True)
-class CoilCompression:
-    """Virtual coils instead of many: see `compress_coils`.
-
-    Args:
-        share: of the energy, that they keep.
-        from_coils: number of coils, those that are zero left out, from which on a volume is compressed.
-    """
-
-    share: float
-    from_coils: int
 
 
 def inspect_volume(
@@ -130,9 +118,7 @@ def _examine(path: str, compression: dict[str, Any] | None) -> dict[str, Any]:
         if header.patient and not known_patient(header.patient):
             notes.append(f"patient {header.patient!r} is nobody: every volume counts as a patient of its own")
         live = layout.shape[1] - min(len(found.silent) for found in slices)
-        share = None
-        if compression is not None and live >= compression["from_coils"]:
-            share = compression["share"]
+        share = None if compression is None else CoilCompression(**compression).share_of(live)
         prepared = Preparation(lines.moved, share)
         shape = target_shape(*layout.shape[2:], *(header.target_shape or (0, *_without_target(header)))[1:])
         abouts, matches, maxima, squares = [], [], [], 0.0

@@ -10,13 +10,14 @@ from jaxtyping import Bool, Complex64, Float
 from torch import Tensor
 
 from mrilib.data.catalogue import Entry, to_frame
+from mrilib.data.coil_compression import CoilCompression
 from mrilib.data.intensity import rss_target
 from mrilib.data.measurement import Measurement, measure
 from mrilib.data.scans import ScanRecord, about_row
 from mrilib.data.volumes.base import Reader
 from mrilib.data.volumes.cfl import Bart
 from mrilib.data.volumes.foreign import VolumeError, open_hdf5
-from mrilib.data.volumes.inspection import CoilCompression, inspect_volume
+from mrilib.data.volumes.inspection import inspect_volume
 from mrilib.data.volumes.ismrmrd import Ismrmrd
 
 

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from mrilib.data.catalogue import read_catalogue, to_frame
+from mrilib.data.coil_compression import CoilCompression
 from mrilib.data.sampling.base import name_seed
 from mrilib.data.sampling.columns import Random
 from mrilib.data.scans import ScanRecord, about_row, measured_scan
-from mrilib.data.volumes.inspection import CoilCompression, inspect_volume
+from mrilib.data.volumes.inspection import inspect_volume
 from mrilib.data.volumes.isolated import Worker
 from mrilib.data.volumes.scan_header import new_header
 from tests.data.volumes.scans import rss_of, scan_kspace, write_scan

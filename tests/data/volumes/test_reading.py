@@ -5,12 +5,12 @@ import pytest
 import torch
 
 import mrilib.data.volumes
+from mrilib.data.coil_compression import CoilCompression
 from mrilib.data.intensity import rss_target
 from mrilib.data.masks import column_mask
 from mrilib.data.volumes import read_volume
 from mrilib.data.volumes.cfl import Bart
 from mrilib.data.volumes.foreign import VolumeError
-from mrilib.data.volumes.inspection import CoilCompression
 from tests.data.volumes.raw_files import cartesian_scan, write_cfl
 from tests.data.volumes.scans import rss_of, scan_kspace, write_scan
 
