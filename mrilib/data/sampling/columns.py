@@ -48,6 +48,8 @@ class Columns(Sampling):
         self, shape: tuple[int, int], seed: Seed, acquired: Bool[Tensor, "*row kx"] | None = None
     ) -> Bool[Tensor, "*ky kx"]:
         """As `Sampling.drawn`; `redraw` aims at the acceleration among what was acquired."""
+        if self.redraw is None:
+            return super().drawn(shape, seed, acquired)
         return acquired_part(self._columns(shape, seed, acquired), shape, acquired)
 
     def _columns(
