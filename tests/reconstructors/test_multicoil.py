@@ -54,6 +54,19 @@ def test_networks_named_in_a_config_return_magnitudes_and_can_be_differentiated(
 
 
 @pytest.mark.parametrize("network", [UNET, VARNET])
+def test_a_partial_readout_is_reconstructed(operator, kspace, network):
+    rows = torch.arange(32) >= 8
+    partial = CoilFourier(mask=operator.mask & rows[:, None], coil_maps=operator.coil_maps)
+    method = TrainedMultiCoil(network=network)
+    image = method(kspace * rows[:, None], partial)
+    assert image.isfinite().all()
+    # What was not acquired counts for nothing.
+    assert torch.equal(method(kspace, partial), image)
+    direct = method.model((kspace * rows[:, None]).flatten(0, 1), partial.mask[None])
+    torch.testing.assert_close(image.flatten(0, 1), direct)
+
+
+@pytest.mark.parametrize("network", [UNET, VARNET])
 def test_a_single_coil_is_given_as_one_coil_and_comes_back_without(operator, draw, network):
     single = MaskedFourier(mask=operator.mask)
     kspace = single.forward(draw(2, 2, 32, 36).to(torch.complex64)).requires_grad_(True)
