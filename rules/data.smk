@@ -137,6 +137,7 @@ rule simulate_volume:
         **fixed(stage("simulate.py", "data.smk:simulate_volume")),
         volume=lambda wildcards: cfg.datasets[wildcards.dataset].volumes[wildcards.volume].model_dump(),
         settings=simulation_settings,
+        strict=lambda wildcards: cfg.datasets[wildcards.dataset].strict,
         seed=cfg.seed,
         name=lambda wildcards: [wildcards.dataset, wildcards.volume],
     message:

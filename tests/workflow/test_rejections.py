@@ -18,7 +18,7 @@ from mrilib.data.volumes.simulated import simulate_volume
 from tests.data.downloads.server import Reply, serving
 from tests.data.volumes.raw_files import cartesian_scan, noise_kspace, write_cfl
 from tests.workflow.runs import snakemake, written
-from workflow_scripts.stages import convert, download_volume, link_volumes, list_volumes
+from workflow_scripts.stages import convert, download_volume, link_volumes, list_volumes, simulate
 
 BART = {"class": "mrilib.data.volumes.cfl:Bart", "arguments": {"rows": 1}}
 
@@ -183,6 +183,23 @@ def test_what_was_said_of_a_download_is_said_of_the_volume(tmp_path, converted):
         FileNotFoundError, match=r"gone\.h5: .*got nothing; run again with --forcerun one\.json"
     ):
         converted({"fetched": "one.json"})
+
+
+def test_an_image_that_cannot_be_read_is_a_rejected_volume(tmp_path):
+    (tmp_path / "image.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    receipt = tmp_path / "volumes/d/one.json"
+    receipt.parent.mkdir(parents=True)
+    settings = {"coils": 2, "rows": 8, "columns": 8, "noise": 0.0}
+    drawn = {"file": str(tmp_path / "image.png"), "slices": None, "draws": 2}
+    params = {"volume": drawn, "settings": settings, "seed": 1, "name": ["d", "one"], "strict": False}
+    simulate.main({}, {"receipt": str(receipt)}, params)
+    assert "image.png: expected a whole picture file" in json.loads(receipt.read_text())["rejected"]
+    assert not listed(tmp_path, receipt)["accepted"].any()
+    with pytest.raises(ValueError, match="expected a whole picture file"):
+        simulate.main({}, {"receipt": str(receipt)}, params | {"strict": True})
+    drawn["file"] = "matplotlib:s1045.ima.gz"
+    simulate.main({}, {"receipt": str(receipt)}, params)
+    assert len(listed(tmp_path, receipt)) == 2
 
 
 @pytest.fixture

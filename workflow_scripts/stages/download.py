@@ -4,7 +4,8 @@ from workflow_scripts.job import run
 
 
 def main(inputs, outputs, params):
-    from mrilib.data.downloads.mail import read_mail, read_manifest
+    from mrilib.data.downloads.mail import read_mail
+    from mrilib.data.downloads.manifest import read_manifest
     from mrilib.data.downloads.resumable import download
 
     name, links, sha256 = params["name"], read_mail(inputs["mail"]), None

@@ -1,4 +1,4 @@
-"""One volume simulated from real magnitude images."""
+"""One volume simulated from real magnitude images, or the reason why they cannot be read."""
 
 import json
 
@@ -8,27 +8,32 @@ from workflow_scripts.job import run
 def main(inputs, outputs, params):
     from pathlib import Path
 
-    from mrilib.data.images.files import read_image
+    from mrilib.data.images.files import read_image, resolve_path
     from mrilib.data.images.variants import drawn_variants
     from mrilib.data.volumes.simulated import simulate_volume
     from mrilib.store.atomic import write_text
     from mrilib.store.units import derived_seed
 
-    drawn, settings = params["volume"], params["settings"]
+    receipt, drawn, settings = Path(outputs["receipt"]), params["volume"], params["settings"]
+    volume = receipt.with_suffix(".h5")
     seed = derived_seed(params["seed"], *params["name"])
+    # Not within what follows: a package that is not installed is no fault of the image.
+    slices, source, file = drawn["slices"], drawn["file"], resolve_path(drawn["file"])
+    # One image, or slices of a volume.
+    numbers = [None] if slices is None else range(slices["start"], slices["stop"], slices["step"])
+    try:
+        images = [read_image(file, size=None, slice_index=number) for number in numbers]
+    except (ValueError, FileNotFoundError) as error:
+        if params["strict"]:
+            raise
+        volume.unlink(missing_ok=True)
+        print(f"rejected: {error}")
+        write_text(receipt, json.dumps({"volume": volume.stem, "rejected": str(error)}, indent=1) + "\n")
+        return
     if drawn["draws"] is not None:
         grid = {"rows": settings["rows"], "columns": settings["columns"]}
-        image = read_image(drawn["file"], size=None)
-        images = drawn_variants(image, drawn["draws"], seed=derived_seed(seed, "variants"), **grid)
-        source = f"{drawn['file']}, {drawn['draws']} variants"
-    else:
-        slices = drawn["slices"]
-        # One image, or slices of a volume.
-        numbers = [None] if slices is None else range(slices["start"], slices["stop"], slices["step"])
-        images = [read_image(drawn["file"], size=None, slice_index=number) for number in numbers]
-        source = drawn["file"]
-    receipt = Path(outputs["receipt"])
-    volume = receipt.with_suffix(".h5")
+        images = drawn_variants(images[0], drawn["draws"], seed=derived_seed(seed, "variants"), **grid)
+        source = f"{source}, {drawn['draws']} variants"
     # Volumes of one dataset share neither coil maps nor phase nor noise.
     header = simulate_volume(images, volume, seed=seed, source=source, **settings)
     print(f"{volume}: {header.shape} from {source}")

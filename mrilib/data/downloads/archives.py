@@ -311,8 +311,9 @@ def _safe_path(source: Path, member: tarfile.TarInfo) -> PurePosixPath | None:
         fault = "a sparse file"
     elif not (member.isreg() or member.isdir()):
         fault = "a device or a member of unknown kind"
-    elif "\0" in member.name or (member.isreg() and not path.name):
-        fault = "a name that no file can have"
+    elif set(member.name) & {"\0", "\n"} or (member.isreg() and not path.name):
+        # Lists of files have a name a line.
+        fault = "a name that no volume can have"
     if fault:
         raise ArchiveError(
             f"unpack: {source}: expected files and folders inside the archive, got {fault}: {member.name!r}; "

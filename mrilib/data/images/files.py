@@ -92,8 +92,8 @@ def list_images(paths: str | Path | Iterable[str | Path]) -> list[Path]:
         if not path.exists():
             raise FileNotFoundError(f"list_images: {path}: expected a file or a folder, got no such path")
         inside = path.iterdir() if path.is_dir() else iter([path])
-        # Not `is_file`: a broken link is listed, for `read_image` to name it. Nor `Path.is_dir`, which fails at
-        # links into folders without the right to enter.
+        # Not `is_file`: a broken link is listed, for `read_image` to name it. Nor `Path.is_dir`, which fails
+        # at links into folders without the right to enter.
         files = [
             file for file in inside if file == path or not (file.name.startswith(".") or os.path.isdir(file))
         ]

@@ -171,8 +171,9 @@ HOSTILE = {
     "block device": (member("evil.h5", type=tarfile.BLKTYPE), "a device"),
     "unknown kind": (member("evil.h5", type=b"Z"), "a device or a member of unknown kind"),
     "sparse": (member("evil.h5", pax_headers={"GNU.sparse.map": "0,0", "GNU.sparse.size": "9"}), "a sparse"),
-    "no name": (member("."), "a name that no file can have"),
-    "zero in the name": (member("a\0b.h5", pax_headers={"path": "a\0b.h5"}), "a name that no file can have"),
+    "no name": (member("."), "a name that no volume can have"),
+    "two lines": (member("multicoil_val/a\nb.h5"), "a name that no volume can have"),
+    "zero in the name": (member("a\0b.h5", pax_headers={"path": "a\0b.h5"}), "a name that no volume can"),
 }  # fmt: skip
 
 

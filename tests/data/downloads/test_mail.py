@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mrilib.data.downloads.mail import Link, read_mail, read_manifest
+from mrilib.data.downloads.mail import Link, read_mail
+from mrilib.data.downloads.manifest import read_manifest
 
 BUCKET = "https://fastmri-dataset.s3.amazonaws.com/v2.0/"
 SIGNED = "?AWSAccessKeyId=AKIASECRETKEY&Signature=s3cr3t%2Fxy%3D&Expires=1700000000"
@@ -73,6 +74,31 @@ FORMS = {
     + "</div>",
     "quoted-printable": quopri.encodestring(TEXT.encode()).decode(),
     "quoted-printable, forwarded": textwrap.indent(quopri.encodestring(TEXT.encode()).decode(), "> "),
+    "curl.exe": TEXT.replace("curl -C", "curl.exe -C"),
+    "other options": TEXT.replace("curl -C -", "curl -x http://proxy.org:3128 -L --retry 5 -C -"),
+    "options in one": TEXT.replace("--output ", "-fsSLo "),
+    "name of the URL": re.sub("--output .*", "-O", TEXT),
+    "name of the URL first": re.sub(" --output .*", "", TEXT).replace("curl -C", "curl -LO -C"),
+    "remote name": re.sub("--output .*", "--remote-name", TEXT),
+    "wget": TEXT.replace("curl -C -", "wget -c").replace("--output ", "-O "),
+    "wget in one": TEXT.replace("curl -C -", "wget").replace("--output ", "-cO "),
+    "wget, long": TEXT.replace("curl -C -", "wget").replace("--output ", "--output-document="),
+    "wget by itself": re.sub(" --output .*", "", TEXT).replace("curl -C -", "wget -c --tries=5"),
+    "code": TEXT.replace("curl -C", "`curl -C").replace("xz\n", "xz`\n").replace("gz\n", "gz`.\n"),
+    "sentence": TEXT.replace("xz\n", "xz, or\n").replace("gz\n", "gz.\n"),
+    "commands": TEXT.replace("xz\n", "xz; ").replace("gz\n", "gz;\n"),
+    "chained": TEXT.replace("xz\n", "xz && ").replace("gz\n", "gz|| exit\n"),
+    "bold": TEXT.replace("--output ", "--output **").replace("xz\n", "xz**\n").replace("gz\n", "gz**\n"),
+    "escaped": TEXT.replace('"', "").replace("?", "\\?").replace("&", "\\&").replace("=", "\\="),
+    "Unix, over lines": TEXT.replace(" -C - ", " \\\n-C - \\\n").replace("--output ", "\\\n--output \\\n"),
+    "cmd, over lines": TEXT.replace(" -C - ", " ^\n-C - ^\n").replace("--output ", "^\n  --output ^\n"),
+    "cmd, escaped": TEXT.replace("&", "^&").replace('"', '^"'),
+    "PowerShell, over lines": TEXT.replace(" -C - ", " `\n-C - `\n").replace(
+        "--output ", "`\n  --output `\n"
+    ),
+    "angle brackets": TEXT.replace(' "', " <").replace('" ', "> "),
+    "doubled": re.sub(r'"(.*)"', r'"\1"<\1>', TEXT),
+    "a quote is lost": TEXT.replace('" --output', " --output"),
     "eml": eml(TEXT, "plain", "7bit").decode(),
     "eml, quoted-printable": eml(TEXT, "plain", "quoted-printable").decode(),
     "eml, base64": eml(TEXT, "plain", "base64").decode(),
@@ -87,8 +113,71 @@ def test_every_form_of_the_mail_gives_the_same_links(tmp_path, form):
     assert urls(tmp_path / "mail") == LINKS
 
 
-def test_a_mail_that_is_not_utf8_is_read(tmp_path):
-    (tmp_path / "mail").write_bytes(b"Gr\xfc\xdfe\n" + TEXT.encode())
+@pytest.mark.parametrize(
+    "encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252", "utf-8", "latin-1"]
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_mail_is_read_in_any_encoding(tmp_path, encoding, end):
+    text = "Grüße\n" + (TEXT if encoding == "latin-1" else FORMS["curly quotes"])
+    (tmp_path / "mail").write_bytes(text.replace("\n", end).encode(encoding))
+    assert urls(tmp_path / "mail") == LINKS
+
+
+def test_a_mail_in_two_encodings_is_read(tmp_path):
+    (tmp_path / "mail").write_bytes("Grüße\n".encode("cp1252") + FORMS["curly quotes"].encode())
+    assert urls(tmp_path / "mail") == LINKS
+
+
+def test_a_part_of_a_mail_is_read_in_its_charset(tmp_path):
+    message = EmailMessage()
+    message.set_content(FORMS["curly quotes"], charset="windows-1252", cte="8bit")
+    (tmp_path / "mail").write_bytes(message.as_bytes())
+    assert urls(tmp_path / "mail") == LINKS
+    utf16 = message.as_bytes().decode("cp1252").replace("windows-1252", "utf-8").encode("utf-16")
+    (tmp_path / "mail").write_bytes(utf16)
+    assert urls(tmp_path / "mail") == LINKS
+    unknown = message.as_bytes().replace(b"windows-1252", b"x-unknown")
+    (tmp_path / "mail").write_bytes(unknown)
+    assert urls(tmp_path / "mail") == LINKS
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ('"knee val.tar.xz"', "knee val.tar.xz"),
+        ("'knee val.tar.xz'", "knee val.tar.xz"),
+        ("“John’s knee.tar.xz”", "John’s knee.tar.xz"),
+        ('"knee\n  val.tar.xz"', "knee val.tar.xz"),
+        ('"knee.tar.xz', "knee.tar.xz"),
+        ("knee.tar.xz?", "knee.tar.xz"),
+        ("(knee.tar.xz)", "knee.tar.xz"),
+        ("`knee.tar.xz`", "knee.tar.xz"),
+    ],
+)
+def test_a_quoted_name_is_taken_whole_and_another_up_to_its_end(tmp_path, written, name):
+    opened = "(" if written[0] == "(" else ""
+    (tmp_path / "mail").write_text(f'{opened}curl -C - "{BUCKET}a{SIGNED}" --output {written.lstrip("(")}\n')
+    assert urls(tmp_path / "mail") == {name: f"{BUCKET}a{SIGNED}"}
+
+
+def test_what_a_program_writes_beside_the_file_is_not_its_name(tmp_path):
+    url = f"{BUCKET}knee.tar.xz{SIGNED}"
+    (tmp_path / "mail").write_text(f'wget -o log.txt "{url}" -O val.tar.xz\n')
+    assert urls(tmp_path / "mail") == {"val.tar.xz": url}
+
+
+def test_several_files_in_one_command_are_refused(tmp_path):
+    first, second = LINKS[NAMES[0]], LINKS[NAMES[1]]
+    for text in (f'curl -O "{first}" -O "{second}"', f"curl -o a {first} -o b {second}"):
+        (tmp_path / "mail").write_text(text)
+        with pytest.raises(ValueError, match="expected one file in a command, got 2 in one line") as caught:
+            read_mail(tmp_path / "mail")
+        assert "SECRET" not in str(caught.value)
+
+
+def test_sentences_about_programs_are_passed_over(tmp_path):
+    prose = "Use wget or curl -O, see https://curl.se/ or https://fastmri.med.nyu.edu/.\n"
+    (tmp_path / "mail").write_text(prose + TEXT)
     assert urls(tmp_path / "mail") == LINKS
 
 
@@ -101,6 +190,13 @@ fillings = st.sampled_from(
 )
 
 
+PROGRAMS = [
+    (curl, option)
+    for curl in ("curl -C -", "curl.exe -L -C -", "$ curl -fS")
+    for option in ("--output ", "-o ", "--output=", "—output ", "-Lo ")
+] + [(wget, option) for wget in ("wget -c", "wget") for option in ("-O ", "--output-document=", "-cO ")]
+
+
 @st.composite
 def mails(draw):
     links = {
@@ -108,9 +204,13 @@ def mails(draw):
         for name in draw(st.lists(names, min_size=1, max_size=4, unique=True))
     }
     quote = draw(st.sampled_from(['""', "''", "“”", "„“", "«»"]))
-    option = draw(st.sampled_from(["--output ", "-o ", "--output=", "—output "]))
+    curl, option = draw(st.sampled_from(PROGRAMS))
+    marks = draw(st.sampled_from(['""', "''", "“”", "", " ;", " ,", " .", " `", " |", " )", " **", " `;"]))
+    goes_on = draw(st.sampled_from([" ", " \\\n", " ^\n  ", " `\n ", "\n"]))
     lines = [
-        f"{draw(fillings)}curl -C - {quote[0]}{url}{quote[1]} {option}{name}" for name, url in links.items()
+        f"{draw(fillings)}{curl}{goes_on}{quote[0]}{url}{quote[1]}{goes_on}{option}"
+        f"{marks[:1].strip()}{name}{marks[1:]}"
+        for name, url in links.items()
     ]
     text = "\n".join(lines) + "\n"
     if draw(st.booleans()):
@@ -119,20 +219,54 @@ def mails(draw):
         text = text.replace("&", "&amp;")
     if draw(st.booleans()):
         text = textwrap.indent(text, "> ", lambda _: True)
-    return links, text.replace("\n", draw(st.sampled_from(["\n", "\r\n"])))
+    text = text.replace("\n", draw(st.sampled_from(["\n", "\r\n"])))
+    return links, text.encode(draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])))
 
 
 @settings(deadline=None)
 @given(mails())
 def test_links_come_back_as_they_were(tmp_path_factory, drawn):
-    links, text = drawn
+    links, content = drawn
     path = tmp_path_factory.getbasetemp() / "drawn-mail"
-    path.write_bytes(text.encode())
+    path.write_bytes(content)
     assert urls(path) == links
 
 
-COMMANDS = ["curl ", "-C - ", '"', "“", "https://", "http://h/a?b=3D", " --output ", "-o", "a.tar.xz", "../"]
-MARKS = ["=\n", "\n", "\r\n", "> ", "<", ">", "<br>", "&amp;", "&#0;", "0" * 64, " *", "é"]
+COMMANDS = [
+    "curl ",
+    "wget ",
+    "-O",
+    "-C - ",
+    '"',
+    "“",
+    "https://",
+    "http://h/a?b=3D",
+    " --output ",
+    "-o",
+    "a.tar.xz",
+    "../",
+]
+MARKS = [
+    "`",
+    ";",
+    "^\n",
+    "\\\n",
+    "SHA256 (",
+    ") = ",
+    "Hash : ",
+    "=\n",
+    "\n",
+    "\r\n",
+    "> ",
+    "<",
+    ">",
+    "<br>",
+    "&amp;",
+    "&#0;",
+    "0" * 64,
+    " *",
+    "é",
+]
 PIECES = st.sampled_from([*COMMANDS, *MARKS, "Content-Transfer-Encoding: base64\n\n"])
 
 
@@ -191,43 +325,6 @@ def test_a_link_does_not_show_its_secrets():
     link = Link("a.tar.xz", f"{BUCKET}a.tar.xz{SIGNED}")
     assert "SECRET" not in f"{link} {link!r} {link.place}"
     assert link.place == f"{BUCKET}a.tar.xz"
-
-
-def test_a_manifest_is_read_as_sha256sum_writes_it(tmp_path):
-    first, second, third = "0" * 64, "A1" * 32, "f" * 64
-    knee = f"{first}  knee val.tar.xz"
-    text = f"# fastMRI\r\n{knee}\r\n\r\n{second} *./brain/test.tar.gz\n {third}\tx\n{knee}"
-    (tmp_path / "SHA256").write_bytes(text.encode())
-    expected = {"knee val.tar.xz": first, "test.tar.gz": second.lower(), "x": third}
-    assert read_manifest(tmp_path / "SHA256") == expected
-
-
-@settings(deadline=None)
-@given(st.dictionaries(names, st.binary(min_size=32, max_size=32), min_size=1), st.booleans())
-def test_manifests_come_back_as_they_were(tmp_path_factory, sums, binary):
-    path = tmp_path_factory.getbasetemp() / "drawn-manifest"
-    path.write_text(
-        "".join(f"{value.hex()} {'*' if binary else ' '}{name}\n" for name, value in sums.items())
-    )
-    assert read_manifest(path) == {name: value.hex() for name, value in sums.items()}
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("0" * 63 + "  a", "line 1: expected 64 hexadecimal digits and a name"),
-        ("# a\n" + "0" * 64, "line 2: expected 64 hexadecimal digits and a name"),
-        ("0" * 64 + "  a/", "line 1: expected 64"),
-        (TEXT, "line 1: expected 64 hexadecimal digits and a name"),
-        ("0" * 64 + "  a\n" + "1" * 64 + "  a", "line 2: expected one checksum of a, got a second one"),
-        ("\n", "expected lines `HASH  NAME`, got none"),
-    ],
-)
-def test_a_bad_manifest_is_refused(tmp_path, text, message):
-    (tmp_path / "SHA256").write_text(text)
-    with pytest.raises(ValueError, match=message) as caught:
-        read_manifest(tmp_path / "SHA256")
-    assert "SECRET" not in str(caught.value)
 
 
 def test_base64_is_that_of_the_text():

@@ -21,7 +21,8 @@ import pytest
 
 from mrilib.data.downloads import progress
 from mrilib.data.downloads import resumable as downloads
-from mrilib.data.downloads.resumable import DownloadError, download, without_query
+from mrilib.data.downloads.failures import DownloadError, UnusableFileError
+from mrilib.data.downloads.resumable import download, without_query
 from tests.data.downloads.server import SECRET_QUERY, SECRETS, Reply, serving
 
 ROOT = Path(__file__).parents[2]
@@ -240,7 +241,10 @@ def test_a_part_that_is_whole_needs_no_server(server, load, target):
     assert target.read_bytes() == BODY
 
 
-@pytest.mark.parametrize("record", [None, "{", '{"etag": 1}', "[]", '{"other": 1}'])
+NO_LENGTH = '{"etag": null, "modified": null, "length": "7"}'
+
+
+@pytest.mark.parametrize("record", [None, "{", '{"etag": 1}', "[]", '{"other": 1}', NO_LENGTH])
 def test_a_part_of_unknown_origin_is_loaded_anew(server, load, target, record):
     leave_part(target, b"foreign")
     if record is None:
@@ -392,6 +396,62 @@ def test_a_length_that_is_too_short_shows_in_the_content(server, failure, target
     shorter = Reply(body, headers={"Content-Length": str(len(body) - 100)})
     assert text in failure(server.answer("/v.h5", shorter), kind=kind)
     assert left(target) == []
+
+
+DAMAGED = BODY[:-100]
+TAGGED = {"ETag": '"a"'}
+CUT = {"breaks_after": HALF}
+# What comes, and whether it is surely the file's own fault.
+ENDS = {
+    "gone": ([Reply(status=404)], {}, True),
+    "gone for good": ([Reply(status=410)], {}, True),
+    "damaged": ([Reply(DAMAGED)], {}, True),
+    "damaged, in chunks": ([Reply(DAMAGED, chunked=True)], {}, True),
+    "damaged, in parts of one state": (
+        [Reply(DAMAGED, headers=TAGGED, **CUT), Reply(DAMAGED, headers=TAGGED)],
+        {},
+        True,
+    ),
+    "another checksum": ([WHOLE], {"sha256": "0" * 64}, True),
+    "another kind": ([Reply(ARCHIVE)], {}, True),
+    "nothing": ([Reply(b"")], {}, True),
+    # A length alone does not tell one state of a file from another.
+    "parts of what may be two states": ([BROKEN, Reply(OTHER)], {"sha256": "0" * 64}, False),
+    "an end that may be a break": ([Reply(DAMAGED, length=False)], {}, False),
+    "a page": ([Reply(HTML)], {}, False),
+    "no right": ([Reply(status=403)], {}, False),
+    "a server out of order": ([Reply(status=503)], {}, False),
+    "no connection": ([Reply(BODY, breaks_after=0)], {}, False),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_faults_of_the_file_are_told_from_those_of_the_network(server, load, end):
+    replies, options, unusable = ENDS[end]
+    with pytest.raises(DownloadError) as caught:
+        load(server.answer("/v.h5", *replies), **options)
+    assert isinstance(caught.value, UnusableFileError) == unusable
+
+
+def test_too_little_room_is_no_fault_of_the_file(server, load, target, monkeypatch):
+    url, usage = server.answer("/v.h5", WHOLE), shutil.disk_usage(target.parents[1])
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    with pytest.raises(DownloadError) as caught:
+        load(url)
+    assert not isinstance(caught.value, UnusableFileError)
+
+
+def test_more_than_the_server_promised_is_not_kept(server, load, target):
+    span = {"Content-Range": f"bytes {HALF}-{len(BODY) - 1}/{len(BODY)}"}
+    longer = Reply(BODY[HALF:] + b"more", status=206, headers=span, length=False)
+    load(server.answer("/v.h5", BROKEN, longer, WHOLE))
+    assert target.read_bytes() == BODY
+    assert server.ranges == [None, f"bytes={HALF}-", None]
+
+
+def test_a_folder_in_place_of_the_file_is_told(server, failure, target):
+    target.mkdir(parents=True)
+    assert "volume.h5: expected a file, got a folder; remove" in failure(server.answer("/v.h5", WHOLE))
 
 
 def test_xz_may_end_in_padding(server, load, target):
