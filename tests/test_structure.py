@@ -129,7 +129,10 @@ def test_init_files_hold_a_docstring_and_nothing_else():
         if path.name == "__init__.py":
             tree = ast.parse(path.read_text(encoding="utf-8"))
             name = path.relative_to(ROOT).as_posix()
-            found = [getattr(node, "module", getattr(node, "name", None)) or node.names[0].name for node in tree.body[1:]]
+            found = [
+                getattr(node, "module", getattr(node, "name", None)) or node.names[0].name
+                for node in tree.body[1:]
+            ]
             if found != LAZY.get(name, []) or not ast.get_docstring(tree):
                 wrong.append(name)
     assert wrong == []

@@ -7,16 +7,17 @@ import pandas as pd
 
 from mrilib.store.tables import Kind, read_table
 
-# What the columns hold; a set of slices has the position of each beside those of the catalogue. Rejected volumes
-# lack what only k-space says.
-KINDS: dict[str, Kind] = (
-    {"position": "count", "simulated": "flag", "accepted": "flag"}
-    | dict.fromkeys(("slices", "coils", "rows", "columns", "target_rows", "target_columns"), "count")
-    | dict.fromkeys(("slice", "used_coils", "center_row", "center_column", "moved_rows", "moved_columns"), "index")
-    | dict.fromkeys(("first_row", "end_row", "first_column", "end_column"), "index")
-    | dict.fromkeys(("field_strength", "coil_share", "maximum", "scale", "noise"), "number")
-    | dict.fromkeys(("target_ratio", "target_difference", "maximum_ratio", "norm_ratio"), "number")
-)
+# What the columns hold; a set of slices has the position of each beside those of the catalogue. Rejected
+# volumes lack what only k-space says.
+KINDS: dict[str, Kind] = {
+    **{"position": "count", "simulated": "flag", "accepted": "flag"},
+    **dict.fromkeys(("slices", "coils", "rows", "columns", "target_rows", "target_columns"), "count"),
+    **dict.fromkeys(("slice", "used_coils", "center_row", "center_column"), "index"),
+    **dict.fromkeys(("moved_rows", "moved_columns"), "index"),
+    **dict.fromkeys(("first_row", "end_row", "first_column", "end_column"), "index"),
+    **dict.fromkeys(("field_strength", "coil_share", "maximum", "scale", "noise"), "number"),
+    **dict.fromkeys(("target_ratio", "target_difference", "maximum_ratio", "norm_ratio"), "number"),
+}
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,11 @@ class Entry:
         center_row, center_column: where the volume's k-space has most energy, as stored; `size // 2` if it is
             centred, none where nothing stands out.
         moved_rows, moved_columns: by how much it is rolled when it is read; 0 within one line of the middle.
-        first_row, end_row, first_column, end_column: what was acquired, after moving, to the one after the last:
-            zeros outside are padding, where masks are empty.
+        first_row, end_row, first_column, end_column: what was acquired, after moving, to the one after the
+            last: zeros outside are padding, where masks are empty.
         coil_share: share of the energy that virtual coils keep; none where coils are not compressed.
-        maximum: of the RSS images of the volume, cropped as the target, in the scanner's units: the data range.
+        maximum: of the RSS images of the volume, cropped as the target, in the scanner's units: the data
+            range.
         target_ratio: stored images over RSS images; 1 if they are in units of k-space.
         target_difference: largest relative difference of them, units apart, in ‖·‖₂.
         maximum_ratio, norm_ratio: the attributes `max` and `norm` over those of the RSS images.
@@ -104,8 +106,8 @@ def rejected(dataset: str, volume: str, anatomy: str, reason: str) -> list[Entry
 def without_copies(entries: list[Entry]) -> list[Entry]:
     """Entries of a dataset in which a volume that shares a slice with one before it is rejected.
 
-    Slices are the same if their k-space is, bit for bit: a volume under two names would count twice, and could
-    stand in two parts of a split.
+    Slices are the same if their k-space is, bit for bit: a volume under two names would count twice, and
+    could stand in two parts of a split.
     """
     owners: dict[str, tuple[str, int | None]] = {}
     copies: dict[str, str] = {}
@@ -116,8 +118,8 @@ def without_copies(entries: list[Entry]) -> list[Entry]:
         if volume != entry.volume:
             copies.setdefault(
                 entry.volume,
-                f"slice {entry.slice}: expected data of its own, got slice {position} of {volume} again; leave "
-                "one of the two volumes out",
+                f"slice {entry.slice}: expected data of its own, got slice {position} of {volume} again; "
+                "leave one of the two volumes out",
             )
     kept = []
     for entry in entries:

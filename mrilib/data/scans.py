@@ -62,7 +62,9 @@ class ScanRecord:
         missing = [name for name in names if name not in row]
         if missing:
             raise ValueError(f"ScanRecord: expected a row of a catalogue, got one without {missing}")
-        numbers = {name: int(row[name]) for name, each in names.items() if each.type == "int" or each.type is int}
+        numbers = {
+            name: int(row[name]) for name, each in names.items() if each.type == "int" or each.type is int
+        }
         energy = row["coil_share"]
         return cls(
             path=str(row["path"]),

@@ -39,9 +39,7 @@ def split_patients(patients: Sequence[str], fractions: Mapping[str, float], *, s
     return found
 
 
-def apart_from(
-    catalogue: pd.DataFrame, others: Mapping[str, pd.DataFrame]
-) -> tuple[pd.DataFrame, list[str]]:
+def apart_from(catalogue: pd.DataFrame, others: Mapping[str, pd.DataFrame]) -> tuple[pd.DataFrame, list[str]]:
     """A catalogue without the volumes that share data or a patient with other sets.
 
     So nothing is tuned or trained on what it is tested on, whatever files are called: slices are the same if
@@ -58,9 +56,11 @@ def apart_from(
     accepted = catalogue[catalogue["accepted"]]
     for name, rows in others.items():
         hashes, patients = set(rows["hash"]), set(rows["patient"])
-        for row in accepted[accepted["hash"].isin(hashes) | accepted["patient"].isin(patients)].itertuples():
-            same = f"slice {row.slice} is in" if row.hash in hashes else f"patient {row.patient} is in"
-            reasons.setdefault((row.dataset, row.volume), f"{row.volume}: left out, {same} {name}")
+        shared = accepted[accepted["hash"].isin(hashes) | accepted["patient"].isin(patients)]
+        for row in shared.to_dict("records"):
+            same = f"slice {row['slice']}" if row["hash"] in hashes else f"patient {row['patient']}"
+            volume = str(row["volume"])
+            reasons.setdefault((str(row["dataset"]), volume), f"{volume}: left out, {same} is in {name}")
     volumes = pd.Series(zip(catalogue["dataset"], catalogue["volume"], strict=True), index=catalogue.index)
     return catalogue[~volumes.isin(list(reasons)) | ~catalogue["accepted"]], list(reasons.values())
 

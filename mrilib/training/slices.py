@@ -1,6 +1,6 @@
 """Training on slices of multi-coil volumes, with masks that are drawn anew."""
 
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import pandas as pd
 import torch
@@ -26,8 +26,8 @@ class SliceTask(TrainingTask):
     acquired. Validation slices have the mask of their file's name, as test slices do. The model's image `x̂`
     is cropped to the reference. Losses of an item, of which the mean over the batch is the loss, and over all
     validation slices the validation error:
-        - `ssim`: `1 − SSIM(x̂, x*)`, the data range the maximum of the volume's reference images; fastMRI's for
-          its VarNet.
+        - `ssim`: `1 − SSIM(x̂, x*)`, the data range the maximum of the volume's reference images; fastMRI's
+          for its VarNet.
         - `l1`: mean of `|x̂ − x*| / σ` over pixels, `σ` the sd of the cropped zero-filled image; fastMRI's for
           its U-net, there after a clamp of both images to ±6σ about their mean, which we leave out.
         - `mse`: mean of `((x̂ − x*) / σ)²`.
@@ -111,7 +111,7 @@ def _records(table: pd.DataFrame, name: str) -> tuple[list[ScanRecord], set[tupl
     """Rows, and the sizes that occur."""
     if not len(table):
         raise ValueError(f"SliceTask: expected rows of a catalogue as {name}, got none")
-    records = [ScanRecord.of_row(row) for row in table.to_dict("records")]
+    records = [ScanRecord.of_row(cast(dict[str, Any], row)) for row in table.to_dict("records")]
     shapes: set[tuple[int, ...]] = {
         (record.used_coils, *record.shape, *record.reference_shape) for record in records
     }

@@ -141,9 +141,7 @@ def test_a_copy_under_another_name_is_rejected(volume, worker, tmp_path):
     shutil.copy(volume, copy)
     with h5py.File(copy, "r+") as file:
         file.attrs["patient_id"] = "someone else"
-    entries = [
-        each for path in (volume, copy) for each in inspect_volume(path, worker=worker, **ABOUT)
-    ]
+    entries = [each for path in (volume, copy) for each in inspect_volume(path, worker=worker, **ABOUT)]
     kept = without_copies(entries)
     assert [(each.volume, each.slice, each.accepted) for each in kept] == [
         ("volume", 0, True),

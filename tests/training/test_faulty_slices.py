@@ -52,7 +52,7 @@ def rows(tmp_path_factory) -> pd.DataFrame:
 
 @pytest.fixture(autouse=True)
 def dead_coil(monkeypatch):
-    """Coils that are zero in a file are left out when it is read: this one is zero by the time it is trained on."""
+    """Coils that are zero in a file are left out when it is read: this one is zero after that."""
     read = ScanRecord.read
 
     def without_coil(record):

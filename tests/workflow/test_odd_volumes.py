@@ -46,7 +46,9 @@ def run(tmp_path_factory):
     for seed in (20, 21):
         write_scan(folder / f"train/own-{seed}.h5", scan_kspace(2, seed=seed))
     write_scan(folder / "train/renamed.h5", scan_kspace(2, seed=9), attributes={"patient_id": "0012"})
-    write_scan(folder / "train/relative.h5", scan_kspace(2, seed=22), attributes={"patient_id": "subject-padded"})
+    write_scan(
+        folder / "train/relative.h5", scan_kspace(2, seed=22), attributes={"patient_id": "subject-padded"}
+    )
     write_scan(folder / "validation/other.h5", scan_kspace(2, seed=30))
     parts = {"train": 4, "validation": 2, "test": 13}
     methods = {name: copy.deepcopy(SCAN_METHODS[name]) for name in ("varnet", "tv", "zero-filled")}
@@ -54,7 +56,8 @@ def run(tmp_path_factory):
         "run": "tiny",
         "seed": 1,
         "datasets": {
-            name: {"kind": "fastmri", "anatomy": "ellipses", "folders": [str(folder / name)]} for name in parts
+            name: {"kind": "fastmri", "anatomy": "ellipses", "folders": [str(folder / name)]}
+            for name in parts
         },
         "images": {
             "scans": {"kind": "scans"}

@@ -1,6 +1,7 @@
 """Volumes of raw multi-coil data: the fastMRI schema, what is converted to it, and how they are checked.
 
-`read_volume` is found here as well as in its module, `mrilib.data.volumes.reading`, which is loaded at first use.
+`read_volume` is found here as well as in its module, `mrilib.data.volumes.reading`, which is loaded at
+first use.
 """
 
 import importlib

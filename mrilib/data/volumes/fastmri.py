@@ -50,8 +50,8 @@ class VolumeHeader:
         path: the file.
         layout: `multi-coil` or `single-coil`.
         shape: `(slices, coils, rows, columns)` of `kspace`; one coil where the file has no coil axis.
-        target_shape: `(slices, y, x)` of the target; `None` if there is none. Some of fastMRI's brain files have
-            a target wider than their k-space (203 columns).
+        target_shape: `(slices, y, x)` of the target; `None` if there is none. Some of fastMRI's brain files
+            have a target wider than their k-space (203 columns).
         masked: whether the file holds a mask of its own.
         acquisition, patient, source, notes: empty where not said.
         maximum, norm: of the target, as stored; `None` where not said.

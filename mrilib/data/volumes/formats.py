@@ -8,7 +8,8 @@ import h5py
 
 HEAD = 1024
 CONVERT = (
-    "write the fully sampled k-space to a volume with mrilib.data.volumes.fastmri.write_volume, or to BART's .cfl"
+    "write the fully sampled k-space to a volume with mrilib.data.volumes.fastmri.write_volume, or to BART's "
+    ".cfl"
 )
 ISMRMRD = "convert it to ISMRMRD"
 # What scanners write, by the ending of the file.
@@ -59,7 +60,7 @@ def recognised_bytes(path: str | Path) -> tuple[str, str] | None:
 
 
 def recognised_hdf5(file: h5py.File, path: str | Path) -> tuple[str, str] | None:
-    """Name of a format that is not read, and what to do, from what an HDF5 file holds; `None` if none is known."""
+    """Name of a format that is not read, and what to do, from what an HDF5 file holds; `None` if none is."""
     names = [name for name in file if isinstance(file.get(name, getlink=True), h5py.HardLink)]
     with Path(path).open("rb") as opened:
         matlab = opened.read(HEAD).startswith(b"MATLAB 7.3") or "#refs#" in names
@@ -76,18 +77,23 @@ def recognised_hdf5(file: h5py.File, path: str | Path) -> tuple[str, str] | None
             f"read it with h5py as `array['real'] + 1j * array['imag']`, put its axes in order and {CONVERT}",
         )
     kspace = arrays.get("kspace")
-    shape = () if kspace is None or kspace.shape is None else kspace.shape
+    shape: tuple[int, ...] = () if kspace is None or kspace.shape is None else tuple(kspace.shape)
     if kspace is not None and (len(shape) == 5 or ("maps" in names and len(shape) >= 4)):
         return (
             "a file of SKM-TEA (axes (x, ky, kz, echo, coil), 3-D)",
-            "it was acquired with parallel imaging, so that there is no fully sampled reference; leave it out",
+            "it was acquired with parallel imaging, so there is no fully sampled reference; leave it out",
         )
-    bare = kspace is not None and len(arrays) == 1
-    if bare and kspace.dtype.kind == "f" and len(shape) == 4 and shape[-1] % 2 == 0:
+    if (
+        kspace is not None
+        and len(arrays) == 1
+        and kspace.dtype.kind == "f"
+        and len(shape) == 4
+        and shape[-1] % 2 == 0
+    ):
         return (
             "a file of Calgary-Campinas (real and imaginary parts of the coils in the last axis)",
-            "take `kspace[..., 0::2] + 1j * kspace[..., 1::2]`, move the coils in front of (ky, kx), put zero "
-            f"frequency and the image's origin at size // 2 and {CONVERT}",
+            "take `kspace[..., 0::2] + 1j * kspace[..., 1::2]`, move the coils in front of (ky, kx), put "
+            f"zero frequency and the image's origin at size // 2 and {CONVERT}",
         )
     groups = [name for name in names if isinstance(file[name], h5py.Group)]
     if kspace is None and any("xml" in file[name] and "data" in file[name] for name in groups):

@@ -1,4 +1,4 @@
-"""What the catalogue says of a volume: whether it can be used, what its slices are, and what is odd about it."""
+"""What the catalogue says of a volume: whether it can be used, what its slices are, what is odd about it."""
 
 import math
 import re
@@ -23,7 +23,19 @@ from mrilib.data.volumes.preparation import Preparation
 from mrilib.data.volumes.targets import OTHER_IMAGE, TOLERANCE, Match, check_targets, matched
 
 # What programs that remove names write for all patients; results of one patient are taken together.
-NOBODY = {"", "anon", "anonymous", "anonymised", "anonymized", "anonymouspatient", "unknown", "none", "na", "nan", "null"}
+NOBODY = {
+    "",
+    "anon",
+    "anonymous",
+    "anonymised",
+    "anonymized",
+    "anonymouspatient",
+    "unknown",
+    "none",
+    "na",
+    "nan",
+    "null",
+}
 
 
 def inspect_volume(
@@ -155,7 +167,9 @@ def _refuse_undersampled(layout: Layout, found: SliceLines, path: str) -> None:
     if mask is not None and not mask.all() and not found.acquired[1][~mask].any():
         expected = f"{len(mask)} sampled columns"
         mend = "fully sampled k-space is needed"
-        raise VolumeError(path, "mask", expected, f"{int(mask.sum())}: undersampled (a mask in the file)", mend)
+        raise VolumeError(
+            path, "mask", expected, f"{int(mask.sum())}: undersampled (a mask in the file)", mend
+        )
 
 
 def _slice(
@@ -214,7 +228,9 @@ def _stored(
         if stored is None:
             notes.append(f"no attribute {what}: computed")
         elif matches and not math.isclose(stored, own * (ratio or 1), rel_tol=TOLERANCE):
-            notes.append(f"attribute {what} is {stored:g}, that of the images {own * (ratio or 1):g}: computed anew")
+            notes.append(
+                f"attribute {what} is {stored:g}, that of the images {own * (ratio or 1):g}: computed anew"
+            )
     return {
         "target_ratio": ratio,
         "target_difference": max((match.difference for match in matches), default=None),
@@ -235,16 +251,22 @@ def _notes(header: VolumeHeader, lines: VolumeLines, path: str) -> list[str]:
             expected = f"{size[0]} rows (readout) × {size[1]} columns in encodedSpace, as kspace"
             mend = "exchange the last two axes of kspace, or x and y of the header"
             raise VolumeError(path, "ismrmrd_header", expected, f"{size[1]} × {size[0]}", mend)
-        notes.append(f"encodedSpace is {header.encoded[0]} × {header.encoded[1]}, kspace {size[0]} × {size[1]}")
+        notes.append(
+            f"encodedSpace is {header.encoded[0]} × {header.encoded[1]}, kspace {size[0]} × {size[1]}"
+        )
     if header.target_shape is not None and header.recon != header.target_shape[1:]:
         rows, columns = header.target_shape[1:]
-        notes.append(f"reconSpace is {header.recon[0]} × {header.recon[1]}, the stored image {rows} × {columns}")
+        notes.append(
+            f"reconSpace is {header.recon[0]} × {header.recon[1]}, the stored image {rows} × {columns}"
+        )
     if header.channels is not None and header.channels != header.shape[1] and header.layout == "multi-coil":
         notes.append(f"the header says {header.channels} coils, kspace has {header.shape[1]}")
     first, end = lines.acquired[1]
     if header.padding != (first, end):
         left, right = header.padding
-        notes.append(f"the header says that columns {left} to {right - 1} were acquired, kspace {first} to {end - 1}")
+        notes.append(
+            f"the header says that columns {left} to {right - 1} were acquired, kspace {first} to {end - 1}"
+        )
     return notes
 
 

@@ -303,7 +303,8 @@ def _centred(
     """The layout with what brings the centre of k-space, which is where its energy is, to `size // 2`.
 
     Raises:
-        VolumeError: if the centre is far from where the header puts it, or leaves no room for what was acquired.
+        VolumeError: if the centre is far from where the header puts it, or leaves no room for what was
+            acquired.
     """
     moved, notes = [], list(layout.notes)
     names = ("kspace_encoding_step_2", "readout", "kspace_encoding_step_1")
@@ -331,7 +332,9 @@ def _transform_partitions(lines: _Lines, layout: _Layout) -> None:
     for start in range(0, columns, step):
         count = min(step, columns - start)
         block = np.stack([lines.read(z * columns + start, count) for z in range(partitions)])
-        images = centered_ifft(np.roll(block, layout.moved[0], 0), (0,))[layout.first : layout.first + layout.slices]
+        images = centered_ifft(np.roll(block, layout.moved[0], 0), (0,))[
+            layout.first : layout.first + layout.slices
+        ]
         for z, image in enumerate(images):
             lines.write(z * columns + start, image)
 

@@ -30,8 +30,8 @@ class Layout:
     Args:
         path: the file.
         kspace: complex, `(slice, coil, row, column)`, or `(slice, row, column)` of a single coil.
-        target: `reconstruction_rss`, or of a single coil `reconstruction_esc` where there is one; `None` if the
-            file has neither.
+        target: `reconstruction_rss`, or of a single coil `reconstruction_esc` where there is one; `None` if
+            the file has neither.
         mask: of the columns, where the file has one.
     """
 
@@ -96,8 +96,8 @@ def find_layout(file: h5py.File, path: str | Path) -> Layout:
     """Find the arrays and check all but their values.
 
     Raises:
-        VolumeError: if one is missing, has the wrong type or shape or was not written to its end; files of other
-            formats are refused by their names.
+        VolumeError: if one is missing, has the wrong type or shape or was not written to its end; files of
+            other formats are refused by their names.
     """
     _refuse_other_formats(file, path)
     kspace = find_dataset(file, "kspace", path)
@@ -117,7 +117,9 @@ def find_layout(file: h5py.File, path: str | Path) -> Layout:
         _require(target, name, path, (np.float32, np.float64), "(slice, y, x)", (3,))
         if target.shape[0] != kspace.shape[0]:
             raise VolumeError(path, name, f"{kspace.shape[0]} slices as kspace", f"{target.shape[0]}")
-        if any(side > LARGEST_TARGET * own for side, own in zip(target.shape[1:], kspace.shape[-2:], strict=True)):
+        if any(
+            side > LARGEST_TARGET * own for side, own in zip(target.shape[1:], kspace.shape[-2:], strict=True)
+        ):
             expected = f"images of about the size of kspace, (…, row, column) of {kspace.shape}"
             mend = "put the axes of kspace in order: slice, coil, row, column"
             raise VolumeError(path, name, expected, f"{target.shape[1]} × {target.shape[2]}", mend)

@@ -1,4 +1,4 @@
-"""Which lines of k-space were acquired, where its centre is, and which coils are silent: found from k-space alone."""
+"""Which lines of k-space were acquired, where its centre is, which coils are silent: from k-space alone."""
 
 import hashlib
 from collections.abc import Sequence
@@ -33,7 +33,8 @@ class SliceLines:
         acquired: whether each row, and each column, has a sample that is not zero, in some coil.
         energy: of each row, and of each column, over all else.
         silent: coils without any sample.
-        filled: part of the entries within acquired rows and columns that is not zero, in the coil with the least.
+        filled: part of the entries within acquired rows and columns that is not zero, in the coil with the
+            least.
         digest: hash of k-space.
     """
 
@@ -50,8 +51,8 @@ class VolumeLines:
 
     Args:
         center: row and column of most energy, before they are moved; `None` where nothing stands out.
-        moved: by how many rows and columns k-space is rolled, so that its centre comes to `size // 2`; 0 where it
-            lies within one line of there.
+        moved: by how many rows and columns k-space is rolled, so that its centre comes to `size // 2`; 0
+            where it lies within one line of there.
         acquired: first row, and column, that was acquired and the one after the last, after moving.
         notes: what was found, in words.
     """
@@ -105,13 +106,15 @@ def volume_lines(slices: Sequence[SliceLines], path: str | Path) -> VolumeLines:
     lost, or never acquired.
 
     Raises:
-        VolumeError: if slices repeat one another, differ in what was acquired or in their centre, or if k-space is
-            undersampled.
+        VolumeError: if slices repeat one another, differ in what was acquired or in their centre, or if
+            k-space is undersampled.
     """
     digests: dict[str, int] = {}
     for position, found in enumerate(slices):
         if (first := digests.setdefault(found.digest, position)) != position:
-            raise VolumeError(path, f"kspace, slice {position}", "a slice of its own", f"slice {first} again", COPY)
+            raise VolumeError(
+                path, f"kspace, slice {position}", "a slice of its own", f"slice {first} again", COPY
+            )
     notes: list[str] = []
     centers, moves, ranges = [], [], []
     for axis, name in enumerate(AXES):
@@ -178,7 +181,9 @@ def _center(energies: list[Float64[np.ndarray, "line"]], path: str | Path, name:
     return center
 
 
-def _range(lines: Bool[np.ndarray, "line"], path: str | Path, name: str, center: int | None) -> tuple[int, int]:
+def _range(
+    lines: Bool[np.ndarray, "line"], path: str | Path, name: str, center: int | None
+) -> tuple[int, int]:
     held = np.flatnonzero(lines)
     first, end = int(held[0]), int(held[-1]) + 1
     lost = np.flatnonzero(~lines[first:end]) + first

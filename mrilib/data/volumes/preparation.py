@@ -1,4 +1,4 @@
-"""K-space of one slice as measurements take it: centred, without coils that are zero, perhaps of fewer coils."""
+"""K-space of one slice as measurements take it: centred, without coils that are zero, or of virtual ones."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,7 @@
 """Any volume of raw data from Python, as the workflow sees it."""
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import h5py
@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Complex64, Float
 from torch import Tensor
 
-from mrilib.data.catalogue import Entry, to_frame
+from mrilib.data.catalogue import Entry
 from mrilib.data.coil_compression import CoilCompression
 from mrilib.data.intensity import rss_target
 from mrilib.data.measurement import Measurement, measure
@@ -27,8 +27,8 @@ class Volume:
 
     Args:
         entries: what the catalogue says of each slice.
-        kspace: fully sampled k-space of each slice, centred, without coils that are zero, of virtual coils where
-            they are compressed, in the scanner's units.
+        kspace: fully sampled k-space of each slice, centred, without coils that are zero, of virtual coils
+            where they are compressed, in the scanner's units.
         reference: RSS image of each slice, cropped as the stored images.
         acquired: where k-space was acquired, `(kx,)` or `(ky, kx)`; `None` for everything.
         maximum: of the reference images: the data range of SSIM and PSNR.
@@ -43,7 +43,7 @@ class Volume:
     notes: tuple[str, ...]
 
     def measured(self, position: int, mask: Bool[Tensor, "*ky kx"]) -> Measurement:
-        """One slice under a mask, as the workflow measures it; the mask is emptied where nothing was acquired."""
+        """One slice under a mask, as the workflow measures it; the mask is cut to what was acquired."""
         entry, reference = self.entries[position], self.reference[position]
         return measure(
             self.kspace[position],
@@ -83,8 +83,7 @@ def read_volume(
             entries = inspect_volume(volume, dataset="", anatomy="", compression=compression, throw=True)
         except VolumeError as error:
             raise VolumeError(source, error.dataset, error.expected, error.found, error.mend) from None
-        rows = to_frame(entries).to_dict("records")
-        records = [ScanRecord.of_row(row) for row in rows]
+        records = [ScanRecord.of_row(asdict(entry)) for entry in entries]
         kspace = tuple(record.read() for record in records)
     first = records[0]
     return Volume(
@@ -98,7 +97,7 @@ def read_volume(
 
 
 def _reader_of(source: Path) -> Reader | None:
-    """What converts a file; `None` for one of fastMRI's schema, and for what nothing converts, which says so."""
+    """What converts a file; `None` for one of fastMRI's schema, and for what nothing converts."""
     if source.suffix in Bart.suffixes:
         return Bart()
     if not source.is_file():

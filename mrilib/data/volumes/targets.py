@@ -39,9 +39,17 @@ def matched(target: Image, image: Image) -> Match:
     ratio, difference = _compared(t, r)
     if difference <= OTHER_IMAGE:
         return Match(ratio, difference)
-    others = {"flipped along rows": r[::-1], "flipped along columns": r[:, ::-1], "turned by 180°": r[::-1, ::-1]}
+    others = {
+        "flipped along rows": r[::-1],
+        "flipped along columns": r[:, ::-1],
+        "turned by 180°": r[::-1, ::-1],
+    }
     if r.shape[0] == r.shape[1]:
-        others |= {"transposed: rows and columns are swapped": r.T, "turned by 90°": np.rot90(r), "turned by 270°": np.rot90(r, 3)}
+        others |= {
+            "transposed: rows and columns are swapped": r.T,
+            "turned by 90°": np.rot90(r),
+            "turned by 270°": np.rot90(r, 3),
+        }
     for name, other in others.items():
         for shift in ((0, 0), (1, 0), (0, 1), (1, 1)):
             if _compared(t, np.roll(other, shift, (0, 1)))[1] <= OTHER_IMAGE:
@@ -53,14 +61,16 @@ def check_targets(matches: Sequence[Match], name: str, path: str | Path) -> tupl
     """Notes on a volume's stored images; the images of k-space are used, whatever they are.
 
     Raises:
-        VolumeError: if one of them is another image than the RSS of its k-space, to 1 % in ‖·‖₂, or if their units
-            differ between slices.
+        VolumeError: if one of them is another image than the RSS of its k-space, to 1 % in ‖·‖₂, or if their
+            units differ between slices.
     """
     for position, match in enumerate(matches):
         if match.difference > OTHER_IMAGE:
             found = f"an image that differs from it by {100 * match.difference:.3g} %"
             like = f", like {match.like}" if match.like else ""
-            raise VolumeError(path, f"{name}, slice {position}", "the RSS image of kspace", found + like, MEND)
+            raise VolumeError(
+                path, f"{name}, slice {position}", "the RSS image of kspace", found + like, MEND
+            )
     ratios = np.array([match.ratio for match in matches])
     if ratios.max() > (1 + OTHER_IMAGE) * ratios.min():
         expected = "one unit for all slices of kspace"
@@ -87,7 +97,10 @@ def _shift(t: Image, r: Image) -> str:
     """By how much the image is shifted, if that explains it."""
     spectrum = np.fft.rfft2(t / t.max()) * np.conj(np.fft.rfft2(r / r.max()))
     peak = np.unravel_index(int(np.argmax(np.fft.irfft2(spectrum, t.shape))), t.shape)
-    shift = [int(place) if place <= side // 2 else int(place) - side for place, side in zip(peak, t.shape, strict=True)]
+    shift = [
+        int(place) if place <= side // 2 else int(place) - side
+        for place, side in zip(peak, t.shape, strict=True)
+    ]
     if _compared(t, np.roll(r, shift, (0, 1)))[1] <= 0.3:
         return f"that image shifted by {shift[0]} rows and {shift[1]} columns"
     return ""

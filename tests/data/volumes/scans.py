@@ -1,4 +1,4 @@
-"""Small volumes that look like scans: ellipses under smooth coil maps with a little noise, of fastMRI's schema."""
+"""Small volumes that look like scans: ellipses under smooth coil maps with a little noise."""
 
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,21 @@ ROWS, COLUMNS = 48, 64
 
 
 def scan_kspace(
-    slices: int = 3, coils: int = 4, rows: int = ROWS, columns: int = COLUMNS, *, seed: int = 0, noise: float = 2e-3
+    slices: int = 3,
+    coils: int = 4,
+    rows: int = ROWS,
+    columns: int = COLUMNS,
+    *,
+    seed: int = 0,
+    noise: float = 2e-3,
 ) -> np.ndarray:
     """`(slice, coil, row, column)`, complex64, values about 1e-4 as fastMRI's; no two slices are alike."""
     generator = np.random.default_rng(seed)
     maps = simulated_coil_maps(coils, rows, columns, generator)
     turn = np.exp(1j * smooth_phase(rows, columns, generator, 0.5))
-    kspace = np.stack([centered_fft(maps * ellipses(rows, columns, [seed, z]) * turn, (1, 2)) for z in range(slices)])
+    kspace = np.stack(
+        [centered_fft(maps * ellipses(rows, columns, [seed, z]) * turn, (1, 2)) for z in range(slices)]
+    )
     drawn = generator.normal(size=(2, *kspace.shape))
     return (1e-4 * (kspace + noise * abs(kspace).std() * (drawn[0] + 1j * drawn[1]))).astype(np.complex64)
 
@@ -31,7 +39,9 @@ def ellipses(rows: int, columns: int, seed: Any) -> np.ndarray:
     y, x = np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j]
     image = 1.0 * ((x / 0.7) ** 2 + ((y - 0.05) / 0.85) ** 2 < 1)
     for _ in range(6):
-        left, top, wide, high, value = generator.uniform((-0.4, -0.5, 0.08, 0.08, -0.5), (0.4, 0.5, 0.3, 0.3, 0.7))
+        left, top, wide, high, value = generator.uniform(
+            (-0.4, -0.5, 0.08, 0.08, -0.5), (0.4, 0.5, 0.3, 0.3, 0.7)
+        )
         image += value * (((x - left) / wide) ** 2 + ((y - top) / high) ** 2 < 1)
     return abs(image)
 

@@ -2,7 +2,6 @@
 
 import os
 import resource
-import shutil
 from pathlib import Path
 
 import h5py

@@ -53,21 +53,38 @@ def matlab_5(path):
 
 
 FORMATS = {
-    "CMRxRecon": (lambda folder: matlab_file(folder / "cine.mat", "kspace_full", noise_kspace(2, 2, 3, 8, 8)), "kspace_full"),
-    "MATLAB": (lambda folder: matlab_file(folder / "own.mat", "kspace", noise_kspace(2, 3, 8, 8)), "array['real']"),
+    "CMRxRecon": (
+        lambda folder: matlab_file(folder / "cine.mat", "kspace_full", noise_kspace(2, 2, 3, 8, 8)),
+        "kspace_full",
+    ),
+    "MATLAB": (
+        lambda folder: matlab_file(folder / "own.mat", "kspace", noise_kspace(2, 3, 8, 8)),
+        "array['real']",
+    ),
     "MATLAB file (version 5)": (lambda folder: matlab_5(folder / "old.mat"), "scipy.io.loadmat"),
     "Calgary-Campinas": (
         lambda folder: hdf5(folder / "e1.h5", kspace=np.ones((4, 8, 8, 6), np.float32)),
         "kspace[..., 0::2]",
     ),
-    "Calgary-Campinas keeps": (lambda folder: saved(folder / "e1.npy", np.ones((4, 8, 8, 2))), "write_volume"),
+    "Calgary-Campinas keeps": (
+        lambda folder: saved(folder / "e1.npy", np.ones((4, 8, 8, 2))),
+        "write_volume",
+    ),
     "SKM-TEA": (
-        lambda folder: hdf5(folder / "MTR_001.h5", kspace=noise_kspace(4, 8, 8, 2, 3), maps=np.ones(3), masks=np.ones(3)),
+        lambda folder: hdf5(
+            folder / "MTR_001.h5", kspace=noise_kspace(4, 8, 8, 2, 3), maps=np.ones(3), masks=np.ones(3)
+        ),
         "no fully sampled reference",
     ),
-    "images without k-space": (lambda folder: hdf5(folder / "brain1.h5", image_label=np.ones((2, 8, 8))), "`kspace`"),
+    "images without k-space": (
+        lambda folder: hdf5(folder / "brain1.h5", image_label=np.ones((2, 8, 8))),
+        "`kspace`",
+    ),
     "NIfTI": (lambda folder: nifti(folder / "head.nii.gz"), "simulated dataset"),
-    "DICOM": (lambda folder: written(folder / "1.dcm", bytes(128) + b"DICM" + bytes(99)), "simulated dataset"),
+    "DICOM": (
+        lambda folder: written(folder / "1.dcm", bytes(128) + b"DICM" + bytes(99)),
+        "simulated dataset",
+    ),
     "Siemens": (lambda folder: written(folder / "meas_MID1.dat", b"\1\2\3"), "siemens_to_ismrmrd"),
     "GE": (lambda folder: written(folder / "P01024.7", b"\1\2\3"), "ge_to_ismrmrd"),
     "Philips": (lambda folder: written(folder / "scan.raw", b"\1\2\3"), "philips_to_ismrmrd"),

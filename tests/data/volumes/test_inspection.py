@@ -184,7 +184,11 @@ def test_coils_are_compressed_from_a_number_of_them_on(inspected):
     # of one file: only the rows of the catalogue differ
     found, whole = measured(many.iloc[0]), measured(few.iloc[0])
     assert len(found.kspace) == many["used_coils"][0]
-    lost = 1 - (found.kspace.abs() * found.scale).square().sum() / (whole.kspace.abs() * whole.scale).square().sum()
+    lost = (
+        1
+        - (found.kspace.abs() * found.scale).square().sum()
+        / (whole.kspace.abs() * whole.scale).square().sum()
+    )
     assert 0 < lost < 0.02
     # the reference is that of the coils that there are
     full = ScanRecord.of_row(many.iloc[0].to_dict())

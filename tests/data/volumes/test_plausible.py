@@ -1,7 +1,7 @@
 """Damage that leaves a whole and plausible file: each is read right, or refused; none is wrong and silent.
 
-Right means that what the workflow takes, k-space and reference, is that of the undamaged volume: the reference to
-1 % of its norm, the centre of k-space at `size // 2` within one line, and the data range to 1 %.
+Right means that what the workflow takes, k-space and reference, is that of the undamaged volume: the
+reference to 1 % of its norm, the centre of k-space at `size // 2` within one line, the data range to 1 %.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def worker():
         yield running
 
 
-# Each takes k-space and a generator, and gives the damaged k-space, what else is written, and what is expected.
+# Each takes k-space and a generator, and gives damaged k-space, what else is written, and what is expected.
 
 
 def swapped_axes(kspace, draw):
@@ -179,8 +179,11 @@ def undersampled(kspace, draw):
     return kspace * kept, {"target": rss_of(kspace * kept)}, REFUSED
 
 
-DAMAGE: list[Callable] = [value for value in list(globals().values()) if getattr(value, "__code__", None) and
-    value.__code__.co_varnames[:2] == ("kspace", "draw")]
+DAMAGE: list[Callable] = [
+    value
+    for value in list(globals().values())
+    if getattr(value, "__code__", None) and value.__code__.co_varnames[:2] == ("kspace", "draw")
+]
 # What changes what there is to see: the truth is the damaged k-space itself.
 OWN = {missing_ends, silent_coil}
 
@@ -189,7 +192,9 @@ def right(entries: list[Entry], path: Path, kspace: np.ndarray) -> bool:
     """Whether what the workflow takes is that of this k-space."""
     truth = rss_of(kspace)
     for entry, image in zip(entries, truth, strict=True):
-        found = Preparation((entry.moved_rows, entry.moved_columns)).apply(read_slice(path, entry.slice).kspace)
+        found = Preparation((entry.moved_rows, entry.moved_columns)).apply(
+            read_slice(path, entry.slice).kspace
+        )
         if found.shape[0] != entry.used_coils:
             return False
         reference = rss_target(found, (entry.target_rows, entry.target_columns)).numpy()
