@@ -10,7 +10,9 @@ from mrilib.store.tables import Kind, read_table
 # What the columns hold; a set of slices has the position of each beside those of the catalogue. Rejected
 # volumes lack what only k-space says.
 KINDS: dict[str, Kind] = {
-    **{"position": "count", "simulated": "flag", "accepted": "flag"},
+    "position": "count",
+    "simulated": "flag",
+    "accepted": "flag",
     **dict.fromkeys(("slices", "coils", "rows", "columns", "target_rows", "target_columns"), "count"),
     **dict.fromkeys(("slice", "used_coils", "center_row", "center_column"), "index"),
     **dict.fromkeys(("moved_rows", "moved_columns"), "index"),
