@@ -40,6 +40,10 @@ class Sampling(ABC):
     def check(self, shape: tuple[int, int]) -> None:  # noqa: B027
         """Raise `ValueError` if there is no such mask for k-space of `(rows, columns)`; draws nothing."""
 
+    def centre(self, shape: tuple[int, int]) -> tuple[int, int] | None:
+        """Rows and columns of the centre that every mask samples fully; `None` where only a mask tells."""
+        return None
+
 
 def sampling_from(described: Mapping[str, Any]) -> Sampling:
     """How masks are drawn, from `class`, an import path, and the `arguments` of its constructor."""

@@ -40,6 +40,14 @@ class Columns(Sampling):
         self.acceleration, self.center_fraction = acceleration, center_fraction
         self.redraw, self.number = redraw, draw
 
+    def check(self, shape: tuple[int, int]) -> None:
+        _check_columns(shape[1], self.acceleration, self.center_fraction, self.kind)
+        if self.redraw is not None:
+            _check_reached(shape[1], self.acceleration, self.redraw)
+
+    def centre(self, shape: tuple[int, int]) -> tuple[int, int]:
+        return shape[0], round(shape[1] * self.center_fraction)
+
     def draw(self, shape: tuple[int, int], seed: Seed) -> Bool[Tensor, "kx"]:
         parts = (seed,) if isinstance(seed, int) else tuple(seed)
         return column_mask(
@@ -111,21 +119,15 @@ def column_mask(
     Source: `RandomMaskFunc`, `EquiSpacedMaskFunc` and `EquispacedMaskFractionFunc` of fastMRI
     [zbontar2018], version 0.3.0, which draw here.
     """
-    _check_columns(width, acceleration, center_fraction, kind, seed)
+    _check_columns(width, acceleration, center_fraction, kind)
+    parts = (seed,) if isinstance(seed, int) else seed
+    if not parts or not all(0 <= part < 1 << 32 for part in parts):
+        raise ValueError(f"column_mask: expected seed to be integers from 0 to 2**32 - 1, got {seed!r}")
     if redraw_within is None:
         return _drawn(width, acceleration, center_fraction, kind, seed)
     if redraw_within < 0.0:
         raise ValueError(f"column_mask: expected redraw_within >= 0 or None, got {redraw_within}")
-    # the nearest counts of columns on both sides of width / acceleration
-    nearest = min(
-        abs(width / max(1, columns) - acceleration)
-        for columns in (math.floor(width / acceleration), math.ceil(width / acceleration))
-    )
-    if nearest > redraw_within:
-        raise ValueError(
-            f"column_mask: no count of {width} columns comes within {redraw_within} of acceleration "
-            f"{acceleration}, the nearest differs by {nearest:.3f}; raise redraw_within"
-        )
+    _check_reached(width, acceleration, redraw_within)
     first = (seed,) if isinstance(seed, int) else tuple(seed)
     reached = []
     for draw in range(MOST_DRAWS):
@@ -140,9 +142,20 @@ def column_mask(
     )
 
 
-def _check_columns(
-    width: int, acceleration: int | float, center_fraction: float, kind: str, seed: Seed
-) -> None:
+def _check_reached(width: int, acceleration: int | float, within: float) -> None:
+    # the nearest counts of columns on both sides of width / acceleration
+    nearest = min(
+        abs(width / max(1, columns) - acceleration)
+        for columns in (math.floor(width / acceleration), math.ceil(width / acceleration))
+    )
+    if nearest > within:
+        raise ValueError(
+            f"column_mask: no count of {width} columns comes within {within} of acceleration "
+            f"{acceleration}, the nearest differs by {nearest:.3f}; raise redraw_within"
+        )
+
+
+def _check_columns(width: int, acceleration: int | float, center_fraction: float, kind: str) -> None:
     if kind not in get_args(ColumnMask):
         raise ValueError(f"column_mask: expected kind to be one of {get_args(ColumnMask)}, got {kind!r}")
     if width < 2 or not 1.0 <= acceleration <= width or not 0.0 <= center_fraction < 1.0:
@@ -150,9 +163,6 @@ def _check_columns(
             "column_mask: expected width >= 2, 1 <= acceleration <= width and 0 <= center_fraction < 1, "
             f"got width={width}, acceleration={acceleration}, center_fraction={center_fraction}"
         )
-    parts = (seed,) if isinstance(seed, int) else seed
-    if not parts or not all(0 <= part < 1 << 32 for part in parts):
-        raise ValueError(f"column_mask: expected seed to be integers from 0 to 2**32 - 1, got {seed!r}")
     centre = round(width * center_fraction)
     if kind == "equispaced":
         if acceleration != int(acceleration):
