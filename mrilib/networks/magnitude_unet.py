@@ -47,6 +47,7 @@ class MagnitudeUnet(nn.Module):
 
     Attributes:
         published: name of the module that published weights belong to.
+        takes: k-space of coils, with the mask.
 
     Raises:
         ValueError: if an argument is out of range; at the call for a mask that is not boolean, or an image

@@ -54,7 +54,6 @@ class Tiramisu(nn.Module):
     """
 
     word: ClassVar[str] = "tiramisu"
-    takes: ClassVar[str] = "image"
 
     def __init__(
         self,

@@ -36,7 +36,6 @@ class UNet(nn.Module):
     """
 
     word: ClassVar[str] = "unet"
-    takes: ClassVar[str] = "image"
 
     def __init__(
         self,

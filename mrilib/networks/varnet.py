@@ -57,6 +57,8 @@ class VarNet(nn.Module):
 
     Attributes:
         published: name of the module that published weights belong to.
+        takes: k-space of coils, with the mask.
+        whole_columns: whether masks have to be of whole columns.
 
     Raises:
         ValueError: if an argument is out of range; at the call for a mask that is not boolean, an image too
@@ -71,6 +73,7 @@ class VarNet(nn.Module):
     word: ClassVar[str] = "varnet"
     published: ClassVar[str] = "varnet"
     takes: ClassVar[str] = "coils"
+    whole_columns: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ import yaml
 from tests.workflow.runs import ROOT, snakemake, written
 from workflow_scripts.config.config import ConfigError, load
 from workflow_scripts.config.keys import check_keys
+from workflow_scripts.config.names import CURVES, PICTURES, TABLES
 
 GOOD = """
 run: good
@@ -114,6 +115,7 @@ figures:
   attack: peak
   level: 0.04
 """
+VALUES = yaml.safe_load(GOOD)
 LINK = 'curl -C - "https://fastmri.example/val.tar.xz?Signature=a" --output val.tar.xz\n'
 
 
@@ -136,9 +138,14 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+def good():
+    """The good config, to be changed at will."""
+    return copy.deepcopy(VALUES)
+
+
 def edited(path, line):
     """The good config with a line of YAML at a path; without one the key is left out."""
-    values = yaml.safe_load(GOOD)
+    values = good()
     *parents, last = path.split("/")
     node = values
     for parent in parents:
@@ -151,9 +158,9 @@ def edited(path, line):
 
 
 def test_the_good_config_is_good():
-    config = load(yaml.safe_load(GOOD))
+    config = load(good())
     assert {"unet-0", "unet-1"} <= set(config.methods)
-    assert load(copy.deepcopy(yaml.safe_load(GOOD)), classes=False) == config
+    assert load(good(), classes=False) == config
 
 
 def mistakes():
@@ -207,13 +214,13 @@ def test_a_home_and_variables_may_stand_wherever_a_path_does(path, line, written
 def test_what_may_not_be_read_is_told(folder):
     (folder / "scan.h5").chmod(0)
     with pytest.raises(ConfigError, match=r"scan.file: scan.h5 cannot be read; mend its permissions"):
-        load(yaml.safe_load(GOOD))
+        load(good())
 
 
 def test_what_may_not_be_read_is_told_whoever_asks(monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name not in ("volumes", "SHA256"))
     with pytest.raises(ConfigError) as caught:
-        load(yaml.safe_load(GOOD))
+        load(good())
     assert "datasets.knee.folders: volumes cannot be read; mend its permissions (chmod u+rx)" in str(
         caught.value
     )
@@ -222,7 +229,7 @@ def test_what_may_not_be_read_is_told_whoever_asks(monkeypatch):
 
 def test_what_the_workflow_fetches_need_not_be_there(folder):
     assert not (folder / "fetched").exists()
-    load(yaml.safe_load(GOOD))
+    load(good())
     # What is fetched needs no link any more.
     (folder / "fetched/fastmri/mailed").mkdir(parents=True)
     (folder / "fetched/fastmri/mailed/train.tar.xz").write_bytes(b"an archive")
@@ -293,8 +300,33 @@ def test_a_dry_run_ends_with_the_message_and_without_a_traceback(folder, old, ne
     assert "Traceback" not in done.stdout
 
 
-def test_the_good_config_is_planned(folder):
-    values = yaml.safe_load(GOOD)
+def test_the_good_config_is_planned_and_its_files_are_called_as_is_known(folder):
+    values = good()
     values["downloads"] = "~/fetched"
-    done = snakemake(folder, "-n", "--quiet", "rules", "--configfile", written(folder, values))
+    done = snakemake(folder, "--summary", "--configfile", written(folder, values))
     assert done.returncode == 0, done.stdout
+    files = {
+        Path(line.partition("\t")[0]) for line in done.stdout.splitlines() if line.startswith("results/")
+    }
+    drawn = {file.stem for file in files if file.parent == Path("results/good/figures")}
+    tabled = {file.stem for file in files if file.parent == Path("results/good/tables")}
+    own = set(values["experiments"])
+    assert len(drawn) > 20
+    assert tabled - own <= TABLES
+    assert {name for name in drawn - own - TABLES - CURVES if name.split("-")[0] not in PICTURES} == set()
+
+
+@pytest.mark.parametrize(("fraction", "told"), [(0.34, True), (0.32, False)])
+def test_a_centre_that_no_width_leaves_columns_beside_is_told_of_scans_of_any_width(fraction, told):
+    values = good()
+    values = {name: values[name] for name in ("run", "seed", "datasets", "images", "masks", "methods")}
+    values["images"] = {"knees": {"kind": "scans", "test": {"dataset": "knee", "count": 1}}}
+    values["methods"] = {"zero-filled": {"reconstructor": "zero-filled"}}
+    values["masks"]["columns"]["center_fraction"] = fraction
+    if not told:
+        load(values)
+        return
+    with pytest.raises(
+        ConfigError, match=r"masks.columns: scans of any width: .*center_fraction=0.34 alone samples"
+    ):
+        load(values)

@@ -191,16 +191,12 @@ def _networks(config: Config) -> Iterator[str]:
     for name, method in config.methods.items():
         taken = getattr(load_class(method.reconstructor, object), "network_takes", None)
         network = method.arguments.get("network")
-        if taken and isinstance(network, Mapping):
-            takes = getattr(load_class(network["class"], object), "takes", None)
-            if takes is not None and takes not in taken:
-                fitting = [
-                    word for word, path in words("network").items() if class_attribute(path, "takes") in taken
-                ]
-                yield (
-                    f"methods.{name}.parameters.network: {word_of('method', method.reconstructor)} cannot "
-                    f"call {word_of('network', network['class'])}; it calls {', '.join(fitting)}"
-                )
+        if taken and isinstance(network, Mapping) and _takes(network["class"]) not in (None, *taken):
+            fitting = [word for word, path in words("network").items() if _takes(path) in taken]
+            yield (
+                f"methods.{name}.parameters.network: {word_of('method', method.reconstructor)} cannot call "
+                f"{word_of('network', network['class'])}; it calls {', '.join(fitting)}"
+            )
         if method.arguments.get("inverse") is None:
             continue
         for each in config.applications:
@@ -210,6 +206,12 @@ def _networks(config: Config) -> Iterator[str]:
                     f"{each.source} has several coils; name the sources of the method without it"
                 )
                 break
+
+
+def _takes(network: str) -> str | None:
+    """What a network is called with; `None` of a user's that does not say so. Ours take images by default."""
+    own = class_attribute(network, "takes")
+    return own or ("image" if network in words("network").values() else None)
 
 
 def _searches(config: Config) -> Iterator[str]:

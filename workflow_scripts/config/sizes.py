@@ -8,6 +8,7 @@ from mrilib.data.sampling.base import Sampling
 from mrilib.store.classes import arguments_model, load_class
 from workflow_scripts.config.config import Config
 from workflow_scripts.config.scans import Selection, Simulated
+from workflow_scripts.provenance import class_attribute
 
 Shape = tuple[int, int]
 # Columns that scans may have, where nothing is known of them.
@@ -109,7 +110,11 @@ def _methods(config: Config) -> Iterator[str]:
                     except ValueError as error:
                         yield f"{where}: {source}: {error}"
             for mask in masks:
-                yield from _centres(where, given, mask, config.masks[mask].arguments)
+                sampling = config.masks[mask]
+                yield from _centres(where, given, mask, sampling.arguments)
+                whole = class_attribute(sampling.path, "whole_columns")
+                if class_attribute(value["class"], "whole_columns") and whole is False:
+                    yield f"{where}: it needs masks of whole columns, unlike {mask}; name the method's masks"
 
 
 def _centres(where: str, network: Mapping[str, Any], mask: str, sampling: Mapping[str, Any]) -> Iterator[str]:

@@ -59,13 +59,15 @@ class Localized(AttackKind):
     def check_shape(self, shape: tuple[int, int]) -> None:
         if not 1 <= self.grid <= min(shape):
             raise ValueError(
-                f"localized_attack: expected 1 <= grid <= {min(shape)} on {shape[0]}×{shape[1]} pixels, got "
-                f"{self.grid}; take fewer places or larger images"
+                f"localized_attack: expected 1 <= grid <= {min(shape)}, got {self.grid}; take fewer places, "
+                "or larger images"
             )
-        if self.disk_radius is not None and not 0 <= self.disk_radius <= max(shape):
+        if self.disk_radius is not None and self.disk_radius < 0:
+            raise ValueError(f"localized_attack: expected disk_radius >= 0, got {self.disk_radius}")
+        if self.disk_radius is not None and self.disk_radius > max(shape):
             raise ValueError(
-                f"localized_attack: expected 0 <= disk_radius <= {max(shape)} on {shape[0]}×{shape[1]} "
-                f"pixels, got {self.disk_radius:g}; for the whole image take the global attack"
+                f"localized_attack: expected disk_radius <= {max(shape)}, got {self.disk_radius:g}; for the "
+                "whole image take the global attack"
             )
 
     def check(

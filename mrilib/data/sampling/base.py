@@ -22,10 +22,13 @@ class Sampling(ABC):
         random: whether masks depend on the seed. If not, one mask of a shape serves all its images.
         usual_for: sources that are measured under the mask where they name none: those of a single coil
             (phantoms and image files), of several (scans), or both.
+        whole_columns: whether every mask is of whole columns, with some in the centre; `None` if nobody has
+            said.
     """
 
     random: ClassVar[bool] = True
     usual_for: ClassVar[Literal["one coil", "several coils", "both"]] = "both"
+    whole_columns: ClassVar[bool | None] = None
 
     @abstractmethod
     def draw(self, shape: tuple[int, int], seed: Seed) -> Bool[Tensor, "*ky kx"]:

@@ -25,6 +25,7 @@ class Columns(Sampling):
     """
 
     usual_for: ClassVar[Literal["one coil", "several coils", "both"]] = "several coils"
+    whole_columns: ClassVar[bool | None] = True
     kind: ClassVar[ColumnMask]
 
     def __init__(
