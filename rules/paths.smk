@@ -17,6 +17,7 @@ from mrilib.report.names import mask_labels, method_labels
 from workflow_scripts.config import config as settings
 from workflow_scripts.config.domains import Application
 from workflow_scripts.config.entries import modules_of
+from workflow_scripts.config.keys import check_keys
 from workflow_scripts.job import use_checkout
 from workflow_scripts.provenance import named_by_classes, stage_hash
 from workflow_scripts.restore import restore_metadata
@@ -25,7 +26,9 @@ from workflow_scripts.runlock import RunInUse, take
 use_checkout(workflow.basedir)
 
 try:
-    # Jobs need not import what was checked when they were planned.
+    # Jobs need not read and import what was checked when they were planned.
+    if workflow.is_main_process:
+        check_keys(workflow.configfiles)
     cfg = settings.load(config, classes=workflow.is_main_process)
 except (settings.ConfigError, ValueError) as error:
     raise WorkflowError(str(error)) from None

@@ -81,6 +81,7 @@ class Experiment(ABC):
             `table_arguments`; returns a `mrilib.report.tables.Table`. A literal, for the workflow reads it
             from the text.
         names_attacks: arguments that are names of attacks, one or several, which the config must have.
+        names_varied: those of them whose attacks must vary something; the others may not.
         figure: import path of the function that makes a figure from `frame` and the arguments of
             `figure_arguments`, or `None`. A literal as well.
     """
@@ -90,6 +91,7 @@ class Experiment(ABC):
     table: ClassVar[str] = "mrilib.report.tables_records:records_table"
     figure: ClassVar[str | None] = None
     names_attacks: ClassVar[tuple[str, ...]] = ()
+    names_varied: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def records(self, run: ScoredRun) -> list[Record]:

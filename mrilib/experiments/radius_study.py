@@ -29,6 +29,7 @@ class RadiusStudy(Experiment):
     word: ClassVar[str] = "radius-study"
     title: ClassVar[str] = "Localized attack by the radius of its disk"
     names_attacks: ClassVar[tuple[str, ...]] = ("attack", "limits")
+    names_varied: ClassVar[tuple[str, ...]] = ("attack",)
     figure: ClassVar[str | None] = "mrilib.report.figures_studies:radius_study"
 
     def __init__(self, *, attack: str, limits: Sequence[str] = ()) -> None:

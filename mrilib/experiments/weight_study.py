@@ -1,9 +1,10 @@
 """The study of the weight: attacks on a method at multiples of its tuned parameter, by several searches."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import pandas as pd
+from pydantic import Field
 
 from mrilib.experiments.base import Experiment, ScoredRun
 from mrilib.experiments.curves import spikes_of
@@ -27,9 +28,10 @@ class WeightStudy(Experiment):
     word: ClassVar[str] = "weight-study"
     title: ClassVar[str] = "Attacks by the weight over the tuned one"
     names_attacks: ClassVar[tuple[str, ...]] = ("attacks",)
+    names_varied: ClassVar[tuple[str, ...]] = ("attacks",)
     figure: ClassVar[str | None] = "mrilib.report.figures_studies:weight_study"
 
-    def __init__(self, *, attacks: Sequence[str]) -> None:
+    def __init__(self, *, attacks: Annotated[Sequence[str], Field(min_length=1)]) -> None:
         self.attacks = list(attacks)
 
     def records(self, run: ScoredRun) -> list[Record]:

@@ -1,11 +1,15 @@
 """Decoders that are fitted to one slice and never trained: ConvDecoder and Deep Decoder."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor, nn
+
+# Rows and columns.
+Size = Annotated[Sequence[Annotated[int, Field(ge=1)]], Field(min_length=2, max_length=2)]
 
 
 class ConvDecoder(nn.Module):
@@ -41,6 +45,7 @@ class ConvDecoder(nn.Module):
     """
 
     word: ClassVar[str] = "conv-decoder"
+    takes: ClassVar[str] = "nothing"
     input: Tensor
 
     def __init__(
@@ -48,9 +53,9 @@ class ConvDecoder(nn.Module):
         output_shape: Sequence[int] = (640, 368),
         out_channels: int = 30,
         *,
-        channels: int = 256,
-        layers: int = 8,
-        in_size: Sequence[int] = (10, 5),
+        channels: Annotated[int, Field(ge=1)] = 256,
+        layers: Annotated[int, Field(ge=2)] = 8,
+        in_size: Size = (10, 5),
     ) -> None:
         super().__init__()
         _check("ConvDecoder", output_shape, out_channels, channels, layers, in_size)
@@ -62,6 +67,11 @@ class ConvDecoder(nn.Module):
         body += [nn.Conv2d(channels, channels, 3, padding=1), *_activated(channels)]
         self.body = nn.Sequential(*body, nn.Conv2d(channels, out_channels, 1))
         self.register_buffer("input", torch.rand(1, channels, *in_size))
+
+    @classmethod
+    def check_shape(cls, shape: tuple[int, int], *, in_size: Sequence[int], **others: Any) -> None:
+        """Raise `ValueError` if images of `(rows, columns)` are smaller than the input."""
+        _check_output(cls.__name__, shape, in_size)
 
     def forward(
         self, given: Float[Tensor, "1 channels u v"] | None = None
@@ -98,6 +108,7 @@ class DeepDecoder(nn.Module):
     """
 
     word: ClassVar[str] = "deep-decoder"
+    takes: ClassVar[str] = "nothing"
     input: Tensor
 
     def __init__(
@@ -105,9 +116,9 @@ class DeepDecoder(nn.Module):
         output_shape: Sequence[int] = (640, 368),
         out_channels: int = 30,
         *,
-        channels: int = 368,
-        layers: int = 10,
-        in_size: Sequence[int] = (16, 16),
+        channels: Annotated[int, Field(ge=1)] = 368,
+        layers: Annotated[int, Field(ge=2)] = 10,
+        in_size: Size = (16, 16),
     ) -> None:
         super().__init__()
         _check("DeepDecoder", output_shape, out_channels, channels, layers, in_size)
@@ -122,6 +133,11 @@ class DeepDecoder(nn.Module):
         body += [nn.Conv2d(channels, channels, 1, bias=False), *_activated(channels)]
         self.body = nn.Sequential(*body, nn.Conv2d(channels, out_channels, 1, bias=False))
         self.register_buffer("input", torch.rand(1, channels, *in_size))
+
+    @classmethod
+    def check_shape(cls, shape: tuple[int, int], *, in_size: Sequence[int], **others: Any) -> None:
+        """Raise `ValueError` if images of `(rows, columns)` are smaller than the input."""
+        _check_output(cls.__name__, shape, in_size)
 
     def forward(
         self, given: Float[Tensor, "1 channels u v"] | None = None
@@ -180,6 +196,10 @@ def _check(
             f"{where}: expected layers of at least 2 and other numbers of at least 1, got "
             f"out_channels={out_channels}, channels={channels}, layers={layers}, in_size={tuple(in_size)}"
         )
+    _check_output(where, output_shape, in_size)
+
+
+def _check_output(where: str, output_shape: Sequence[int], in_size: Sequence[int]) -> None:
     if output_shape[0] < in_size[0] or output_shape[1] < in_size[1]:
         raise ValueError(
             f"{where}: expected an image of at least in_size={tuple(in_size)}, got "

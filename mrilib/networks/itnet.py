@@ -1,9 +1,10 @@
 """The iterative network: a U-Net in turn with steps towards the data."""
 
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Annotated, Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Complex
+from pydantic import Field
 from torch import Tensor, nn
 
 from mrilib.networks.unet import UNet
@@ -51,13 +52,24 @@ class ItNet(nn.Module):
     takes: ClassVar[str] = "kspace"
 
     def __init__(
-        self, *, steps: int = 8, network: nn.Module | None = None, base: int = 32, levels: int = 4
+        self,
+        *,
+        steps: Annotated[int, Field(ge=1)] = 8,
+        network: nn.Module | None = None,
+        base: Annotated[int, Field(ge=1)] = 32,
+        levels: Annotated[int, Field(ge=1)] = 4,
     ) -> None:
         super().__init__()
         if steps < 1:
             raise ValueError(f"ItNet: expected at least 1 step, got {steps}; the reference has 8")
         self.network = UNet(base=base, levels=levels) if network is None else network
         self.weights = nn.Parameter(torch.ones(steps))
+
+    @classmethod
+    def check_shape(cls, shape: tuple[int, int], *, network: Any, levels: int, **others: Any) -> None:
+        """Raise `ValueError` if images of `(rows, columns)` are too small for such a network."""
+        if network is None:
+            UNet.check_shape(shape, levels=levels)
 
     def forward(
         self, kspace: Complex[Tensor, "batch ky kx"], operator: Forward

@@ -15,10 +15,11 @@ Table 2 has 8 and 4 "layers" and 4 "pools" throughout; a U-net of 4 pools has 8 
 2 pools. Smaller sizes, such as the demo's, are none of the paper's, and are to be named as reduced.
 """
 
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
 from fastmri import models
 from jaxtyping import Bool, Complex, Float
+from pydantic import Field
 from torch import Tensor, nn
 
 from mrilib.networks.kspace_input import check_counts, check_size, masked
@@ -46,6 +47,7 @@ class MagnitudeUnet(nn.Module):
 
     Attributes:
         published: name of the module that published weights belong to.
+        takes: k-space of coils, with the mask.
 
     Raises:
         ValueError: if an argument is out of range; at the call for a mask that is not boolean, or an image
@@ -56,12 +58,13 @@ class MagnitudeUnet(nn.Module):
 
     word: ClassVar[str] = "magnitude-unet"
     published: ClassVar[str] = "unet"
+    takes: ClassVar[str] = "coils"
 
     def __init__(
         self,
         *,
-        chans: int = 32,
-        num_pool_layers: int = 4,
+        chans: Annotated[int, Field(ge=1)] = 32,
+        num_pool_layers: Annotated[int, Field(ge=1)] = 4,
         crop: tuple[int, int] | list[int] | None = None,
         limit: float | None = None,
     ) -> None:
@@ -74,6 +77,12 @@ class MagnitudeUnet(nn.Module):
             )
         self._crop, self._limit, self._pools = crop, limit, num_pool_layers
         self.unet = models.Unet(in_chans=1, out_chans=1, chans=chans, num_pool_layers=num_pool_layers)
+
+    @classmethod
+    def check_shape(cls, shape: tuple[int, int], *, num_pool_layers: int, crop: Any, **others: Any) -> None:
+        """Raise `ValueError` if images of `(rows, columns)` are too small for such a network."""
+        rows, columns = crop or shape
+        check_size("MagnitudeUnet", (min(rows, shape[0]), min(columns, shape[1])), num_pool_layers)
 
     def forward(
         self, kspace: Complex[Tensor, "batch coil ky kx"], mask: Bool[Tensor, "#batch #ky kx"]

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from jaxtyping import Complex, Float
+from pydantic import Field
 from torch import Tensor, nn
 
 from mrilib.operators.channels import check_channels
@@ -57,21 +58,17 @@ class Tiramisu(nn.Module):
     def __init__(
         self,
         *,
-        channels: int = 2,
-        first: int = 16,
-        growth: int = 16,
-        down: Sequence[int] = (5, 7, 9, 12, 15),
-        bottleneck: int = 20,
-        up: Sequence[int] = (15, 12, 9, 7, 5),
-        dropout: float = 0.0,
+        channels: Annotated[int, Field(ge=1)] = 2,
+        first: Annotated[int, Field(ge=1)] = 16,
+        growth: Annotated[int, Field(ge=1)] = 16,
+        down: Sequence[Annotated[int, Field(ge=1)]] = (5, 7, 9, 12, 15),
+        bottleneck: Annotated[int, Field(ge=1)] = 20,
+        up: Sequence[Annotated[int, Field(ge=1)]] = (15, 12, 9, 7, 5),
+        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
         zero_output: bool = False,
     ) -> None:
         super().__init__()
-        if len(down) != len(up) or not down:
-            raise ValueError(
-                f"Tiramisu: expected as many blocks up as down, got down={tuple(down)} and up={tuple(up)}; "
-                "give one number of layers for each level in both"
-            )
+        _check_levels(down, up)
         if min(channels, first, growth, bottleneck, *down, *up) < 1:
             raise ValueError(
                 f"Tiramisu: expected numbers of at least 1, got channels={channels}, first={first}, "
@@ -107,6 +104,18 @@ class Tiramisu(nn.Module):
             nn.init.zeros_(self.last.weight)
             nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
 
+    @classmethod
+    def check_shape(
+        cls, shape: tuple[int, int], *, down: Sequence[int], up: Sequence[int], **others: Any
+    ) -> None:
+        """Raise `ValueError` if images of `(rows, columns)` are too small for such a network."""
+        _check_levels(down, up)
+        if min(shape) < 2 ** len(down):
+            raise ValueError(
+                f"Tiramisu: expected images of at least {2 ** len(down)}×{2 ** len(down)} for {len(down)} "
+                f"levels, got {shape[0]}×{shape[1]}; take larger images or fewer levels"
+            )
+
     def forward(self, image: Float[Tensor, "batch channels y x"]) -> Float[Tensor, "batch 2 y x"]:
         check_channels(image, "Tiramisu", count=self._channels, smallest=self._smallest)
         x = self.first(image)
@@ -120,6 +129,14 @@ class Tiramisu(nn.Module):
             skip = skips.pop()
             x = block(torch.cat([_cropped(transition(x), skip), skip], dim=1))
         return self.last(x)
+
+
+def _check_levels(down: Sequence[int], up: Sequence[int]) -> None:
+    if len(down) != len(up) or not down:
+        raise ValueError(
+            f"Tiramisu: expected as many blocks up as down, got down={tuple(down)} and up={tuple(up)}; "
+            "give one number of layers for each level in both"
+        )
 
 
 class _DenseBlock(nn.Module):
@@ -181,8 +198,15 @@ class LearnedInverse(nn.Module):
     """
 
     word: ClassVar[str] = "learned-inverse"
+    takes: ClassVar[str] = "kspace alone"
 
-    def __init__(self, *, size: int = 256, noise: float | None = None, seed: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        size: Annotated[int, Field(ge=1)] = 256,
+        noise: Annotated[float, Field(ge=0)] | None = None,
+        seed: int = 0,
+    ) -> None:
         super().__init__()
         if size < 1:
             raise ValueError(f"LearnedInverse: expected a size of at least 1, got {size}; P1 has 256")
@@ -196,6 +220,15 @@ class LearnedInverse(nn.Module):
         self._size = size
         self.along_y = nn.Parameter(exact + deviation * torch.randn(exact.shape, generator=generator))
         self.along_x = nn.Parameter(exact + deviation * torch.randn(exact.shape, generator=generator))
+
+    @classmethod
+    def check_shape(cls, shape: tuple[int, int], *, size: int, **others: Any) -> None:
+        """Raise `ValueError` unless images of `(rows, columns)` are of the size of the learned maps."""
+        if shape != (size, size):
+            raise ValueError(
+                f"LearnedInverse: expected images of {size}×{size}, for which the maps are, got "
+                f"{shape[0]}×{shape[1]}; make both sizes equal"
+            )
 
     def forward(self, kspace: Complex[Tensor, "*batch ky kx"]) -> Complex[Tensor, "*batch y x"]:
         size = self._size

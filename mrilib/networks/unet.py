@@ -1,10 +1,11 @@
 """The U-Net."""
 
 from itertools import pairwise
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor, nn
 
 from mrilib.operators.channels import check_channels
@@ -36,7 +37,13 @@ class UNet(nn.Module):
 
     word: ClassVar[str] = "unet"
 
-    def __init__(self, *, channels: int = 2, base: int = 32, levels: int = 4) -> None:
+    def __init__(
+        self,
+        *,
+        channels: Annotated[int, Field(ge=1)] = 2,
+        base: Annotated[int, Field(ge=1)] = 32,
+        levels: Annotated[int, Field(ge=1)] = 4,
+    ) -> None:
         super().__init__()
         if min(channels, base, levels) < 1:
             raise ValueError(
@@ -52,6 +59,15 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(nn.ConvTranspose2d(low, high, 2, stride=2) for high, low in climb)
         self.merge = nn.ModuleList(_block(2 * high, high) for high, _ in climb)
         self.last = nn.Conv2d(base, 2, 1)
+
+    @classmethod
+    def check_shape(cls, shape: tuple[int, int], *, levels: int, **others: Any) -> None:
+        """Raise `ValueError` if images of `(rows, columns)` are too small for such a network."""
+        if min(shape) < 2**levels:
+            raise ValueError(
+                f"{cls.__name__}: expected images of at least {2**levels}×{2**levels} for {levels} levels, "
+                f"got {shape[0]}×{shape[1]}; take larger images or fewer levels"
+            )
 
     def forward(self, image: Float[Tensor, "batch channels y x"]) -> Float[Tensor, "batch 2 y x"]:
         check_channels(image, "UNet", count=self._channels, smallest=self._factor)

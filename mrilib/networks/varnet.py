@@ -12,13 +12,15 @@ arguments, with their parameters:
 | VarNet5 | 4 | 2 | 6 | 757,940 |
 """
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar
 
 import fastmri
 import torch
 from fastmri import models
 from fastmri.models.varnet import NormUnet, SensitivityModel
 from jaxtyping import Bool, Complex, Float
+from pydantic import Field
 from torch import Tensor, nn
 
 from mrilib.networks.kspace_input import check_counts, check_size, masked
@@ -57,6 +59,8 @@ class VarNet(nn.Module):
 
     Attributes:
         published: name of the module that published weights belong to.
+        takes: k-space of coils, with the mask.
+        whole_columns: whether masks have to be of whole columns.
 
     Raises:
         ValueError: if an argument is out of range; at the call for a mask that is not boolean, an image too
@@ -70,16 +74,18 @@ class VarNet(nn.Module):
 
     word: ClassVar[str] = "varnet"
     published: ClassVar[str] = "varnet"
+    takes: ClassVar[str] = "coils"
+    whole_columns: ClassVar[bool] = True
 
     def __init__(
         self,
         *,
-        num_cascades: int = 12,
-        chans: int = 18,
-        pools: int = 4,
-        sens_chans: int | None = 8,
-        sens_pools: int = 4,
-        center_fraction: float | None = None,
+        num_cascades: Annotated[int, Field(ge=1)] = 12,
+        chans: Annotated[int, Field(ge=1)] = 18,
+        pools: Annotated[int, Field(ge=1)] = 4,
+        sens_chans: Annotated[int, Field(ge=1)] | None = 8,
+        sens_pools: Annotated[int, Field(ge=1)] = 4,
+        center_fraction: Annotated[float, Field(gt=0, le=1)] | None = None,
         zero_output: bool = False,
     ) -> None:
         super().__init__()
@@ -99,6 +105,13 @@ class VarNet(nn.Module):
                 _ZeroRefinement(NormUnet(chans, pools)) if zero_output else _Refinement(cascade.model)
             )
 
+    @classmethod
+    def check_shape(
+        cls, shape: tuple[int, int], *, pools: int, sens_chans: int | None, sens_pools: int, **others: Any
+    ) -> None:
+        """Raise `ValueError` if images of `(rows, columns)` are too small for such a network."""
+        check_size("VarNet", _padded(shape), pools if sens_chans is None else max(pools, sens_pools))
+
     def forward(
         self, kspace: Complex[Tensor, "batch coil ky kx"], mask: Bool[Tensor, "#batch #ky kx"]
     ) -> Float[Tensor, "batch ky kx"]:
@@ -107,8 +120,7 @@ class VarNet(nn.Module):
         Rows of the mask may be empty, as those of a partial readout are.
         """
         sampled = torch.view_as_real(masked(kspace, mask, "VarNet"))
-        padded = tuple(-(-size // VARNET_MULTIPLE) * VARNET_MULTIPLE for size in kspace.shape[-2:])
-        check_size("VarNet", padded, self._pools)
+        check_size("VarNet", _padded(kspace.shape[-2:]), self._pools)
         masks = mask.expand(len(kspace), -1, -1)[:, None, :, :, None]
         widths = self.center_columns(mask).expand(len(kspace)).tolist()
         if len(set(widths)) == 1:
@@ -169,6 +181,10 @@ class VarNet(nn.Module):
                 f"of {width}, got one that is not; {mend}"
             )
         return counts
+
+
+def _padded(shape: Sequence[int]) -> tuple[int, ...]:
+    return tuple(-(-size // VARNET_MULTIPLE) * VARNET_MULTIPLE for size in shape)
 
 
 class _Refinement(NormUnet):

@@ -2,11 +2,12 @@
 
 import functools
 import math
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import pywt
 import torch
 from jaxtyping import Complex, Float
+from pydantic import Field
 from torch import Tensor
 
 from mrilib.operators.base import LinearOperator, fft2c, ifft2c
@@ -70,7 +71,7 @@ class Wavelet(Basis):
 
     word: ClassVar[str] = "wavelet"
 
-    def __init__(self, name: str = "db4", levels: int = 3) -> None:
+    def __init__(self, name: str = "db4", levels: Annotated[int, Field(ge=1)] = 3) -> None:
         if name not in pywt.wavelist(kind="discrete") or not pywt.Wavelet(name).orthogonal:
             raise ValueError(
                 f"Wavelet: expected an orthogonal wavelet such as db4, got {name!r}; "
@@ -80,6 +81,15 @@ class Wavelet(Basis):
             raise ValueError(f"Wavelet: expected levels >= 1, got {levels}")
         self.name = name
         self.levels = int(levels)
+
+    @classmethod
+    def check_shape(cls, shape: tuple[int, int], *, levels: int, **others: Any) -> None:
+        """Raise `ValueError` if the last level of images of `(rows, columns)` would be padding alone."""
+        if min(shape) < 2**levels:
+            raise ValueError(
+                f"Wavelet: expected images of at least {2**levels}×{2**levels} for {levels} levels, got "
+                f"{shape[0]}×{shape[1]}; take fewer levels or larger images"
+            )
 
     def coefficient_shape(self, height: int, width: int) -> tuple[int, int]:
         block = 2**self.levels

@@ -28,6 +28,7 @@ class TrainedMultiCoil(Reconstructor):
 
     Attributes:
         model: the network, in evaluation mode and in float32.
+        network_takes, learns_from: as of `Trained`.
 
     Raises:
         ValueError: for an import path that names no module, arguments that the module does not take, a
@@ -36,6 +37,8 @@ class TrainedMultiCoil(Reconstructor):
     """
 
     word: ClassVar[str] = "trained-multi-coil"
+    network_takes: ClassVar[tuple[str, ...]] = ("coils",)
+    learns_from: ClassVar[str] = "several coils"
     output: ClassVar[Literal["complex", "magnitude"]] = "magnitude"
 
     def __init__(

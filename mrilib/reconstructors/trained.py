@@ -77,10 +77,17 @@ class Trained(Reconstructor):
             checkpoint of another architecture, k-space of another shape than the checkpoint's, k-space
             that is real or not finite, and an `inverse` with several coils.
 
+    Attributes:
+        network_takes: what its networks may take, as their attribute `takes` says: `image`, two channels;
+            `kspace`, with the operator; `coils`, k-space of coils with the mask; `nothing` but a fixed input.
+        learns_from: what a workflow may train it on: measurements of a single coil, or of several.
+
     Source: [alaifari2023], section 4. The network is in evaluation mode and in float32.
     """
 
     word: ClassVar[str] = "trained"
+    network_takes: ClassVar[tuple[str, ...]] = ("image", "kspace")
+    learns_from: ClassVar[str] = "one coil"
 
     def __init__(
         self,

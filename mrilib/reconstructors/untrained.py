@@ -84,6 +84,7 @@ class Untrained(Reconstructor):
     """
 
     word: ClassVar[str] = "untrained"
+    network_takes: ClassVar[tuple[str, ...]] = ("nothing",)
     output = "magnitude"
     search = None
     resumable = True

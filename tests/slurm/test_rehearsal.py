@@ -81,7 +81,7 @@ def phantoms():
     values["masks"] = {"radial-40": {"kind": "radial", "lines": 8}}
     values["methods"] = {f"p1-{name}": values["methods"][name] for name in ("tv", "zero-filled", "tira")}
     for method in values["methods"].values():
-        method["masks"] = ["radial-40"]
+        method |= {"masks": ["radial-40"], "label": f"{method['label']} (P1)"}
     values["methods"]["p1-tv"]["tune"]["grid"] = GRID
     tira = values["methods"]["p1-tira"]
     tira["parameters"]["network"] |= TIRA

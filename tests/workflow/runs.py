@@ -34,9 +34,10 @@ SCAN_DATA = {
     "rows": 40,
     "columns": 48,
     "volumes": {
-        name: {"file": "pydicom:examples_overlay.dcm", "draws": draws}
-        for name, draws in (("first", 3), ("second", 2))
+        name: {"file": "pydicom:examples_overlay.dcm", "draws": 3} for name in ("first", "second", "third")
     },
+    # A volume each.
+    "split": {"train": 0.34, "validation": 0.33, "test": 0.33},
 }
 COLUMNS = {"kind": "equispaced-fraction", "acceleration": 3, "center_fraction": 0.25}
 # Networks on scans, small enough for seconds.
@@ -205,21 +206,20 @@ def tiny(*, methods=None, attacks=None, study=False, **changes):
     return values | changes
 
 
+def scan_source(**counts):
+    """A source of slices of `SCAN_DATA`: how many of each part."""
+    return {"kind": "scans"} | {
+        part: {"dataset": "abdomen-data", "split": part, "count": count} for part, count in counts.items()
+    }
+
+
 def tiny_scans(methods, **changes):
     """Slices of multi-coil data under a mask of columns, reconstructed by some of `SCAN_METHODS`."""
-    chosen = {"dataset": "abdomen-data"}
     return {
         "run": "tiny",
         "seed": 1,
         "datasets": {"abdomen-data": SCAN_DATA},
-        "images": {
-            "abdomen": {
-                "kind": "scans",
-                "train": chosen | {"count": 3},
-                "validation": chosen | {"count": 1},
-                "test": chosen | {"count": 1},
-            }
-        },
+        "images": {"abdomen": scan_source(train=3, validation=1, test=1)},
         "masks": {"columns": COLUMNS},
         "methods": {name: copy.deepcopy(SCAN_METHODS[name]) for name in methods},
     } | changes

@@ -109,11 +109,11 @@ EDITS = {
         {"train (tira)", "reconstruct (tira)", "attack (tira)", *TRANSFERS},
     ),
     "the search of the networks": (
-        edit("mrilib/attacks/searches/gradient.py", "decay: float = 0.95", "decay: float = 0.96"),
+        edit("mrilib/attacks/searches/gradient.py", "le=1)] = 0.95", "le=1)] = 0.96"),
         {"attack (zero-filled)", "attack (tira)", *TRANSFERS},
     ),
     "the coupled search of TV": (
-        edit("mrilib/attacks/searches/coupled.py", "decay: float = 0.96", "decay: float = 0.95"),
+        edit("mrilib/attacks/searches/coupled.py", "le=1)] = 0.96", "le=1)] = 0.95"),
         {"attack (tv)", *TRANSFERS},
     ),
     "masks of lines": (

@@ -8,7 +8,17 @@ import h5py
 import pandas as pd
 import pytest
 
-from tests.workflow.runs import COLUMNS, ROOT, SCAN_DATA, SCAN_METHODS, environment, snakemake, tiny, written
+from tests.workflow.runs import (
+    COLUMNS,
+    ROOT,
+    SCAN_DATA,
+    SCAN_METHODS,
+    environment,
+    scan_source,
+    snakemake,
+    tiny,
+    written,
+)
 
 pytestmark = pytest.mark.slow
 METHODS = ("tv", "zero-filled")
@@ -31,10 +41,7 @@ def mixed():
     for name in ("unet", "tv"):
         values["methods"][name]["search_arguments"] = {"rounds": [[2, 1]]}
     values["datasets"] = {"abdomen-data": SCAN_DATA}
-    chosen = {"dataset": "abdomen-data"}
-    values["images"]["abdomen"] = {"kind": "scans"} | {
-        part: chosen | {"count": count} for part, count in (("train", 2), ("validation", 1), ("test", 1))
-    }
+    values["images"]["abdomen"] = scan_source(train=2, validation=1, test=1)
     values["masks"]["columns"] = COLUMNS
     values["masks"]["denser"] = COLUMNS | {"acceleration": 2}
     values["images"]["abdomen"]["masks"] = ["columns"]

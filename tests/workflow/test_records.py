@@ -29,18 +29,22 @@ def phantoms():
 
 def scans():
     data = {"kind": "simulated", "anatomy": "abdomen", "coils": 4, "rows": 48, "columns": 56}
-    data["volumes"] = {
-        name: {"file": "pydicom:examples_overlay.dcm", "draws": 2} for name in ("first", "second")
-    }
+    drawn = {"file": "pydicom:examples_overlay.dcm", "draws": 2}
+    data["volumes"] = dict.fromkeys(("first", "second"), drawn)
     tune = TUNE | {"at": "clean"}
-    solvers, chosen = "mrilib.reconstructors", {"dataset": "abdomen-data"}
+    solvers = "mrilib.reconstructors"
     wavelet = {"class": "mrilib.operators.bases:Wavelet", "arguments": {"levels": 2}}
     return {
         "run": "tiny",
         "seed": 1,
-        "datasets": {"abdomen-data": data},
+        # Of a patient of its own; the weights that are chosen are the same.
+        "datasets": {"abdomen-data": data, "abdomen-validation": data | {"volumes": {"third": drawn}}},
         "images": {
-            "abdomen": {"kind": "scans", "validation": chosen | {"count": 1}, "test": chosen | {"count": 2}}
+            "abdomen": {
+                "kind": "scans",
+                "validation": {"dataset": "abdomen-validation", "count": 1},
+                "test": {"dataset": "abdomen-data", "count": 2},
+            }
         },
         "masks": {"columns": {"kind": "equispaced-fraction", "acceleration": 3, "center_fraction": 0.2}},
         "methods": {

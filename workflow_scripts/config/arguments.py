@@ -1,19 +1,29 @@
 """The classes that a config names, and their arguments, held against the classes themselves."""
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from mrilib.metrics.base import metric_from
+from mrilib.metrics.quantities import QUANTITIES
 from mrilib.store.classes import arguments_model, load_class
 from mrilib.store.functions import load_function
 from workflow_scripts.config.attacks import FACTOR
 from workflow_scripts.config.config import Config
-from workflow_scripts.config.entries import FAMILIES, NESTED, Entry
-from workflow_scripts.config.errors import ConfigError, explained, suggestion
-from workflow_scripts.config.scans import Converted, Scans
-from workflow_scripts.provenance import check_import_path
+from workflow_scripts.config.entries import FAMILIES, NESTED, Entry, word_of, words
+from workflow_scripts.config.errors import explained, suggestion
+from workflow_scripts.config.scans import Converted
+from workflow_scripts.config.sizes import misfitting_sizes
+from workflow_scripts.config.strict import as_number
+from workflow_scripts.provenance import check_import_path, class_attribute
+
+# What the constructor of a class of a user's may raise.
+FAULTS = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
+FAULTS += (OSError, RuntimeError, ImportError)
+# What measures one coil, and several.
+OPERATORS = ("mrilib.operators.fourier:MaskedFourier", "mrilib.operators.coil_fourier:CoilFourier")
 
 
 class Named(NamedTuple):
@@ -34,16 +44,9 @@ class Named(NamedTuple):
     added: Mapping[str, Any] = {}
 
 
-def check_classes(config: Config) -> None:
-    """See that every class exists and takes its arguments. The classes are imported.
-
-    Raises:
-        ConfigError: with one line for every mistake.
-    """
-    wrong = [line for named in classes_of(config) for line in _wrong(named)]
-    wrong = wrong or list(_misfits(config))
-    if wrong:
-        raise ConfigError("the config is wrong:\n" + "\n".join(f"  {line}" for line in dict.fromkeys(wrong)))
+def classes_wrong(config: Config) -> Iterator[str]:
+    """One line for every class that does not exist, or does not take its arguments. Classes are imported."""
+    return (line for named in classes_of(config) for line in _wrong(named))
 
 
 def classes_of(config: Config) -> Iterator[Named]:
@@ -56,14 +59,16 @@ def classes_of(config: Config) -> Iterator[Named]:
     for name, mask in config.masks.items():
         yield _named(f"masks.{name}", mask)
     for name, method in config.methods.items():
-        added = {} if method.tune is None else {method.tune.parameter: method.tune.grid.low}
         where = f"methods.{name}"
-        yield from _nested(
-            Named(f"{where}.parameters", "method", method.reconstructor, method.arguments, added),
-            [key for key, value in method.parameters.items() if value != method.arguments[key]],
-        )
-        if method.search is not None:
-            yield Named(f"{where}.search_arguments", "search", method.search, method.search_arguments)
+        by_word = {key for key, value in method.parameters.items() if _is_word(value)}
+        ends = [] if method.tune is None else [method.tune.grid.low, method.tune.grid.high]
+        for added in [{method.tune.parameter: end} for end in ends] or [{}]:
+            own = Named(f"{where}.parameters", "method", method.reconstructor, method.arguments, added)
+            yield from _nested(own, by_word)
+        sources = {each.source for each in config.applications if each.method == name}
+        searches = {config.own_search(name, source) for source in sources if method.search_arguments}
+        for search in sorted(filter(None, {*searches, method.search})):
+            yield Named(f"{where}.search_arguments", "search", search, method.search_arguments)
     for name, attack in config.attacks.items():
         yield _named(f"attacks.{name}", attack)
         for argument, values in attack.vary.items():
@@ -76,6 +81,10 @@ def classes_of(config: Config) -> Iterator[Named]:
         yield _named(f"metrics.{name}", metric)
     for name, experiment in config.experiments.items():
         yield _named(f"experiments.{name}", experiment)
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, Mapping) and "kind" in value
 
 
 def _named(where: str, entry: Entry) -> Named:
@@ -102,11 +111,14 @@ def _wrong(named: Named) -> Iterator[str]:
     except ValueError as error:
         yield f"{named.where.removesuffix('.arguments')}: {error}"
         return
+    tuned = named.where.removesuffix("parameters") + "tune"
     for name in named.added:
         if name not in model.model_fields:
-            where = named.where.removesuffix("parameters")
             known = suggestion(name, list(model.model_fields))
-            yield f"{where}tune.parameter: {model.__name__} takes no {name!r}{known}"
+            yield f"{tuned}.parameter: {model.__name__} takes no {name!r}{known}"
+            return
+        if name in named.arguments:
+            yield f"{tuned}.parameter: {name!r} stands in parameters as well; leave one of them out"
             return
     given = {**named.arguments, **named.added}
     try:
@@ -115,52 +127,137 @@ def _wrong(named: Named) -> Iterator[str]:
         for detail in error.errors():
             yield f"{named.where}.{explained(model, given, detail)}"
         return
-    for name, value in given.items():
-        found = getattr(taken, name, value)
-        if (
-            isinstance(value, str | float)
-            and isinstance(found, int | float)
-            and type(value) is not type(found)
-        ):
-            # What the class is given is what YAML read, and YAML reads 1e-3 as text.
-            wanted = "a whole number" if isinstance(value, float) else "a number"
-            mend = "" if isinstance(value, float) else " as text; write 1.0e-3 for 1e-3"
-            yield f"{named.where}.{name}: expected {wanted}, got {value!r}{mend}"
+    mistyped = [
+        line
+        for name, value in given.items()
+        for line in _mistyped(f"{named.where}.{name}", value, getattr(taken, name, value))
+    ]
+    yield from mistyped
+    if not mistyped and is_made(named):
+        try:
+            found(**given)
+        except FAULTS as error:
+            told = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+            yield f"{named.where}: {told}"
 
 
-def _misfits(config: Config) -> Iterator[str]:
+def is_made(named: Named) -> bool:
+    """Whether a class is made to see that it takes its arguments: not networks, nor what holds them."""
+    if named.family in ("network", ""):
+        return False
+    if named.family == "method":
+        # A user's may read large files.
+        whole = not {"network", "inverse"} & named.arguments.keys() or named.path.endswith(":Untrained")
+        return named.path.startswith("mrilib.") and whole
+    return True
+
+
+def _mistyped(where: str, given: Any, taken: Any) -> Iterator[str]:
+    """What pydantic would convert: a class is given what YAML read, and YAML reads 1e-3 as text."""
+    if isinstance(given, Mapping):
+        for name, value in given.items():
+            inside = taken[name] if isinstance(taken, Mapping) and name in taken else value
+            yield from _mistyped(f"{where}.{name}", value, inside)
+    elif isinstance(given, list):
+        same = isinstance(taken, list | tuple) and len(taken) == len(given)
+        for number, value in enumerate(given):
+            yield from _mistyped(f"{where}.{number}", value, taken[number] if same else value)
+    elif isinstance(given, float) and math.isnan(given):
+        yield f"{where}: expected a number, got NaN; write digits, or leave the key out"
+    elif isinstance(given, str | float | int) and type(given) is not type(taken):
+        if isinstance(taken, bool):
+            yield f"{where}: expected true or false, got {given!r}; write it without quotes"
+        elif isinstance(taken, int) and isinstance(given, float):
+            yield f"{where}: expected a whole number, got {given!r}; write it without a point"
+        elif isinstance(taken, int | float) and isinstance(given, str | bool):
+            yield f"{where}: expected a number, got {given!r}{as_number(given)}"
+
+
+def misfits(config: Config) -> Iterator[str]:
     """What is right by itself and does not fit the rest of the config."""
-    yield from _masks(config)
+    yield from misfitting_sizes(config)
+    yield from _networks(config)
+    yield from _searches(config)
+    yield from _experiments(config)
     for name, metric in config.metrics.items():
         try:
             metric_from(metric.described)
         except ValueError as error:
             yield f"metrics.{name}: {error}"
+
+
+def _networks(config: Config) -> Iterator[str]:
+    """Networks that a method cannot call, and inverses of one coil's k-space where there are several."""
+    for name, method in config.methods.items():
+        taken = getattr(load_class(method.reconstructor, object), "network_takes", None)
+        network = method.arguments.get("network")
+        if taken and isinstance(network, Mapping) and _takes(network["class"]) not in (None, *taken):
+            fitting = [word for word, path in words("network").items() if _takes(path) in taken]
+            yield (
+                f"methods.{name}.parameters.network: {word_of('method', method.reconstructor)} cannot call "
+                f"{word_of('network', network['class'])}; it calls {', '.join(fitting)}"
+            )
+        if method.arguments.get("inverse") is None:
+            continue
+        for each in config.applications:
+            if each.method == name and each.source in config.scans:
+                yield (
+                    f"methods.{name}.parameters.inverse: it is of a single coil's k-space, and "
+                    f"{each.source} has several coils; name the sources of the method without it"
+                )
+                break
+
+
+def _takes(network: str) -> str | None:
+    """What a network is called with; `None` of a user's that does not say so. Ours take images by default."""
+    own = class_attribute(network, "takes")
+    return own or ("image" if network in words("network").values() else None)
+
+
+def _searches(config: Config) -> Iterator[str]:
+    """Searches that are named and cannot attack what they are named for."""
+    refused = set()
+    for each in config.usual:
+        method, several = config.methods[each.method], each.source in config.scans
+        for name in config.attacks_of(each.method, each.source, each.mask):
+            attack = config.attacks[name]
+            path = attack.search or method.search
+            if path is None or not attack.needs_derivative:
+                continue
+            where = f"attacks.{name}.search" if attack.search else f"methods.{each.method}.search"
+            if (where, each.method, several) in refused:
+                continue
+            refused.add((where, each.method, several))
+            # Searches ask for the class of both, and for nothing that is in them.
+            kind, operator = (
+                load_class(found, object) for found in (method.reconstructor, OPERATORS[several])
+            )
+            told = load_class(path, object).refusal(
+                object.__new__(kind), object.__new__(operator), attack.artifact
+            )
+            if told:
+                yield f"{where}: {each.method} on {each.source}: {told}, or name other methods and sources"
+
+
+def _experiments(config: Config) -> Iterator[str]:
+    known = {*QUANTITIES, *config.metrics}
     for name, experiment in config.experiments.items():
+        where = f"experiments.{name}"
         found = load_class(experiment.path, object)
         for function in filter(None, (found.table, found.figure)):
             try:
                 load_function(function)
             except ValueError as error:
-                yield f"experiments.{name}: {error}"
+                yield f"{where}: {error}"
+        quantity = experiment.arguments.get("quantity")
+        if isinstance(quantity, str) and quantity not in known and experiment.path.startswith("mrilib."):
+            yield f"{where}.quantity: {quantity!r} is not measured{suggestion(quantity, list(known))}"
         for argument in found.names_attacks:
             given = experiment.arguments.get(argument, [])
             for attack in [given] if isinstance(given, str) else given:
                 if attack not in config.attacks:
-                    known = suggestion(attack, list(config.attacks))
-                    yield f"experiments.{name}.{argument}: {attack!r} is not defined{known}"
-
-
-def _masks(config: Config) -> Iterator[str]:
-    """Masks that there are not for the images of a run; what scans measure is not known yet."""
-    for name, mask in config.masks.items():
-        sources = [
-            source for source in config.sources_of(name) if not isinstance(config.images[source], Scans)
-        ]
-        if not sources:
-            continue
-        try:
-            drawn = load_class(mask.path, object)(**mask.arguments)
-            drawn.check((config.size, config.size))
-        except (TypeError, ValueError) as error:
-            yield f"masks.{name}: {error}"
+                    known_attacks = suggestion(attack, list(config.attacks))
+                    yield f"{where}.{argument}: {attack!r} is not defined{known_attacks}"
+                elif bool(config.attacks[attack].vary) != (argument in found.names_varied):
+                    wanted = "with vary" if argument in found.names_varied else "without vary"
+                    yield f"{where}.{argument}: expected an attack {wanted}, got {attack!r}; name another"

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 from pydantic import Field
 
 from workflow_scripts.config.entries import Entry, named
-from workflow_scripts.config.strict import Count, Fraction, Name
+from workflow_scripts.config.strict import CHOSEN, EACH_ONCE, LISTED, Count, Fraction, Names, Number
 from workflow_scripts.provenance import class_attribute
 
 # In `vary`: multiples of the method's tuned parameter, instead of values of an argument.
@@ -43,13 +43,13 @@ class Attack(Entry):
 
     family: ClassVar[str] = "attack"
 
-    masks: list[Name] | None = None
-    methods: list[Name] | None = None
-    sources: list[Name] | None = None
-    levels: Annotated[list[Fraction], Field(min_length=1)] | None = None
+    masks: Names | None = None
+    methods: Names | None = None
+    sources: Names | None = None
+    levels: Annotated[list[Fraction], CHOSEN, EACH_ONCE] | None = None
     images: Count | None = None
     search: Annotated[str, named("search")] | None = None
-    vary: Annotated[dict[str, Annotated[list[int | float], Field(min_length=1)]], Field(max_length=1)] = {}
+    vary: Annotated[dict[str, Annotated[list[Number], LISTED, EACH_ONCE]], Field(max_length=1)] = {}
 
     @property
     def needs_derivative(self) -> bool:

@@ -1,19 +1,23 @@
 """The configuration: what may stand in a config file, checked before anything is planned."""
 
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError, model_validator
 
 from workflow_scripts.config.attacks import FACTOR, Attack
 from workflow_scripts.config.domains import Domain
-from workflow_scripts.config.errors import ConfigError, explained
+from workflow_scripts.config.errors import ConfigError, explained, wrong
 from workflow_scripts.config.figures import Figures
-from workflow_scripts.config.images import Ellipses, Files
-from workflow_scripts.config.methods import Training
+from workflow_scripts.config.images import Ellipses
+from workflow_scripts.config.leaks import leaks
+from workflow_scripts.config.methods import Training, replicas, spelled_by_seed
+from workflow_scripts.config.names import misnamed
 from workflow_scripts.config.run import Run
 from workflow_scripts.config.scans import Scans
+from workflow_scripts.config.uses import unused
 from workflow_scripts.provenance import class_attribute
+
+__all__ = ["Config", "ConfigError", "load"]
 
 
 class Config(Run):
@@ -23,25 +27,9 @@ class Config(Run):
     @classmethod
     def _seeds(cls, values: Any) -> Any:
         """A method with several training seeds becomes several, each with a name and a seed of its own."""
-        if not isinstance(values, dict) or not isinstance(values.get("methods"), dict):
-            return values
-        methods: dict[str, Any] = {}
-        for name, method in values["methods"].items():
-            training = method.get("training") if isinstance(method, dict) else None
-            if not isinstance(training, dict) or "seeds" not in training:
-                methods[name] = method
-                continue
-            rest = {key: value for key, value in training.items() if key != "seeds"}
-            seeds = training["seeds"]
-            if not isinstance(seeds, list) or not seeds or len(set(map(str, seeds))) < len(seeds):
-                raise ValueError(
-                    f"methods.{name}.training.seeds: expected several seeds, each once, got {seeds!r}"
-                )
-            for seed in seeds:
-                label = f"{method.get('label') or name}, seed {seed}"
-                one = {"label": label, "training": rest | {"seed": seed}, "replica_of": name}
-                methods[f"{name}-{seed}"] = method | one
-        return values | {"methods": methods}
+        if isinstance(values, dict) and isinstance(values.get("methods"), dict):
+            return values | {"methods": spelled_by_seed(values["methods"])}
+        return values
 
     @model_validator(mode="after")
     def _references(self) -> "Config":
@@ -89,8 +77,6 @@ class Config(Run):
                         f"images.{name}.tuned_on: scans take the methods of scans, and images those of "
                         f"images; got {source.tuned_on!r}"
                     )
-            if isinstance(source, Files):
-                _check_files(name, source)
             if isinstance(source, Scans):
                 for part, selection in source.sets.items():
                     where = f"images.{name}.{part}"
@@ -151,7 +137,10 @@ class Config(Run):
         phantoms = isinstance(source, Ellipses)
         if phantoms != (training.loss == "moduli"):
             wanted = "'moduli'" if phantoms else "'ssim', 'l1' or 'mse'"
-            raise ValueError(f"{where}.loss: expected {wanted} on {domain.source}, got {training.loss!r}")
+            raise ValueError(
+                f"{where}.loss: expected {wanted} on {domain.source}, got {training.loss!r}; methods that "
+                "learn from other sources name them, `sources: [...]`"
+            )
         if isinstance(source, Scans):
             for key in ("train", "validation"):
                 if key not in source.sets:
@@ -202,6 +191,10 @@ class Config(Run):
             for source in attack.sources or self.images:
                 self._position(f"{where}.images", source, attack.images - 1)
         if FACTOR in attack.vary:
+            if min(attack.vary[FACTOR]) <= 0:
+                raise ValueError(
+                    f"{where}.vary.factor: expected multiples above 0, got {attack.vary[FACTOR]}; tuned: 1"
+                )
             for method in attack.methods or self.methods:
                 if self.methods[method].tune is None:
                     raise ValueError(
@@ -245,28 +238,13 @@ class Config(Run):
             raise ValueError(f"{where}: {source} has {self.count(source)} test images, got {position + 1}")
 
 
-def _check_files(name: str, source: Files) -> None:
-    """What a look at the folder tells: nothing is read."""
-    folders = [path for path in source.files if Path(path).is_dir()]
-    if folders and source.test is None:
-        raise ValueError(
-            f"images.{name}.test: the number of images is needed when files holds a folder ({folders[0]})"
-        )
-    for path in source.files:
-        if ":" in path:
-            continue
-        if not Path(path).exists():
-            raise ValueError(f"images.{name}.files: {path} does not exist")
-        if Path(path).is_file() and Path(path).stat().st_size == 0:
-            raise ValueError(f"images.{name}.files: {path} is empty (0 bytes); fetch it again")
-
-
 def load(values: dict[str, Any], *, classes: bool = True) -> Config:
     """Check a parsed config file.
 
     Args:
         values: as YAML has them.
-        classes: also hold the arguments of every class that is named against the class, which imports it.
+        classes: also hold the arguments of every class that is named against the class, which imports it, and
+            look at every path.
 
     Raises:
         ConfigError: with one line for every mistake: the key's path, the value, what is allowed.
@@ -274,10 +252,26 @@ def load(values: dict[str, Any], *, classes: bool = True) -> Config:
     try:
         found = Config.model_validate(values)
     except ValidationError as error:
-        lines = [explained(Config, values, detail) for detail in error.errors()]
-        raise ConfigError("the config is wrong:\n" + "\n".join(f"  {line}" for line in lines)) from None
+        written = replicas(values.get("methods"))
+        details = [_as_written(detail, written) for detail in error.errors()]
+        raise wrong(explained(Config, values, detail) for detail in details) from None
+    lines = [*misnamed(found), *leaks(found), *unused(found)]
     if classes:
-        from workflow_scripts.config.arguments import check_classes
+        # What they import takes seconds.
+        from workflow_scripts.config.arguments import classes_wrong, misfits
+        from workflow_scripts.config.paths import unreadable
 
-        check_classes(found)
+        lines += [*unreadable(found), *classes_wrong(found)]
+        # Only what is right by itself can be held against the rest.
+        lines = lines or list(misfits(found))
+    if lines:
+        raise wrong(lines)
     return found
+
+
+def _as_written(detail: Any, replicas: dict[str, str]) -> Any:
+    """A mistake where the file has it: methods of several seeds stand there as one."""
+    place = detail["loc"]
+    if place[:1] != ("methods",) or len(place) == 1 or place[1] not in replicas:
+        return detail
+    return detail | {"loc": ("methods", replicas[place[1]], *place[2:])}

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from workflow_scripts.config.strict import Name, Strict
+from workflow_scripts.config.strict import Name, Names, Strict
 
 
 class Application(NamedTuple):
@@ -30,5 +30,5 @@ class Shift(Strict):
     domain: str
     source: Name
     mask: Name
-    methods: list[Name] | None = None
+    methods: Names | None = None
     attacks: bool = False

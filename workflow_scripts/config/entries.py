@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from workflow_scripts.config.errors import suggestion
-from workflow_scripts.config.strict import ImportPath, Strict
+from workflow_scripts.config.strict import ImportPath, Strict, expanded
 from workflow_scripts.provenance import ROOT
 
 # Kind of a class to the package whose modules are searched for words, and to the class that it extends.
@@ -127,6 +127,8 @@ def named(family: str) -> AfterValidator:
 
 # Arguments of methods that are classes themselves, and their families.
 NESTED = {"network": "network", "inverse": "network", "basis": "basis"}
+# Arguments of methods that are files.
+CHECKPOINTS = ("checkpoint", "published")
 
 
 def spelled_out(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -141,9 +143,15 @@ def spelled_out(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def known_words(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Validator of a method's parameters: words that they name classes by are ours. They stay as they are."""
+    """Validator of a method's parameters: words that name classes are ours, and paths come in full."""
     spelled_out(parameters)
-    return parameters
+    found = dict(parameters)
+    for name in [name for name in CHECKPOINTS if isinstance(found.get(name), str)]:
+        try:
+            found[name] = expanded(found[name])
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+    return found
 
 
 def modules_of(value: Any) -> list[str]:

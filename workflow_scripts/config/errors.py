@@ -2,9 +2,16 @@
 
 import difflib
 import re
+from collections.abc import Iterable
+from datetime import date
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
+
+from workflow_scripts.config.strict import Strict, as_number
+
+# Families whose entries are told apart by their kind: pydantic puts it into the place of a mistake, third.
+TOLD_APART = ("datasets", "images")
 
 
 class ConfigError(Exception):
@@ -16,27 +23,65 @@ def suggestion(value: str, allowed: list[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else f"; allowed: {', '.join(sorted(allowed))}"
 
 
+def wrong(lines: Iterable[str]) -> ConfigError:
+    """The error that lists mistakes, each once."""
+    return ConfigError("the config is wrong:\n" + "\n".join(f"  {line}" for line in dict.fromkeys(lines)))
+
+
 def explained(model: type[BaseModel], values: dict[str, Any], detail: Any) -> str:
+    """A mistake that pydantic found in one line: where it is, what is wrong, and how to mend it."""
+    # The part of a place that says that a key is meant.
+    key_itself = detail["loc"][-1:] == ("[key]",)
+    path = detail["loc"][:-1] if key_itself else detail["loc"]
+    if issubclass(model, Strict) and path[:1] and path[0] in TOLD_APART:
+        path = path[:2] + path[3:]
     location, current = [], values
-    for index, part in enumerate(detail["loc"]):
+    for index, part in enumerate(path):
         inside = isinstance(current, dict | list) and (isinstance(current, list) or part in current)
-        if inside or index == len(detail["loc"]) - 1:
+        if inside or index == len(path) - 1:
             location.append(str(part))
         current = current[part] if inside else current
+    if key_itself:
+        location[-1:] = [str(detail["input"])]
     where = ".".join(location) or "config"
-    if detail["type"] == "extra_forbidden":
-        return (
-            f"{where}: unknown key{suggestion(str(detail['loc'][-1]), _fields_at(model, detail['loc'][:-1]))}"
-        )
-    if detail["type"] == "missing":
+    given, kind = detail["input"], detail["type"]
+    if kind == "extra_forbidden":
+        return f"{where}: unknown key{suggestion(str(path[-1]), _fields_at(model, detail['loc'][:-1]))}"
+    if kind == "missing":
         return f"{where}: this key is missing"
-    if detail["type"] == "value_error":
+    if kind == "union_tag_not_found":
+        return f"{where}.kind: this key is missing; it says what the entry is"
+    if kind == "union_tag_invalid":
+        allowed = re.findall(r"'([^']*)'", detail["ctx"]["expected_tags"])
+        return (
+            f"{where}.kind: {detail['ctx']['tag']!r} is not known{suggestion(detail['ctx']['tag'], allowed)}"
+        )
+    if kind == "value_error":
         told = str(detail["ctx"]["error"])
         if not location:
             return told
         # A validator of a model names the key, one of a field does not.
         return f"{where}.{told}" if re.match(r"[\w.-]+: ", told) else f"{where}: {told}"
-    return f"{where}: {detail['msg']}; got {detail['input']!r}"
+    return f"{where}: {detail['msg']}; got {given!r}{_mend(kind, given)}"
+
+
+def _mend(kind: str, given: Any) -> str:
+    """How to write what YAML did not read as it was meant; empty where the message says it."""
+    if kind == "string_type" and isinstance(given, bool):
+        return "; YAML reads yes, no, on, off, true and false so: write the word in quotes"
+    if kind == "string_type" and isinstance(given, int | float | date):
+        return f"; YAML reads no text here: write it in quotes, '{given}', with zeros that it begins with"
+    if given is None:
+        return "; write a value, or leave the key out"
+    if kind in ("int_type", "float_type", "bool_type", "finite_number"):
+        if isinstance(given, float) and kind == "int_type":
+            return "; write it without a point"
+        return as_number(given) or "; write digits" * (kind != "bool_type")
+    if kind == "list_type":
+        return f"; write [{given}]" if isinstance(given, str | int | float) else "; write a list, [one, two]"
+    if kind in ("dict_type", "model_type", "model_attributes_type"):
+        return "; write keys with values below it, or {key: value}"
+    return ""
 
 
 def _fields_at(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:

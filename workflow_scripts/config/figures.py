@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from workflow_scripts.config.strict import Fraction, Name, Strict
+from workflow_scripts.config.strict import EACH_ONCE, LISTED, Fraction, Name, Strict
 
 
 class Example(Strict):
@@ -18,8 +18,8 @@ class Example(Strict):
 class Figures(Strict):
     """What the picture figures show: every method on every example that it is applied to."""
 
-    examples: Annotated[list[Example], Field(min_length=1)]
-    methods: Annotated[list[Name], Field(min_length=1, max_length=4)]
+    examples: Annotated[list[Example], LISTED, EACH_ONCE]
+    methods: Annotated[list[Name], LISTED, EACH_ONCE, Field(max_length=4)]
     mask: Name
     attack: Name
     level: Fraction

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from workflow_scripts.config.scans import Scans
-from workflow_scripts.config.strict import Count, Name, SourceScope
+from workflow_scripts.config.strict import EACH_ONCE, LISTED, Count, FilePath, Name, SourceScope
 
 
 class Ellipses(SourceScope):
@@ -28,7 +28,7 @@ class Files(SourceScope):
     """Images from files, all of them test images: methods are those of another source, `tuned_on`."""
 
     kind: Literal["files"]
-    files: Annotated[list[str], Field(min_length=1)]
+    files: Annotated[list[FilePath], LISTED, EACH_ONCE]
     test: Count | None = None
     resize: Literal["area", "crop_or_pad"] = "area"
     slice: Annotated[int, Field(ge=0)] | None = None

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from workflow_scripts.config.entries import Entry
-from workflow_scripts.config.strict import Name
+from workflow_scripts.config.strict import Label, Name
 
 
 class Mask(Entry):
@@ -15,7 +15,7 @@ class Mask(Entry):
     family: ClassVar[str] = "mask"
 
     tuned_on: Name | None = None
-    label: str | None = None
+    label: Label | None = None
 
     @property
     def about(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from workflow_scripts.config.entries import known_words, named, spelled_out
-from workflow_scripts.config.strict import Count, Name, Strict
+from workflow_scripts.config.strict import Count, Label, Name, Names, Strict
 
 
 class Grid(Strict):
@@ -15,10 +15,19 @@ class Grid(Strict):
     high: Annotated[float, Field(gt=0)]
     count: Count
 
+    @model_validator(mode="after")
+    def _chooses(self) -> "Grid":
+        if self.count == 1:
+            raise ValueError(
+                "count: expected at least 2, got 1; for a value that is known leave tune out, and give it in "
+                "parameters"
+            )
+        if self.low >= self.high:
+            raise ValueError(f"low: expected less than high ({self.high:g}), got {self.low:g}; exchange them")
+        return self
+
     @property
     def values(self) -> list[float]:
-        if self.count == 1:
-            return [self.low]
         ratio = (self.high / self.low) ** (1 / (self.count - 1))
         return [self.low * ratio**index for index in range(self.count)]
 
@@ -107,13 +116,66 @@ class Method(Strict):
     training: Training | None = None
     search: Annotated[str, named("search")] | None = None
     search_arguments: dict[str, Any] = {}
-    masks: list[Name] | None = None
-    sources: list[Name] | None = None
+    masks: Names | None = None
+    sources: Names | None = None
     published: Literal["tv", "tira", "tirafl"] | None = None
-    label: str | None = None
+    label: Label | None = None
     replica_of: Name | None = None
 
     @property
     def arguments(self) -> dict[str, Any]:
         """The parameters, with import paths where they name a class by a short word."""
         return spelled_out(self.parameters)
+
+
+def replicas(methods: Any) -> dict[str, str]:
+    """Names of the methods that several training seeds make, each to that of the entry that has the seeds."""
+    return {
+        f"{name}-{seed}": name
+        for name, method in (methods.items() if isinstance(methods, dict) else ())
+        for seed in _seeds(method) or ()
+    }
+
+
+def spelled_by_seed(methods: dict[str, Any]) -> dict[str, Any]:
+    """The same with a method of each training seed in place of one that has several.
+
+    Raises:
+        ValueError: if the seeds are none, or a method would have the name of another one.
+    """
+    found: dict[str, Any] = {}
+    for name, method in methods.items():
+        seeds = _seeds(method)
+        if seeds is None:
+            found[name] = method
+            continue
+        where, rest = f"methods.{name}.training", {**method["training"]}
+        del rest["seeds"]
+        if not seeds or len(set(seeds)) < len(seeds) or not all(_is_seed(seed) for seed in seeds):
+            raise ValueError(
+                f"{where}.seeds: expected several seeds, each once, whole numbers from 0, got "
+                f"{method['training']['seeds']!r}"
+            )
+        if "seed" in rest:
+            raise ValueError(f"{where}.seed: expected seed or seeds, got both; leave one out")
+        for seed in seeds:
+            if (one := f"{name}-{seed}") in methods:
+                raise ValueError(
+                    f"methods.{one}: {name!r} with the seed {seed} has this name as well; choose another"
+                )
+            label = f"{method.get('label') or name}, seed {seed}"
+            found[one] = method | {"label": label, "training": rest | {"seed": seed}, "replica_of": name}
+    return found
+
+
+def _seeds(method: Any) -> list[Any] | None:
+    """The training seeds of an entry; `None` where it names none."""
+    training = method.get("training") if isinstance(method, dict) else None
+    if not isinstance(training, dict) or "seeds" not in training:
+        return None
+    given = training["seeds"]
+    return [seed if isinstance(seed, int) else str(seed) for seed in given] if isinstance(given, list) else []
+
+
+def _is_seed(seed: Any) -> bool:
+    return isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0

@@ -3,9 +3,8 @@
 from functools import cached_property
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from mrilib.experiments.columns import COLUMNS
 from workflow_scripts.config.attacks import Attack
 from workflow_scripts.config.domains import Application, Domain, Shift
 from workflow_scripts.config.entries import import_path
@@ -16,7 +15,7 @@ from workflow_scripts.config.images import Source
 from workflow_scripts.config.masks import Mask
 from workflow_scripts.config.methods import Method
 from workflow_scripts.config.scans import Annotations, Dataset, Scans
-from workflow_scripts.config.strict import Fraction, Name, Strict
+from workflow_scripts.config.strict import FilePath, Fraction, Name, Strict, not_empty
 from workflow_scripts.provenance import MISSING, class_attribute
 
 # Serves every method with a derivative, under every operator.
@@ -29,28 +28,19 @@ class Run(Strict):
     run: Name
     seed: Annotated[int, Field(ge=0)]
     size: Annotated[int, Field(ge=8)] = 256
-    downloads: str = "results/downloads"
+    downloads: FilePath = "results/downloads"
     datasets: dict[Name, Dataset] = {}
     annotations: dict[Name, Annotations] = {}
     images: dict[Name, Source] = {}
     masks: dict[Name, Mask] = {}
     domains: dict[Name, Domain] = {}
     shifts: dict[Name, Shift] = {}
-    levels: list[Fraction] = []
+    levels: Annotated[list[Fraction], not_empty("leave the key out for a run without noise")] = []
     methods: dict[Name, Method] = {}
     attacks: dict[Name, Attack] = {}
     metrics: dict[Name, MetricEntry] = {}
     experiments: dict[Name, ExperimentEntry] = {}
     figures: Figures | None = None
-
-    @field_validator("metrics")
-    @classmethod
-    def _new_columns(cls, metrics: dict[str, MetricEntry]) -> dict[str, MetricEntry]:
-        """A metric's name is that of a column of scores: it may not be one of ours."""
-        for name in metrics:
-            if name in COLUMNS:
-                raise ValueError(f"metrics.{name}: scores have a column of this name; choose another")
-        return metrics
 
     def _domain(self, where: str, name: str) -> Domain:
         """The pair that a domain's name, or `source@mask`, stands for."""

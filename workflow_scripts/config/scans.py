@@ -5,12 +5,23 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from workflow_scripts.config.entries import Entry, import_path, words
-from workflow_scripts.config.strict import Count, Fraction, Name, SourceScope, Strict
+from workflow_scripts.config.strict import (
+    CHOSEN,
+    EACH_ONCE,
+    LISTED,
+    Count,
+    FilePath,
+    Fraction,
+    Name,
+    SourceScope,
+    Strict,
+    matching,
+)
 from workflow_scripts.provenance import class_attribute
 
 # A name on mridata.org, of a file in an e-mail, of an archive's member: never a path.
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$")]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, matching(r"[A-Za-z0-9][\w.-]*", "the name of a file, without its folder")]
+Sha256 = Annotated[str, matching(r"[0-9a-f]{64}", "64 hexadecimal digits")]
 
 
 class CoilCompression(Strict):
@@ -75,8 +86,8 @@ class Stanford(Converted):
     """
 
     kind: Literal["stanford"]
-    url: Annotated[str, Field(pattern="^https?://.*/$")] = "http://mridata.org/download/"
-    volumes: Annotated[list[FileName], Field(min_length=1)]
+    url: Annotated[str, matching(r"https?://.*/", "a URL that ends with /")] = "http://mridata.org/download/"
+    volumes: Annotated[list[FileName], LISTED, EACH_ONCE]
     sha256: dict[FileName, Sha256] = {}
 
     @property
@@ -99,11 +110,11 @@ class FastMRI(Volumes):
     way = "linked"
 
     kind: Literal["fastmri"]
-    folders: list[str] = []
-    mail: str | None = None
+    folders: list[FilePath] = []
+    mail: FilePath | None = None
     archives: list[FileName] = []
-    manifest: str | None = None
-    volumes: list[FileName] | None = None
+    manifest: FilePath | None = None
+    volumes: Annotated[list[FileName], CHOSEN, EACH_ONCE] | None = None
 
     @model_validator(mode="after")
     def _somewhere(self) -> "FastMRI":
@@ -149,7 +160,7 @@ class RawFile(Strict):
 
     model_config = ConfigDict(extra="allow")
 
-    file: str
+    file: FilePath
     reader: ReaderEntry | None = None
 
     @model_validator(mode="after")
@@ -196,19 +207,36 @@ class Slices(Strict):
     stop: Count
     step: Count = 1
 
+    @model_validator(mode="after")
+    def _not_empty(self) -> "Slices":
+        if self.stop <= self.start:
+            raise ValueError(
+                f"stop: expected more than start ({self.start}), got {self.stop}; no slice is left"
+            )
+        return self
+
 
 class Drawn(Strict):
     """A volume made from an image file: its slices, or one image drawn several times, turned and scaled."""
 
-    file: str
+    file: FilePath
     slices: Slices | None = None
     draws: Count | None = None
 
     @model_validator(mode="after")
     def _one_of_two(self) -> "Drawn":
         if self.slices is not None and self.draws is not None:
-            raise ValueError("draws: expected slices of a volume or draws of one image, got both")
+            raise ValueError(
+                "draws: expected slices of a volume or draws of one image, got both; leave one out"
+            )
         return self
+
+    @property
+    def count(self) -> int:
+        """Slices of the volume."""
+        if self.slices is None:
+            return self.draws or 1
+        return len(range(self.slices.start, self.slices.stop, self.slices.step))
 
 
 class Simulated(Volumes):
@@ -241,7 +269,7 @@ class Selection(Strict):
     dataset: Name
     count: Count
     split: Literal["train", "validation", "test"] | None = None
-    acquisitions: list[str] | None = None
+    acquisitions: Annotated[list[str], CHOSEN, EACH_ONCE] | None = None
     middle: Fraction = 1.0
     per_volume: Count | None = None
     fewer: bool = False
@@ -275,5 +303,5 @@ class Scans(SourceScope):
 class Annotations(Strict):
     """A table of boxes, in the format of fastMRI+ or of the knee boxes of Caliva et al., for a dataset."""
 
-    file: str
+    file: FilePath
     dataset: Name

@@ -53,6 +53,9 @@ class AttackKind(ABC):
     artifact: Artifact = "complex"
     restarts: int = 1
 
+    def check_shape(self, shape: tuple[int, int]) -> None:  # noqa: B027
+        """Raise `ValueError` if the attack cannot be run on images of `(rows, columns)`."""
+
     @abstractmethod
     def attack(self, target: Target, conditions: Conditions) -> AttackResult:
         """The perturbation that is found, judged; see `mrilib.attacks.judge.result_of`.

@@ -56,12 +56,25 @@ class Localized(AttackKind):
         self.disk_radius = None if disk_radius is None else float(disk_radius)
         self.artifact, self.select = artifact, select
 
+    def check_shape(self, shape: tuple[int, int]) -> None:
+        if not 1 <= self.grid <= min(shape):
+            raise ValueError(
+                f"localized_attack: expected 1 <= grid <= {min(shape)}, got {self.grid}; take fewer places, "
+                "or larger images"
+            )
+        if self.disk_radius is not None and self.disk_radius < 0:
+            raise ValueError(f"localized_attack: expected disk_radius >= 0, got {self.disk_radius}")
+        if self.disk_radius is not None and self.disk_radius > max(shape):
+            raise ValueError(
+                f"localized_attack: expected disk_radius <= {max(shape)}, got {self.disk_radius:g}; for the "
+                "whole image take the global attack"
+            )
+
     def check(
         self, shape: tuple[int, int], reference: Tensor | None, truth: Tensor | None, starts: Sequence[Start]
     ) -> None:
         """Raise `ValueError` if the attack cannot be run on images of `shape` with what is given."""
-        if not 1 <= self.grid <= min(shape):
-            raise ValueError(f"localized_attack: expected 1 <= grid <= {min(shape)}, got {self.grid}")
+        self.check_shape(shape)
         for name, allowed in (("objective", ("peak", "disk")), ("region", ("image", "object"))):
             if (value := getattr(self, name)) not in allowed:
                 raise ValueError(
@@ -71,8 +84,6 @@ class Localized(AttackKind):
             raise ValueError(
                 "localized_attack: region='object' goes with reference, and reference with it alone"
             )
-        if self.disk_radius is not None and self.disk_radius < 0:
-            raise ValueError(f"localized_attack: expected disk_radius >= 0, got {self.disk_radius}")
         if self.restarts < 1:
             raise ValueError(f"localized_attack: expected restarts >= 1, got {self.restarts}")
         if (self.select == "truth") != (truth is not None):

@@ -8,9 +8,10 @@ and neither is solved to convergence in between. Memory does not grow with the n
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, cast
+from typing import Annotated, ClassVar, cast
 
 import numpy as np
+import pydantic
 import torch
 from jaxtyping import Complex, Float, Int
 from torch import Tensor
@@ -61,9 +62,9 @@ class CoupledAscent(Search):
         self,
         *,
         rounds: Sequence[Round | Sequence[int | None]] = (Round(50, 8), Round(80, 2), Round(100, 1)),
-        every: int = 2,
-        rate: float = 0.2,
-        decay: float = 0.96,
+        every: Annotated[int, pydantic.Field(ge=1)] = 2,
+        rate: Annotated[float, pydantic.Field(gt=0)] = 0.2,
+        decay: Annotated[float, pydantic.Field(gt=0, le=1)] = 0.96,
     ) -> None:
         self.rounds = rounds_of(rounds)
         self._every, self._rate, self._decay = every, rate, decay

@@ -1,10 +1,11 @@
 """Projected gradient ascent through any differentiable reconstructor."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from jaxtyping import Complex, Float, Int
+from pydantic import Field
 from torch import Tensor
 
 from mrilib.attacks.chunks import Chunks
@@ -46,9 +47,9 @@ class GradientAscent(Search):
         self,
         *,
         rounds: Sequence[Round | Sequence[int | None]] = (Round(10, 16), Round(20, 4), Round(40, 2)),
-        rate: float = 1.0,
-        decay: float = 0.95,
-        chunk: int | None = None,
+        rate: Annotated[float, Field(gt=0)] = 1.0,
+        decay: Annotated[float, Field(gt=0, le=1)] = 0.95,
+        chunk: Annotated[int, Field(ge=1)] | None = None,
     ) -> None:
         self.rounds = rounds_of(rounds)
         self._rate, self._decay, self._chunk = rate, decay, chunk

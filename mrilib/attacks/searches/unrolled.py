@@ -1,9 +1,10 @@
 """The reference attack on total variation: Adam through unrolled iterations."""
 
-from typing import ClassVar, Literal, cast
+from typing import Annotated, ClassVar, Literal, cast
 
 import torch
 from jaxtyping import Complex, Float, Int
+from pydantic import Field
 from torch import Tensor
 
 from mrilib.attacks.searches.base import BACKWARD_COST, Round, Search
@@ -44,11 +45,11 @@ class UnrolledAdam(Search):
     def __init__(
         self,
         *,
-        steps: int = 30,
-        unrolled: int = 50,
-        warm: int = 100,
-        learning_rate: float = 5.0,
-        epsilon: float = 1e-5,
+        steps: Annotated[int, Field(ge=1)] = 30,
+        unrolled: Annotated[int, Field(ge=1)] = 50,
+        warm: Annotated[int, Field(ge=0)] = 100,
+        learning_rate: Annotated[float, Field(gt=0)] = 5.0,
+        epsilon: Annotated[float, Field(gt=0)] = 1e-5,
     ) -> None:
         self.rounds = (Round(steps, None),)
         self._unrolled, self._warm = unrolled, warm

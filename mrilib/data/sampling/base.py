@@ -23,10 +23,13 @@ class Sampling(ABC):
         random: whether masks depend on the seed. If not, one mask of a shape serves all its images.
         usual_for: sources that are measured under the mask where they name none: those of a single coil
             (phantoms and image files), of several (scans), or both.
+        whole_columns: whether every mask is of whole columns, with some in the centre; `None` if nobody has
+            said.
     """
 
     random: ClassVar[bool] = True
     usual_for: ClassVar[Literal["one coil", "several coils", "both"]] = "both"
+    whole_columns: ClassVar[bool | None] = None
 
     @abstractmethod
     def draw(self, shape: tuple[int, int], seed: Seed) -> Bool[Tensor, "*ky kx"]:
@@ -64,6 +67,10 @@ class Sampling(ABC):
 
     def check(self, shape: tuple[int, int]) -> None:  # noqa: B027
         """Raise `ValueError` if there is no such mask for k-space of `(rows, columns)`; draws nothing."""
+
+    def centre(self, shape: tuple[int, int]) -> tuple[int, int] | None:
+        """Rows and columns of the centre that every mask samples fully; `None` where only a mask tells."""
+        return None
 
 
 def sampling_from(described: Mapping[str, Any]) -> Sampling:

@@ -26,6 +26,7 @@ class Columns(Sampling):
     """
 
     usual_for: ClassVar[Literal["one coil", "several coils", "both"]] = "several coils"
+    whole_columns: ClassVar[bool | None] = True
     kind: ClassVar[ColumnMask]
 
     def __init__(
@@ -40,6 +41,14 @@ class Columns(Sampling):
             raise ValueError(f"{type(self).__name__}: expected draw >= 0, got {draw}")
         self.acceleration, self.center_fraction = acceleration, center_fraction
         self.redraw, self.number = redraw, draw
+
+    def check(self, shape: tuple[int, int]) -> None:
+        _check_columns(shape[1], self.acceleration, self.center_fraction, self.kind)
+        if self.redraw is not None:
+            _check_counts(shape[1], self.acceleration, self.redraw)
+
+    def centre(self, shape: tuple[int, int]) -> tuple[int, int]:
+        return shape[0], round(shape[1] * self.center_fraction)
 
     def draw(self, shape: tuple[int, int], seed: Seed) -> Bool[Tensor, "kx"]:
         return self._columns(shape, seed, None)
@@ -129,7 +138,10 @@ def column_mask(
     Source: `RandomMaskFunc`, `EquiSpacedMaskFunc` and `EquispacedMaskFractionFunc` of fastMRI
     [zbontar2018], version 0.3.0, which draw here; its `apply_mask` for what was not acquired.
     """
-    _check_columns(width, acceleration, center_fraction, kind, seed)
+    _check_columns(width, acceleration, center_fraction, kind)
+    parts = (seed,) if isinstance(seed, int) else seed
+    if not parts or not all(0 <= part < 1 << 32 for part in parts):
+        raise ValueError(f"column_mask: expected seed to be integers from 0 to 2**32 - 1, got {seed!r}")
     some = _acquired_columns(width, acquired)
     if redraw_within is None:
         return acquired_part(_drawn(width, acceleration, center_fraction, kind, seed), (1, width), some)
@@ -176,9 +188,7 @@ def _check_counts(columns: int, acceleration: int | float, redraw_within: float)
         )
 
 
-def _check_columns(
-    width: int, acceleration: int | float, center_fraction: float, kind: str, seed: Seed
-) -> None:
+def _check_columns(width: int, acceleration: int | float, center_fraction: float, kind: str) -> None:
     if kind not in get_args(ColumnMask):
         raise ValueError(f"column_mask: expected kind to be one of {get_args(ColumnMask)}, got {kind!r}")
     if width < 2 or not 1.0 <= acceleration <= width or not 0.0 <= center_fraction < 1.0:
@@ -186,9 +196,6 @@ def _check_columns(
             "column_mask: expected width >= 2, 1 <= acceleration <= width and 0 <= center_fraction < 1, "
             f"got width={width}, acceleration={acceleration}, center_fraction={center_fraction}"
         )
-    parts = (seed,) if isinstance(seed, int) else seed
-    if not parts or not all(0 <= part < 1 << 32 for part in parts):
-        raise ValueError(f"column_mask: expected seed to be integers from 0 to 2**32 - 1, got {seed!r}")
     centre = round(width * center_fraction)
     if kind == "equispaced":
         if acceleration != int(acceleration):

@@ -29,6 +29,7 @@ class Radial(Sampling):
     word: ClassVar[str] = "radial"
     random = False
     usual_for: ClassVar[Literal["one coil", "several coils", "both"]] = "one coil"
+    whole_columns: ClassVar[bool | None] = False
 
     def __init__(
         self, *, lines: Annotated[int, Field(ge=1)], size: Annotated[int, Field(ge=2)] | None = None
