@@ -7,8 +7,10 @@ import pandas as pd
 
 from mrilib.store.tables import Kind, read_table
 
-# What the columns hold; a set of slices has the position of each beside those of the catalogue.
+_SIZES = ("slices", "coils", "rows", "columns", "target_rows", "target_columns")
+# What the columns hold that are no texts; a set of slices has the position of each beside them.
 KINDS: dict[str, Kind] = {
+    **dict.fromkeys(_SIZES, "count"),
     "position": "count",
     "field_strength": "number",
     "slice": "index",
@@ -17,7 +19,7 @@ KINDS: dict[str, Kind] = {
     "noise": "number",
     "simulated": "flag",
     "accepted": "flag",
-} | dict.fromkeys(("slices", "coils", "rows", "columns", "target_rows", "target_columns"), "count")
+}
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from mrilib.store.states import pack_arrays, unpack_arrays
 from mrilib.store.units import UnitStore, content_hash
 
 # Numbers of a solution that are stored, where a method has them.
-STATS = ("objective", "gap", "steps")
+STATS = ("objective", "gap", "steps", "error_bound")
 STATE = "state."
 
 
@@ -92,7 +92,7 @@ def reconstruction_unit(
 
     Returns:
         `reconstruction`, as coils see it (`observed`); attributes `status`, `seconds`, `weight`, `factor`,
-        and `objective`, `gap`, `steps` where the method has them. A numerical failure is an outcome: its
+        and `STATS` where the method has them. A numerical failure is an outcome: its
         reason stands in `failed`, and there is no image.
     """
     options: dict[str, Any] = {"keep": keep} if reconstructor.resumable else {}
