@@ -17,6 +17,8 @@ from mrilib.solvers.solution import Solution, Status
 # Projection in float32 leaves the norm closer than this to the radius: its factor is rounded, 6e-8, and so
 # is the norm; roundings of the entries average out.
 BUDGET_SLACK = 1e-6
+# What is kept of the judged solve, where the method has it.
+SOLVED = ("gap", "objective", "error_bound")
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,8 @@ class AttackResult:
             had more steps: do not compare them. `None` for the whole image.
         severities_first_round: severity that the search saw at each place after its first round, where all
             had the same number of steps. Not judged.
-        stats: counted work, seconds, and relative duality `gap` of the judged solve where the method has
-            one; one entry an item.
+        stats: counted work, seconds, and `SOLVED` of the judged solve where the method has them; one entry an
+            item.
     """
 
     perturbation: Tensor
@@ -144,7 +146,7 @@ def result_of(
     """Assemble one item's result from the judged candidate `best`."""
     perturbation = judged.perturbations[best]
     image_perturbation = target.operator.to_image(perturbation)
-    solved = {key: value[best] for key, value in judged.stats.items() if key in ("gap", "objective")}
+    solved = {key: value[best] for key, value in judged.stats.items() if key in SOLVED}
     return AttackResult(
         perturbation=perturbation,
         image_perturbation=image_perturbation,

@@ -40,6 +40,7 @@ KINDS: dict[str, Kind] = {
     "gap": "number",
     "solver_steps": "number",
     "clean_error": "number",
+    "accuracy": "number",
 }
 KINDS |= dict.fromkeys(QUANTITIES, "number")
 

@@ -44,7 +44,7 @@ def spikes_of(scores: pd.DataFrame) -> dict[tuple[str, str], float]:
 
 
 def amplification_curves(records: Sequence[Record], *, attack: str, spikes: Spikes) -> pd.DataFrame:
-    """Mean α of one attack against level, with the paper's values and the spike's `n²/m`.
+    """Mean α of one attack against level, with the paper's values, the spike's `n²/m`, and what is doubtful.
 
     Methods without amplification, and those that were tuned elsewhere than usual, are left out.
     """
@@ -60,12 +60,13 @@ def amplification_curves(records: Sequence[Record], *, attack: str, spikes: Spik
             "paper_mean": record.paper,
             "paper_sd": record.paper_sd,
             "spike": spikes.get((str(record.row["source"]), str(record.row["mask"])), math.nan),
+            "doubtful": record.doubtful,
         }
         for record in records
         if record.row["attack"] == attack and "domain" not in record.row and record.n + record.missing
     ]
     columns = ["method", "mask", "source", "level", "mean", "low", "high", "n", "paper_mean", "paper_sd"]
-    return pd.DataFrame(rows, columns=[*columns, "spike"])
+    return pd.DataFrame(rows, columns=[*columns, "spike", "doubtful"])
 
 
 def weight_choice(tunings: Mapping[str, Mapping[str, Any]], *, seed: int) -> pd.DataFrame:

@@ -68,6 +68,7 @@ def records_of(
                 paper_sd=paper_sd,
                 code_hash=run.code_hash,
                 seed=run.seed,
+                doubtful=int(row["doubtful"]),
             )
         )
     return records

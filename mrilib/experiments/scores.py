@@ -15,6 +15,8 @@ from mrilib.store.tables import empty_table, read_table
 # Kind of the rows of clean data; those of perturbed data have the kind of their attack, which a stranger may
 # have called so as well. What tells them apart is that clean data has no attack.
 RECONSTRUCTION = "reconstruction"
+# An artifact below so many times the accuracy of its method may be the solver's own. Our choice.
+STANDS_OUT = 10.0
 # What tells one row of a clean reconstruction from another.
 IMAGE = ["source", "mask", "method", "domain", "position", "tuned"]
 
@@ -135,15 +137,29 @@ def valued(scores: pd.DataFrame, quantity: str) -> pd.DataFrame:
     )
 
 
+def doubtful(scores: pd.DataFrame, quantity: str) -> pd.Series:
+    """Which rows' artifact is not well above what its method is accurate to: `‖ρ‖∞ < 10·accuracy`.
+
+    What is made of such an artifact may be rounding, or where a solver happened to stop. `accuracy` is that
+    of `mrilib.attacks.accuracy`; where it is not known nothing is doubted. Quantities that are not made of
+    the artifact are not doubted either (`size` of `Quantity`).
+    """
+    size = QUANTITIES[quantity].size if quantity in QUANTITIES else ""
+    if not size:
+        return pd.Series(False, index=scores.index)
+    return scores[size] < STANDS_OUT * scores["accuracy"]
+
+
 def summarise_scores(scores: pd.DataFrame, quantity: str, *, by: Sequence[str], seed: int) -> pd.DataFrame:
     """Mean, sd and interval of `quantity` over the images of each group, resampled by patient.
 
     Returns:
         One row a group: `by`, `mean`, `median`, `sd`, `low`, `high`, `n`, `missing`, `flagged` (images whose
-        first search was weaker than something else).
+        first search was weaker than something else), `doubtful` (images whose artifact may be rounding).
     """
-    columns = [*by, "mean", "sd", "low", "high", "n", "median", "missing", "flagged"]
+    columns = [*by, "mean", "sd", "low", "high", "n", "median", "missing", "flagged", "doubtful"]
     rows = []
+    scores = scores.assign(doubtful=doubtful(scores, quantity))
     for key, group in valued(scores, quantity).groupby(list(by), sort=False, dropna=False):
         told = group[group["number"].notna()]
         found = summarise(told["number"].tolist(), groups=told["patient"].tolist(), seed=seed)
@@ -152,5 +168,6 @@ def summarise_scores(scores: pd.DataFrame, quantity: str, *, by: Sequence[str], 
             | {name: getattr(found, name) for name in ("mean", "sd", "low", "high", "n")}
             | {"median": float(told["number"].median()), "missing": int(group["missing"].sum())}
             | {"flagged": int(((told["weaker_than"] != "") | (told["weaker_than_transfer"] != "")).sum())}
+            | {"doubtful": int(told["doubtful"].sum())}
         )
     return pd.DataFrame(rows, columns=columns)

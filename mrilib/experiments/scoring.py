@@ -45,7 +45,8 @@ def score_image(
     that the perturbation was made for; `tuned`, the level that the parameter was tuned for, or `clean`;
     `weaker_than`, what was stronger than the attack's first search (a spike or noise), and
     `weaker_than_transfer`, the method whose perturbation was, after which the search was repeated; `failed`,
-    why there is no number.
+    why there is no number; `accuracy`, what of the artifact's largest pixel may be the solver's own, in units
+    of the image's maximum (`mrilib.attacks.accuracy`).
 
     Args:
         measurement: file of the measurement.
@@ -115,6 +116,7 @@ def _of_perturbed(
     row |= {
         "severity": float(severity(artifact)) / peak,
         "severity_of_moduli": float(severity(moduli)) / peak,
+        "accuracy": about.get("accuracy", math.nan) / peak,
         "artifact_norm": float(artifact.norm() / reference.norm()),
         # Of the tuned weight it is known; the weight study has others.
         "clean_error": errors[about["tuned"]] if about["factor"] == 1.0 else _error(found, before),

@@ -82,9 +82,10 @@ def perturbed_unit(subject: Subject, attack: Attack) -> Group:
     Returns:
         `perturbation`, `reconstruction` as coils see it, for localized attacks `severities` and
         `severities_first_round`; as attributes those of the subject, `kind`, `region` and `artifact` of the
-        attack, counted work and place, with `weaker_than`, `first_value`, `rival_value` and `restarts` of a
-        checked attack. A numerical failure is an outcome, and so are a grid without a place and a clean
-        reconstruction that failed: the reason stands in `failed`.
+        attack, counted work and place, the `accuracy` that its artifact has to stand out of, and of a checked
+        attack `weaker_than`, `first_value`, `rival_value` and `restarts`. A numerical failure is an outcome,
+        and so are a grid without a place and a clean reconstruction that failed: the reason stands in
+        `failed`.
     """
 
     def compute() -> Group:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mrilib.attacks.judge import AttackResult
+from mrilib.attacks.judge import SOLVED, AttackResult
 from mrilib.attacks.kinds.base import AttackKind, Conditions, kind_from
 from mrilib.attacks.rivals import WORK, Rival, strengthened
 from mrilib.attacks.searches.base import Search
@@ -107,7 +107,8 @@ def outcome(subject: Subject, attributes: dict[str, Any], compute: Callable[[], 
         return compute()
     except (NotConvergedError, FloatingPointError, NoPlaceError) as error:
         print(f"failed: {error}", flush=True)
-        return Group(attributes=attributes | {"failed": str(error)})
+        # An empty text would stand for success.
+        return Group(attributes=attributes | {"failed": str(error) or type(error).__name__})
 
 
 def group_of(arrays: dict[str, Tensor], attributes: dict[str, Any]) -> Group:
@@ -121,10 +122,11 @@ def group_of(arrays: dict[str, Tensor], attributes: dict[str, Any]) -> Group:
 
 
 def stored(subject: Subject, attack: Attack, result: AttackResult, record: dict[str, Any]) -> Group:
-    """A result as it is stored."""
+    """A result as it is stored, with the `accuracy` that its artifact has to stand out of."""
     found = {name: getattr(result, name) for name in ARRAYS}
     row, column = result.location.tolist()
     stats = {key: float(value) for key, value in result.stats.items()}
+    stats["accuracy"] = subject.accuracy(stats.get("error_bound"))
     return group_of(
         {name: array for name, array in found.items() if array is not None},
         subject.attributes | attack.about | record | stats | {"row": row, "column": column},
@@ -148,9 +150,5 @@ def as_found(target: Target, unit: Group) -> AttackResult:
         amplification=amplification(artifact, image_perturbation),
         severities=arrays.get("severities"),
         severities_first_round=arrays.get("severities_first_round"),
-        stats={
-            key: unit.attributes[key]
-            for key in (*WORK, "seconds", "gap", "objective")
-            if key in unit.attributes
-        },
+        stats={key: unit.attributes[key] for key in (*WORK, "seconds", *SOLVED) if key in unit.attributes},
     )

@@ -1,13 +1,14 @@
 """What the attack jobs of an image share: its subjects at every level, and the keys of their units."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from jaxtyping import Complex
 from torch import Tensor
 
+from mrilib.attacks.accuracy import accuracy, rounding
 from mrilib.attacks.target import Observed, Target
 from mrilib.data.measurement import Measurement
 from mrilib.data.measurement_files import measurement_hash, read_measurement
@@ -18,6 +19,7 @@ from mrilib.operators.base import MeasurementOperator
 from mrilib.reconstructors.base import Reconstructor
 from mrilib.solvers.solution import Solution
 from mrilib.store.arrays import Group, group_names, read_group
+from mrilib.store.units import derived_seed
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +36,8 @@ class Subject:
         seed: what names the image; every attack and level derives its own seed from it.
         clean: `rec(y)`, its `value` as coils see it; a `state` that it lacks is solved for where a search
             begins there. A text says why there is none: then every unit fails.
+        roundings: what was measured of the method before, by what its parameter was tuned for and the factor;
+            subjects of other levels may share it.
     """
 
     measurement: Measurement
@@ -44,6 +48,7 @@ class Subject:
     factor: float
     seed: list[int | str]
     clean: Solution | str
+    roundings: dict[tuple[str, float], float] = field(default_factory=dict)
 
     @property
     def kspace(self) -> Complex[Tensor, "*coil ky kx"]:
@@ -81,6 +86,19 @@ class Subject:
             return clean
         return replace(clean, state=self.reconstructor.solve(self.kspace, self.operator).state)
 
+    def accuracy(self, error_bound: float | None) -> float:
+        """What of an artifact's largest pixel may be the solver's own (`mrilib.attacks.accuracy`).
+
+        Args:
+            error_bound: of the perturbed reconstruction, where its solver has one.
+        """
+        place = (self.tuned, self.factor)
+        if place not in self.roundings:
+            self.roundings[place] = rounding(self.target, derived_seed(*self.seed, "rounding"))
+        stats = {} if isinstance(self.clean, str) else self.clean.stats
+        clean = float(stats["error_bound"]) if "error_bound" in stats else None
+        return accuracy(self.target, rounding=self.roundings[place], bounds=[clean, error_bound])
+
     @property
     def attributes(self) -> dict[str, Any]:
         return {"level": self.level, "tuned": self.tuned, "weight": self.weight, "factor": self.factor}
@@ -108,6 +126,7 @@ class Subjects:
     ) -> None:
         self._params, self._unit, self._file = params, unit, inputs["reconstruction"]
         self.computed: dict[str, Group] = {}
+        self._roundings: dict[tuple[str, float], float] = {}
         measurement = read_measurement(inputs["measurement"], device())
         self.missing = measurement is None
         self.root = Group(attributes=params["identity"] | {"missing": True})
@@ -135,6 +154,7 @@ class Subjects:
             factor=factor,
             seed=[self._params["seed"], identity["source"], identity["position"]],
             clean=stored_solution(clean, device()),
+            roundings=self._roundings,
         )
         return subject, key
 

@@ -98,8 +98,9 @@ def carried_unit(
         artifact: what is measured of methods that return complex images (see `Target.artifacts`).
 
     Returns:
-        `reconstruction` as coils see it; attributes of the subject, `artifact`, `severity` `‖ρ‖∞` and `norm`
-        `‖ρ‖₂`. A numerical failure is an outcome: its reason stands in `failed`.
+        `reconstruction` as coils see it; attributes of the subject, `artifact`, `severity` `‖ρ‖∞`, `norm`
+        `‖ρ‖₂`, and the `accuracy` that `ρ` has to stand out of. A numerical failure is an outcome: its reason
+        stands in `failed`.
 
     Raises:
         ValueError: if the perturbation is not finite, leaves the mask or exceeds the budget.
@@ -110,6 +111,8 @@ def carried_unit(
         target = replace(subject.target, artifact=artifact)
         judged = judge(target, perturbation.to(subject.kspace)[None])
         found = {"severity": float(judged.severities[0]), "norm": float(norm2(judged.artifacts[0]))}
+        bound = judged.stats.get("error_bound")
+        found["accuracy"] = subject.accuracy(None if bound is None else float(bound[0]))
         return group_of({"reconstruction": judged.reconstructions[0]}, attributes | found)
 
     return outcome(subject, attributes, compute)

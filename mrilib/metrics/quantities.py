@@ -19,6 +19,8 @@ class Quantity:
         of: what it is measured on: one reconstruction, or what a perturbation changes in it.
         relative_to_perturbation: whether it is divided by the perturbation's picture `r`: then it is not
             defined for every method, see `mrilib.experiments.scoring`.
+        size: name of the largest pixel of an artifact that the number is made of: tables mark it where that
+            is not well above the method's accuracy. Empty for numbers that are made of none.
         median: whether records hold the median over images, without sd and interval, and not the mean.
         in_quality_table: whether the table of quality has a column of it; records of quality have all.
         tabled: whether every run with attacks has a table of it by method and attack.
@@ -34,6 +36,7 @@ class Quantity:
     higher_is_better: bool = False
     of: Literal["reconstruction", "perturbation"] = "reconstruction"
     relative_to_perturbation: bool = False
+    size: str = ""
     median: bool = False
     in_quality_table: bool = True
     tabled: bool = False
@@ -58,6 +61,7 @@ QUANTITIES = {
         "Amplification α = ‖ρ‖∞/‖r‖∞",
         axis="amplification\nα = ‖ρ‖∞/‖r‖∞",
         of="perturbation",
+        size="severity",
         relative_to_perturbation=True,
         tabled=True,
         transferred=True,
@@ -66,6 +70,7 @@ QUANTITIES = {
         "Amplification of moduli ‖ |rec(y+e)| − |rec(y)| ‖∞/‖r‖∞",
         axis="amplification of moduli\n‖ |rec(y+e)| − |rec(y)| ‖∞/‖r‖∞",
         of="perturbation",
+        size="severity_of_moduli",
         relative_to_perturbation=True,
         tabled=True,
     ),
@@ -80,6 +85,7 @@ QUANTITIES = {
         _IMAGE,
         axis="severity ‖ρ‖∞ (units\nof the image maximum)",
         of="perturbation",
+        size="severity",
         tabled=True,
         transferred=True,
     ),
@@ -88,10 +94,14 @@ QUANTITIES = {
         _IMAGE,
         axis="severity of moduli\n‖ |rec(y+e)| − |rec(y)| ‖∞",
         of="perturbation",
+        size="severity_of_moduli",
         tabled=True,
     ),
     "artifact_norm": Quantity(
-        "Norm of the artifact ‖ρ‖₂/‖x‖₂", axis="norm of the artifact\n‖ρ‖₂/‖x‖₂", of="perturbation"
+        "Norm of the artifact ‖ρ‖₂/‖x‖₂",
+        axis="norm of the artifact\n‖ρ‖₂/‖x‖₂",
+        of="perturbation",
+        size="severity",
     ),
     "ssim": Quantity(
         "SSIM (data range: maximum of the volume)", column="SSIM", decimals=3, higher_is_better=True

@@ -100,7 +100,9 @@ class Convex(Reconstructor):
             throw: raise if an item does not reach the tolerance; else its status says so.
 
         Returns:
-            Image; `stats`, one entry an item: `objective` (in the units of k-space squared), `gap`, `steps`.
+            Image; `stats`, one entry an item: `objective` `P` (in the units of k-space squared), `gap` `g`,
+            `steps`, and `error_bound` `√(2gP) ≥ ‖A(z − z*)‖₂`, for `½‖Az − y‖²` grows at least by half the
+            square of what `Az` changes from the minimiser.
         """
         posed = self.posed(kspace, operator)
         solution = posed.minimise(
@@ -112,6 +114,7 @@ class Convex(Reconstructor):
         batch = posed.scale.shape
         stats = {key: value.reshape(batch) for key, value in solution.stats.items()}
         stats["objective"] = stats["objective"] * posed.scale.double().square()
+        stats["error_bound"] = (2.0 * stats["gap"].clamp(min=0.0) * stats["objective"]).sqrt()
         state = solution.state.reshape(*batch)
         return Solution(posed.image(solution.value), solution.status, stats, state)
 

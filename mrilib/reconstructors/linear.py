@@ -64,7 +64,11 @@ class Tikhonov(Reconstructor):
     def solve(
         self, kspace: Tensor, operator: LinearOperator, *, start: Tensor | None = None, throw: bool = True
     ) -> Solution:
-        """Image; `stats`, one entry an item: the relative `residual`, and the `steps` until it was reached.
+        """Image; `stats`, one entry an item: see below.
+
+        - `residual`: `‖r‖₂/‖Aᴴy‖₂` of `r = Aᴴy − (AᴴA + λ)z`;
+        - `steps`: until it was reached;
+        - `error_bound`: `‖r‖₂/√λ ≥ ‖A(z − z*)‖₂`, for the error is `(AᴴA + λ)⁻¹r`.
 
         `start`: an image to begin from.
         """
@@ -92,7 +96,9 @@ class Tikhonov(Reconstructor):
         if not bool(energy.isfinite().all()):
             status = Status.NOT_FINITE
         relative = (energy / _energy(right).clamp(min=torch.finfo(energy.dtype).tiny)).sqrt()[..., 0, 0]
-        solution = Solution(image, status, {"residual": relative, "steps": steps}, image)
+        bound = energy[..., 0, 0].sqrt() / math.sqrt(self.weight)
+        stats = {"residual": relative, "steps": steps, "error_bound": bound}
+        solution = Solution(image, status, stats, image)
         if throw and status is not Status.CONVERGED:
             raise NotConvergedError(
                 f"Tikhonov: {status.value}, relative residual {float(relative.max()):.1e} after {taken} "

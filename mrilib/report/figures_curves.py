@@ -23,6 +23,15 @@ from mrilib.report.style import Signs
 MOST_COLUMNS = 4
 OURS = Signs("", "o", True)
 PAPER = Signs("", "D", False)
+# Round a point.
+DOUBTFUL: dict[str, Any] = {
+    "linestyle": "",
+    "marker": "o",
+    "markersize": 8.0,
+    "markerfacecolor": "none",
+    "markeredgecolor": style.ABOVE,
+    "zorder": 4,
+}
 CHOSEN: dict[str, Any] = {
     "marker": "*",
     "markersize": 9.0,
@@ -112,11 +121,13 @@ def amplification_by_level(
     """Amplification of every method beside the paper's, one column of panels a mask, one row a source.
 
     Filled: ours, mean and 95 % interval of the mean. Open: the paper's, mean ± sd of its images. Dashed:
-    the spike's `n²/m`. Levels stand at equal distances.
+    the spike's `n²/m`. A ring is round means of which some images may be rounding. Levels stand at equal
+    distances.
 
     Args:
         frame: `method`, `mask`, `source`, `level` (per cent of `‖Ax‖₂`), `mean`, `low`, `high` (of α),
-            `paper_mean`, `paper_sd`, `spike` (NaN where there is none); `n` where it is known.
+            `paper_mean`, `paper_sd`, `spike` (NaN where there is none); `n`, and the number of `doubtful`
+            images, where they are known.
         methods: all methods of the run, so that colours are those of its other figures.
         labels: names to print for methods, before those of `report.names`.
         mask_labels: names to print for masks.
@@ -164,6 +175,7 @@ def amplification_by_level(
             curves.sign_key("ours: mean, 95 % interval", OURS),
             curves.sign_key("paper: mean ± sd", PAPER),
             Line2D([], [], **curves.SPIKE, label="n²/m (spike)"),
+            *[Line2D([], [], **DOUBTFUL, label="may be rounding")] * bool(_doubtful(frame).any()),
         ],
         intervals=False,
     )
@@ -237,6 +249,13 @@ def _draw(axes: Axes, line: pd.DataFrame, color: str, signs: Signs, *, across: b
         curves.curve(axes, line[line["level"] > 0], x="level", color=color, signs=signs)
 
 
+def _doubtful(frame: pd.DataFrame) -> np.ndarray:
+    """Which rows have images whose artifact may be rounding."""
+    if "doubtful" not in frame.columns:
+        return np.zeros(len(frame), dtype=bool)
+    return frame["doubtful"].to_numpy(dtype=float) > 0
+
+
 def _levels_side_by_side(axes: Axes, part: pd.DataFrame, levels: list[float], every: Sequence[str]) -> None:
     """Ours and the paper's points of all methods at every level, in slots that do not overlap."""
     for index in range(0, len(levels), 2):
@@ -248,6 +267,8 @@ def _levels_side_by_side(axes: Axes, part: pd.DataFrame, levels: list[float], ev
         places = np.array([levels.index(level) for level in rows["level"]]) - 0.42 + slot * (2 * index + 0.5)
         color = style.color(method, every)
         curves.curve(axes, rows.assign(place=places), x="place", color=color, signs=OURS)
+        doubtful = _doubtful(rows)
+        axes.plot(places[doubtful], rows["mean"].to_numpy(dtype=float)[doubtful], **DOUBTFUL)
         mean, sd = (rows[name].to_numpy(dtype=float) for name in ("paper_mean", "paper_sd"))
         axes.vlines(places + slot, mean - sd, mean + sd, color=color, linewidth=0.9, alpha=0.8)
         axes.plot(

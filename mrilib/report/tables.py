@@ -12,6 +12,10 @@ from mrilib.metrics.quantities import QUANTITIES, Quantity
 from mrilib.store.records import Record
 
 NOTHING = "—"
+DOUBTFUL_NOTE = (
+    "‡k: for k images the largest pixel of the artifact is less than ten times what the method is accurate "
+    "to; these numbers may be rounding, or where a solver stopped."
+)
 
 # What LaTeX reads otherwise, or has no letter for.
 LATEX = {
@@ -50,6 +54,7 @@ LATEX = {
     "‖": r"$\|$",
     "∞": r"$_\infty$",
     "†": r"$^\dagger$",
+    "‡": r"$^\ddagger$",
     "₁": "$_1$",
     "₂": "$_2$",
     "²": "$^2$",
@@ -96,6 +101,12 @@ def image_count(records: Iterable[Record]) -> str:
     return f"{min(counts)}" if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
 
 
+def with_notes(note: str, records: Iterable[Record], *more: str) -> str:
+    """The note with what is said of marks in cells, and more."""
+    marks = [DOUBTFUL_NOTE] if any(record.doubtful for record in records) else []
+    return " ".join(filter(None, [note, *more, *marks]))
+
+
 def tuned_on(records: Iterable[Record]) -> bool:
     """Whether a method was tuned and trained elsewhere than usual, so that tables say where."""
     return any("domain" in record.row for record in records)
@@ -107,7 +118,7 @@ def domain_name(domain: str, labels: Mapping[str, str] | None) -> str:
 
 
 def cell(record: Record, quantities: Mapping[str, Quantity] = QUANTITIES) -> str:
-    """`mean ± sd [low, high]` as far as there is each, and how many are missing or flagged.
+    """`mean ± sd [low, high]` as far as there is each, and how many are missing, flagged or doubtful.
 
     Args:
         record: of any quantity; one that is not among `quantities` has two decimals.
@@ -123,7 +134,11 @@ def cell(record: Record, quantities: Mapping[str, Quantity] = QUANTITIES) -> str
         text += f" ± {scale * record.sd:.{digits}f}"
     if math.isfinite(record.low):
         text += f" [{scale * record.low:.{digits}f}, {scale * record.high:.{digits}f}]"
-    return text + missing + (f" †{record.flagged}" if record.flagged else "")
+    marks = [
+        f" †{record.flagged}" if record.flagged else "",
+        f" ‡{record.doubtful}" if record.doubtful else "",
+    ]
+    return text + missing + "".join(marks)
 
 
 def render(table: Table) -> dict[str, str]:

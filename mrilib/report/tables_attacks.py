@@ -8,7 +8,17 @@ import pandas as pd
 
 from mrilib.metrics.quantities import QUANTITIES, Quantity
 from mrilib.report.names import NO_ATTACK, About, method_label, remarks
-from mrilib.report.tables import NOTHING, Table, cell, domain_name, image_count, long_form, put, tuned_on
+from mrilib.report.tables import (
+    NOTHING,
+    Table,
+    cell,
+    domain_name,
+    image_count,
+    long_form,
+    put,
+    tuned_on,
+    with_notes,
+)
 from mrilib.store.records import Record
 
 # Heading of the reconstructions of clean data.
@@ -66,7 +76,7 @@ def localized_table(
         lines.append(line + [f"{papers[-1]} (n = 50)" if papers else NOTHING] * with_paper)
     heads = ["images", "method", "mask", *["tuned on"] * tuned, "level", "n", *columns.values()]
     wide = pd.DataFrame(lines, columns=[*heads, *["paper"] * with_paper])
-    return Table(quantities[quantity].title, long_form(records), wide, _note(note, columns, attacks))
+    return Table(quantities[quantity].title, long_form(records), wide, _note(note, columns, attacks, records))
 
 
 def transfer_table(
@@ -105,7 +115,7 @@ def transfer_table(
     columns = ["images", "mask", *["tuned on"] * tuned, "level", "attack", "made for", "n"]
     wide = pd.DataFrame(lines, columns=columns + [method_label(method, labels) for method in methods])
     title = f"Transfer of perturbations. {quantities[quantity].title}"
-    return Table(title, long_form(records), wide, _note(note, headings, attacks))
+    return Table(title, long_form(records), wide, _note(note, headings, attacks, records))
 
 
 def table_1(
@@ -167,7 +177,7 @@ def table_1(
     if any(papers.values()):
         title += "; paper: n = 50"
     wide = pd.DataFrame(rows, columns=["level, attack", *names])
-    return Table(title, long_form(usual), wide, _note(note, headings, attacks))
+    return Table(title, long_form(usual), wide, _note(note, headings, attacks, usual))
 
 
 def _count(records: Iterable[Record]) -> str:
@@ -194,12 +204,13 @@ def _headings(records: Iterable[Record], attacks: Mapping[str, About]) -> dict[s
     return found
 
 
-def _note(note: str, names: Iterable[str], attacks: Mapping[str, About] | None) -> str:
-    """The note with what is said of the attacks in headings."""
+def _note(
+    note: str, names: Iterable[str], attacks: Mapping[str, About] | None, records: Iterable[Record]
+) -> str:
+    """The note with what is said of the attacks in headings, and of marks in cells."""
     facts = {fact for name in names for fact in remarks((attacks or {}).get(name, {}))}
     told = {"object": OBJECT_NOTE, "moduli": MODULI_NOTE}
-    extra = [text for word, text in told.items() if word in facts]
-    return " ".join([*filter(None, [note]), *extra])
+    return with_notes(note, records, *(text for word, text in told.items() if word in facts))
 
 
 def _level(record: Record) -> str:

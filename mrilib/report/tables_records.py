@@ -9,7 +9,7 @@ import pandas as pd
 from mrilib.metrics.quantities import QUANTITIES, Quantity
 from mrilib.report.names import method_label
 from mrilib.report.style import percent
-from mrilib.report.tables import NOTHING, Table, cell, image_count, long_form, put
+from mrilib.report.tables import NOTHING, Table, cell, image_count, long_form, put, with_notes
 from mrilib.store.records import Record
 
 
@@ -50,7 +50,8 @@ def records_table(
         cells = [cell(found[method], quantities) if method in found else NOTHING for method in methods]
         lines.append([*texts, *[name] * several, image_count(told), *cells])
     heads = [*keys, *["quantity"] * several, "n", *(method_label(method, labels) for method in methods)]
-    return Table(title, long_form(records), pd.DataFrame(lines, columns=heads), note)
+    wide = pd.DataFrame(lines, columns=heads)
+    return Table(title, long_form(records), wide, with_notes(note, records))
 
 
 def _text(key: str, value: object) -> str:

@@ -28,7 +28,9 @@ class Solution:
     Args:
         value: the solution, batched as the data were.
         status: the worst status over the batch.
-        stats: numbers of the run, one tensor entry an item of the batch (`objective`, `gap`, `steps`).
+        stats: numbers of the run, one tensor entry an item of the batch (`objective`, `gap`, `steps`). A
+            solver that knows how far it is from the minimiser `z*` gives `error_bound`, in the units of
+            k-space: `‖A(z − z*)‖₂` is no larger.
         state: what a later solve of a nearby problem can start from; `None` where there is none.
     """
 

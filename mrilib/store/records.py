@@ -32,6 +32,8 @@ class Record:
         paper_sd: the paper's standard deviation.
         code_hash: hash of the code that measured.
         seed: seed of the run.
+        doubtful: images in it whose artifact is not well above what the method is accurate to, so that their
+            numbers may be rounding: see `mrilib.experiments.scores.doubtful`.
     """
 
     table: str
@@ -50,6 +52,7 @@ class Record:
     paper_sd: float
     code_hash: str
     seed: int
+    doubtful: int = 0
 
     @property
     def flat(self) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from mrilib.report import style
 from mrilib.report.names import attack_labels
 from mrilib.report.tables import render
 from mrilib.report.tables_attacks import localized_table
+from mrilib.report.tables_records import records_table
 from tests.experiments.frames import clean, peak, run_of
 
 ATTACKS = run_of([peak(1.0)]).attacks
@@ -212,6 +213,32 @@ def test_patients_stay_apart_and_a_failed_unit_is_counted():
     assert math.isnan(record.low)
 
 
+def test_an_artifact_that_may_be_rounding_is_marked_and_explained():
+    frame = frame_of([13.4, 2.7, 2.6]).assign(severity=[1e-6, 0.4, 0.5], accuracy=1e-3, weaker_than="")
+    frame["severity_of_moduli"] = [1e-6, 0.009, 0.5]
+    wanted = {"amplification": 1, "severity": 1, "amplification_of_moduli": 2, "relative_error": 0}
+    for quantity, count in wanted.items():
+        (found,) = records(frame.assign(amplification_of_moduli=1.0), quantity)
+        assert found.doubtful == count
+    (found,) = records(frame)
+    for name, noted in (("amplification", True), ("relative_error", False)):
+        (record,) = records(frame, name)
+        table = localized_table([record], quantity=name, labels={}, note="A note.")
+        text = render(table)
+        assert ("‡1" in text["md"]) is noted
+        assert ("less than ten times what the method is accurate to" in text["md"]) is noted
+        assert (r"$^\ddagger$1" in text["tex"]) is noted
+        assert table.long["doubtful"].tolist() == [int(noted)]
+    shown = records_table([found], title="", labels={}, note="A note.")
+    assert "‡1" in shown.wide["m"].item()
+    assert "‡k: for k images" in shown.note
+    # Nothing is known of the accuracy, nothing is doubted.
+    assert records(frame.assign(accuracy=math.nan))[0].doubtful == 0
+    # What failed is missing, and not doubtful as well.
+    failed = frame.assign(failed=["max_steps", "", ""])
+    assert [(each.doubtful, each.missing) for each in records(failed)] == [(0, 1)]
+
+
 def test_without_attacks_there_are_tables_without_rows():
     frame = with_usual_domains(pd.DataFrame([clean(0.01), clean(0.03, position=1, patient="q")]))
     for quantity in ("amplification", "severity"):
@@ -252,9 +279,9 @@ def test_transfer_has_records_of_all_pairs():
 
 def test_curves_are_in_per_cent_and_carry_their_reference_lines():
     spikes = {("set", "mask"): 5.99}
-    found = records(frame_of([5.0, 7.0]))
+    found = records(frame_of([5.0, 7.0]).assign(accuracy=[1.0, 0.0]))
     frame = curves.amplification_curves(found, attack="peak", spikes=spikes)
-    assert frame.loc[0, ["level", "mean", "spike"]].tolist() == [1.0, 6.0, 5.99]
+    assert frame.loc[0, ["level", "mean", "spike", "doubtful"]].tolist() == [1.0, 6.0, 5.99, 1]
     none = curves.amplification_curves(
         records(frame_of([math.nan], coils=4)),
         attack="peak",

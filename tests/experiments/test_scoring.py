@@ -48,12 +48,17 @@ def test_the_zero_filled_control_reaches_its_known_worst_case(tmp_path):
 def test_an_attack_beats_noise_of_its_norm_and_its_scores_are_consistent(tmp_path):
     attack = PEAK | {"search": "mrilib.attacks.searches.coupled:CoupledAscent"}
     stored = Stored(tmp_path, phantom(), TotalVariation(weight=0.01))
-    clean, noise, peak = score_image(*stored.attacked(peak=attack, gaussian=GAUSSIAN))
+    files = stored.attacked(peak=attack, gaussian=GAUSSIAN)
+    clean, noise, peak = score_image(*files)
     assert (peak["attack"], noise["attack"]) == ("peak", "gaussian")
     assert peak["severity"] > 2 * noise["severity"]
     assert peak["amplification"] > noise["amplification"]
     assert peak["clean_error"] == noise["clean_error"] == clean["relative_error"] < peak["relative_error"]
     assert clean["ssim"] > peak["ssim"]
+    largest = float(stored.measurement.reference.max())
+    stored_accuracy = read_group(files[2], f"perturbed/peak/{LEVEL:g}/1").attributes["accuracy"]
+    assert peak["accuracy"] == pytest.approx(stored_accuracy / largest)
+    assert 0 < peak["accuracy"] < 0.1 * noise["severity"]
     # |ρ| bounds the difference of moduli
     assert peak["amplification_of_moduli"] <= peak["amplification"] * (1 + 1e-6)
     assert peak["failed"] == ""

@@ -12,7 +12,7 @@ from mrilib.data.masks import radial_mask
 from mrilib.data.measurement import Measurement, measure_image
 from mrilib.jobs import attack as attack_job
 from mrilib.jobs import transfer
-from mrilib.jobs.perturbations import Attack
+from mrilib.jobs.perturbations import Attack, outcome
 from mrilib.jobs.subjects import Subject
 from mrilib.jobs.transfer import carried_unit
 from mrilib.operators.base import norm2
@@ -143,7 +143,9 @@ def test_a_carried_perturbation_is_scored(tv):
     perturbation = spike(tv.operator, (12, 12), tv.target.radius)
     unit = carried_unit(tv, perturbation)
     artifact = tv.reconstructor(tv.kspace + perturbation, tv.operator) - tv.clean.value
+    assert 0 < unit.attributes["accuracy"] < 0.1 * unit.attributes["severity"]
     assert unit.attributes == {
+        "accuracy": unit.attributes["accuracy"],
         "level": LEVEL,
         "tuned": "clean",
         "weight": None,
@@ -158,6 +160,13 @@ def test_a_carried_perturbation_is_scored(tv):
         carried_unit(tv, 1.01 * perturbation)
     failing = subject(TotalVariation(weight=0.01, tolerance=1e-9, max_steps=2))
     assert "max_steps" in carried_unit(failing, perturbation).attributes["failed"]
+
+
+def test_a_failure_without_a_word_is_a_failure(tv):
+    def fails():
+        raise FloatingPointError
+
+    assert outcome(tv, {}, fails).attributes == {"failed": "FloatingPointError"}
 
 
 def test_a_transferred_perturbation_that_is_stronger_strengthens_the_attack(tv):

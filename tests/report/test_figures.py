@@ -13,6 +13,7 @@ import pytest
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from mrilib.attacks.kinds.gaussian import Gaussian
@@ -641,6 +642,17 @@ def test_names_of_the_run_go_first(make, frame, texts):
     # A name alone says nothing of what a method is.
     assert {"tv", "Tira (reduced)"} <= set(found)
     assert "tira" not in found
+
+
+def test_means_that_may_be_rounding_have_a_ring(texts):
+    frame = amplifications()
+    figure = figures_curves.amplification_by_level(frame.assign(doubtful=range(len(frame))))
+    rings = [line for line in figure.findobj(Line2D) if line.get_markerfacecolor() == "none"]
+    shown = sum(len(line.get_xdata()) for line in rings)
+    assert shown == len(frame) - 1
+    assert "may be rounding" in texts(figure)
+    assert "may be rounding" not in texts(figures_curves.amplification_by_level(frame.assign(doubtful=0)))
+    assert "may be rounding" not in texts(figures_curves.amplification_by_level(frame))
 
 
 def test_attacks_are_filled_and_noise_is_open():
