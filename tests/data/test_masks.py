@@ -280,8 +280,25 @@ def test_redraws_aim_at_the_acceleration_among_what_was_acquired():
     assert true_acceleration(rows, part) == 4.0
     # everything was acquired: as `draw`
     assert torch.equal(sampling.drawn((64, 112), seed), sampling.draw((64, 112), seed))
-    with pytest.raises(ValueError, match=r"no count of 75 columns comes within 0.03 of acceleration 4, the"):
-        sampling.drawn((64, 112), seed, acquired_region((64, 112), columns=(18, 93)))
+
+
+def test_where_no_mask_is_near_enough_the_nearest_is_taken():
+    shape, seed = (64, 112), name_seed("padded.h5")
+    acquired = acquired_region(shape, columns=(18, 93))
+    mask = Random(acceleration=4, center_fraction=0.08, redraw=0.03).drawn(shape, seed, acquired)
+    assert true_acceleration(mask, acquired) == 75 / 19
+    spaced = EquispacedFraction(acceleration=4, center_fraction=0.08, redraw=0.03)
+    mask = spaced.drawn(shape, seed, acquired)
+    assert true_acceleration(mask, acquired) == max(
+        true_acceleration(
+            column_mask(
+                112, acceleration=4, center_fraction=0.08, kind="equispaced-fraction", seed=(*seed, draw)
+            )
+            & acquired,
+            acquired,
+        )
+        for draw in range(200)
+    )
 
 
 class Corner(Sampling):

@@ -14,6 +14,7 @@ ColumnMask = Literal["random", "equispaced", "equispaced-fraction"]
 
 # Our choice: of widths about 368, at 4 times and within 0.03, one draw in twenty is right.
 MOST_DRAWS = 1000
+ROUNDING = 1e-9
 
 
 class Columns(Sampling):
@@ -150,16 +151,17 @@ def column_mask(
         raise ValueError(f"column_mask: expected redraw_within >= 0 or None, got {redraw_within}")
     if acquired is None:
         _check_counts(width, acceleration, redraw_within)
+    # Of a volume nobody can choose what was acquired: then the nearest count of columns will do.
+    within = max(redraw_within, _nearest(int(some.sum()), acceleration) + ROUNDING)
     first = (seed,) if isinstance(seed, int) else tuple(seed)
     reached = []
     for draw in range(MOST_DRAWS):
         mask = _drawn(width, acceleration, center_fraction, kind, (*first, draw)) & some
         reached.append(true_acceleration(mask, acquired) if mask.any() else math.inf)
-        if abs(reached[-1] - acceleration) <= redraw_within:
+        if abs(reached[-1] - acceleration) <= within:
             return mask
     nearest = min(range(MOST_DRAWS), key=lambda draw: abs(reached[draw] - acceleration))
     if acquired is not None and math.isfinite(reached[nearest]):
-        # Of a volume nobody can choose what was acquired.
         return _drawn(width, acceleration, center_fraction, kind, (*first, nearest)) & some
     raise ValueError(
         f"column_mask: {MOST_DRAWS} draws of kind {kind!r} gave accelerations from {min(reached):.3f} to "
@@ -179,14 +181,15 @@ def _acquired_columns(width: int, acquired: Bool[Tensor, "*row columns"] | None)
     return acquired.reshape(-1, width).any(dim=0)
 
 
+def _nearest(columns: int, acceleration: int | float) -> float:
+    """By how much an acceleration is missed at least that samples whole columns of so many."""
+    counts = (math.floor(columns / acceleration), math.ceil(columns / acceleration))
+    return min(abs(columns / max(1, count) - acceleration) for count in counts)
+
+
 def _check_counts(columns: int, acceleration: int | float, redraw_within: float) -> None:
     """Raise `ValueError` unless some count of sampled columns comes near enough to the acceleration."""
-    # the nearest counts on both sides of columns / acceleration
-    nearest = min(
-        abs(columns / max(1, count) - acceleration)
-        for count in (math.floor(columns / acceleration), math.ceil(columns / acceleration))
-    )
-    if nearest > redraw_within:
+    if (nearest := _nearest(columns, acceleration)) > redraw_within:
         raise ValueError(
             f"column_mask: no count of {columns} columns comes within {redraw_within} of acceleration "
             f"{acceleration}, the nearest differs by {nearest:.3f}; raise redraw_within"
