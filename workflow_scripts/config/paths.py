@@ -4,7 +4,8 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from mrilib.data.downloads.mail import read_mail, read_manifest
+from mrilib.data.downloads.mail import read_mail
+from mrilib.data.downloads.manifest import read_manifest
 from mrilib.data.images.files import SAMPLES, list_images, resolve_path
 from workflow_scripts.config.config import Config
 from workflow_scripts.config.entries import CHECKPOINTS, word_of
