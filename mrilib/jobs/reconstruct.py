@@ -94,9 +94,9 @@ def reconstruction_unit(
 
     Returns:
         `reconstruction`, as coils see it (`observed`); attributes `status`, `seconds`, `weight`, `factor`,
-        and `STATS` where the method has them. A numerical failure is an outcome: its reason stands in `failed`,
-        and there is no image. An image that is not finite has the status `not_finite`, whatever the method says
-        of itself.
+        and `STATS` where the method has them. A numerical failure is an outcome: its reason stands in
+        `failed`, and there is no image. An image that is not finite has the status `not_finite`, whatever the
+        method says of itself.
     """
     options: dict[str, Any] = {"keep": keep} if reconstructor.resumable else {}
     reconstructor.warm_up(measurement.operator)

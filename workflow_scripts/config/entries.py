@@ -33,7 +33,7 @@ def words(family: str) -> dict[str, str]:
     """
     package = FAMILIES[family][0]
     found = {}
-    for file in sorted((ROOT / package.replace(".", "/")).glob("*.py")):
+    for file in sorted((ROOT / package.replace(".", "/")).glob("[!.]*.py")):
         for node in ast.parse(file.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.ClassDef) and (word := _word(node)) is not None:
                 found[word] = f"{package}.{file.stem}:{node.name}"
