@@ -119,7 +119,7 @@ rule draw_attack:
         **fixed(stage("attack_figures.py", "report.smk:draw_attack")),
         attack=cfg.figures.attack if cfg.figures else None,
         level=cfg.figures.level if cfg.figures else None,
-        levels=sorted(cfg.levels),
+        levels=sorted(cfg.levels_of(cfg.figures.attack)) if cfg.figures else [],
         title=lambda wildcards: f"{example_title(wildcards)}, {LABELS[wildcards.method]}",
     message:
         "Draw the attacks on {wildcards.method} at {wildcards.example}."

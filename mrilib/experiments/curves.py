@@ -43,10 +43,11 @@ def spikes_of(scores: pd.DataFrame) -> dict[tuple[str, str], float]:
     }
 
 
-def amplification_curves(records: Sequence[Record], *, attack: str, spikes: Spikes) -> pd.DataFrame:
+def amplification_curves(records: Sequence[Record], *, attack: str | None, spikes: Spikes) -> pd.DataFrame:
     """Mean α of one attack against level, with the paper's values, the spike's `n²/m`, and what is doubtful.
 
-    Methods without amplification, and those that were tuned elsewhere than usual, are left out.
+    Methods without amplification, and those that were tuned elsewhere than usual, are left out. A run whose
+    attacks all vary something has no attack to show (`None`): then there is no row.
     """
     rows = [
         {

@@ -77,7 +77,7 @@ def attack_picture(
         places=None
         if severities is None
         else _places(results, len(severities), about.get("region", "image")),
-        picture="|Aᴴe|" if coils else "A†e",
+        picture=picture_of(measurement),
     )
 
 
@@ -117,6 +117,11 @@ def picture_title(measurement: Measurement) -> str:
     if "volume" in about and "slice" in about:
         return f"{about['volume']}, slice {about['slice']}{made}"
     return f"{about.get('source', 'image')} {about.get('position', '')}{made}"
+
+
+def picture_of(measurement: Measurement) -> str:
+    """How a perturbation of these data is shown: see `AttackPicture`."""
+    return "|Aᴴe|" if is_scan(measurement) else "A†e"
 
 
 def shown(measurement: Measurement, image: Tensor) -> np.ndarray:
@@ -188,7 +193,8 @@ def noise_and_feature(
     rows, columns = np.arange(height) - height // 2, np.arange(width) - width // 2
     disk = (rows[:, None] ** 2 + columns[None, :] ** 2 <= feature_radius**2).astype(float)
     means = np.fft.ifft2(np.fft.fft2(image) * np.conj(np.fft.fft2(np.fft.ifftshift(disk)))).real
-    margin = int(4 * feature_radius)
+    # As far from the edges as the image allows.
+    margin = min(int(4 * feature_radius), (min(image.shape) - 1) // 2)
     inner = means[margin : height - margin, margin : width - margin]
     row, column = (int(index) + margin for index in np.unravel_index(inner.argmax(), inner.shape))
     feature = np.roll(disk, (row - height // 2, column - width // 2), (0, 1))

@@ -124,8 +124,8 @@ def mask_and_zero_filled(
 @style.printed()
 def attack_panel(
     image: Image,
-    perturbed: Image,
-    reconstruction: Image,
+    perturbed: Image | None,
+    reconstruction: Image | None,
     *,
     location: Location | None,
     level: SupportsFloat,
@@ -138,8 +138,8 @@ def attack_panel(
 
     Args:
         image: `x`.
-        perturbed: `x + A†e`.
-        reconstruction: `rec(y + e)`.
+        perturbed: `x + A†e`; `None` where the attack failed.
+        reconstruction: `rec(y + e)`, or `None`.
         location: row and column of the attack's window; `None` or (−1, −1), as a global attack has it,
             for no close-ups.
         level: `‖e‖₂/‖Ax‖₂`, in per cent.
@@ -220,7 +220,8 @@ def level_panel(rows: Sequence[LevelRow], *, title: str | None = None, picture: 
 
 @style.printed()
 def severity_map(
-    maps: Mapping[float, Num[np.ndarray, "grid grid"]] | Mapping[int, Num[np.ndarray, "grid grid"]],
+    maps: Mapping[float, Num[np.ndarray, "grid grid"] | None]
+    | Mapping[int, Num[np.ndarray, "grid grid"] | None],
     *,
     image: Image,
     places: Float[np.ndarray, "grid grid 2"] | None = None,
@@ -230,8 +231,8 @@ def severity_map(
 
     Args:
         maps: for each level (`‖e‖₂/‖Ax‖₂`, per cent) the severities `‖ρ‖∞`, in units of the image's
-            maximum; NaN where a place was left out. Every map has its own colours; its largest entry is
-            framed, and ringed in the image.
+            maximum; NaN where a place was left out, `None` where the attack failed. Every map has its own
+            colours; its largest entry is framed, and ringed in the image.
         image: `x`; dots show the places.
         places: row and column of each place in the image, NaN for none; by default those of a grid over the
             whole image, `((k + ½)·size/grid)` rounded down.
@@ -244,8 +245,12 @@ def severity_map(
     """
     if not maps:
         raise ValueError("severity_map: expected at least one level")
-    levels = {float(level): np.asarray(values, dtype=float) for level, values in maps.items()}
-    grid = next(iter(levels.values())).shape
+    levels = {
+        float(level): None if values is None else np.asarray(values, dtype=float)
+        for level, values in maps.items()
+    }
+    there = [values for values in levels.values() if values is not None]
+    grid = there[0].shape if there else (0, 0)
     if places is None:
         places = _grid(image.shape, grid)
     numbers = max(grid) <= MOST_CELLS
@@ -264,11 +269,14 @@ def severity_map(
     )
     picture, *panels = axes.flat
     sheets.show(picture, image, moduli=sheets.complex_among([image]))
-    picture.set_title(f"image x with the {grid[0]} × {grid[1]} grid")
+    picture.set_title(f"image x with the {grid[0]} × {grid[1]} grid" if there else "image x")
     _dots(picture, places, markersize=2.2, color=sheets.BOX, mec="black", mew=0.3)
     for panel, (level, severities) in zip(panels, levels.items(), strict=False):
-        _heat_map(panel, severities, numbers=numbers)
         panel.set_title(f"‖e‖₂ = {style.percent(level)} of ‖Ax‖₂")
+        if severities is None:
+            sheets.missing(panel)
+            continue
+        _heat_map(panel, severities, numbers=numbers)
         worst = places[_largest(severities)]
         _dots(picture, worst, markersize=7, color="none", mec=style.ABOVE, mew=1.2)
         if not numbers:
@@ -280,7 +288,7 @@ def severity_map(
         "at this place, after the first round of its search, in units of the image maximum. Colours span "
         "each map's own range. Red: the worst place."
     )
-    if any(np.isnan(severities).any() for severities in levels.values()):
+    if any(np.isnan(severities).any() for severities in there):
         note += " Grey: left out, outside of the object or seen by no coil."
     width, height = figure.get_size_inches()
     figure.text(0.06 / width, 0.55 / height, style.wrapped(note, width * 1.12), va="top")
@@ -326,10 +334,10 @@ def _bar(figure: Figure, axes: Axes) -> None:
 
 
 def _with_close_ups(
-    panels: Mapping[str, np.ndarray], *, location: Location | None, title: str | None, moduli: bool
+    panels: Mapping[str, np.ndarray | None], *, location: Location | None, title: str | None, moduli: bool
 ) -> Figure:
-    """Images in a row and, where there is a location, their close-ups below."""
-    shape = next(iter(panels.values())).shape
+    """Images in a row and, where there is a location, their close-ups below; the first one is there."""
+    shape = next(image.shape for image in panels.values() if image is not None)
     ratios = [sheets.ratio(shape)]
     if location is not None:
         place = sheets.window(shape, location)
@@ -337,8 +345,12 @@ def _with_close_ups(
         ratios.append(sheets.ratio(size))
     figure, axes = sheets.sheet(ratios, columns=len(panels), title=title)
     for column, (label, image) in zip(axes.T, panels.items(), strict=True):
-        sheets.show(column[0], image, moduli=moduli)
         column[0].set_title(label)
+        if image is None:
+            for panel in column:
+                sheets.missing(panel)
+            continue
+        sheets.show(column[0], image, moduli=moduli)
         if location is not None:
             sheets.box(column[0], place)
             sheets.close_up(column[1], image, place, moduli=moduli)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import re
 import shutil
@@ -12,6 +13,9 @@ import time
 import pandas as pd
 import pytest
 
+from mrilib.experiments.scores import scores_csv
+from mrilib.store.tables import read_table
+from tests.experiments.frames import clean, peak
 from tests.workflow.runs import copied, environment, tiny, written
 from workflow_scripts.receipts import file_of, name_of, read_receipt
 from workflow_scripts.upkeep import summary
@@ -326,6 +330,44 @@ def test_a_failure_of_a_scan_says_volume_and_slice(tmp_path, capsys, monkeypatch
     code, told = summary_of(tmp_path, capsys, monkeypatch)
     place = "knee 0 (slice 7 of one), four, tv of knee@four, reconstruction"
     assert (code, f"failed: {place}: not_finite, 12 of 1024 pixels" in told) == (1, True)
+
+
+def test_the_summary_of_scans_takes_no_source_for_a_method(tmp_path, capsys, monkeypatch):
+    """A source may be called as a method, and a kind of attack as what clean data is."""
+    run = tmp_path / "results/data"
+    place = {"source": "tv", "mask": "columns", "domain": "tv@columns", "coils": 4, "simulated": True}
+    methods = {"varnet": "", "tikhonov": "max_steps"}
+    for method, failed in methods.items():
+        where = f"{method}/tv@columns/tv/columns"
+        rows = [clean(0.1, **place, method=method, failed=failed)]
+        attacked = {"kind": "reconstruction", "attack": "clean"}
+        rows += [peak(1.0, **place, method=method, **attacked)] if not failed else []
+        for file, text in (
+            (f"scores/{where}.csv", scores_csv(rows)),
+            (f"logs/reconstructions/{where}/0.log", ""),
+            (f"benchmarks/reconstructions/{where}/0.tsv", "s\tmax_rss\n1.5\t-\n"),
+            (f"benchmarks/tuning/{method}/tv@columns.tsv", "s\tmax_rss\n2.5\t20\n"),
+        ):
+            (run / file).parent.mkdir(parents=True, exist_ok=True)
+            (run / file).write_text(text)
+    for file in ("sets/tv/test", "measurements/tv/columns/test/0"):
+        (run / f"benchmarks/{file}.tsv").parent.mkdir(parents=True, exist_ok=True)
+        (run / f"benchmarks/{file}.tsv").write_text("s\tmax_rss\n1.0\t10\n")
+    code, told = summary_of(tmp_path, capsys, monkeypatch)
+    assert code == 1
+    assert "1 of 2 reconstructions computed, 1 failed" in told
+    assert "1 of 1 perturbations computed, 0 failed" in told
+    assert "failed: tv 0, columns, tikhonov of tv@columns, reconstruction: max_steps" in told
+    kinds = {"failed": "count", "seconds": "number", "memory_mb": "number"}
+    costs = read_table(run / "tables/costs.csv", kinds).set_index(["stage", "method"])
+    assert set(costs.index) == {
+        ("measurements", ""),
+        ("sets", ""),
+        *((stage, method) for stage in ("tuning", "reconstructions") for method in methods),
+    }
+    assert costs.loc[("reconstructions", "tikhonov"), ["failed", "seconds"]].tolist() == [1, 1.5]
+    assert costs.loc[("reconstructions", "varnet"), "failed"] == 0
+    assert math.isnan(costs.loc[("reconstructions", "varnet"), "memory_mb"])
 
 
 def test_scores_stay_text(tmp_path):

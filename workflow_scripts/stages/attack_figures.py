@@ -21,7 +21,7 @@ from workflow_scripts.job import run
 def main(inputs, outputs, params):
     from pathlib import Path
 
-    from mrilib.experiments.pictures import attack_picture
+    from mrilib.experiments.pictures import attack_picture, picture_of, shown
     from mrilib.experiments.stored import read_results
     from mrilib.report import figures_images, style
 
@@ -30,40 +30,39 @@ def main(inputs, outputs, params):
     results = read_results(*(inputs.get(name) or None for name in files))
     if results is None:
         raise ValueError("the set has no image at this position; choose another under figures.examples")
+    # What failed is shown as missing.
     found = {each: attack_picture(results, attack, each) for each in params["levels"]}
-    shown = found.get(level)
-    if shown is None:
-        raise ValueError(
-            f"the attack at level {level:g} failed; choose another under figures.level in the config"
-        )
+    image, picture = (
+        shown(results.measurement, results.measurement.reference),
+        picture_of(results.measurement),
+    )
+
+    def told(each, name, otherwise=None):
+        return otherwise if found[each] is None else getattr(found[each], name)
+
     drawn = {
         "attack": figures_images.attack_panel(
-            shown.image,
-            shown.perturbed,
-            shown.reconstruction,
-            location=shown.location,
+            image,
+            told(level, "perturbed"),
+            told(level, "reconstruction"),
+            location=told(level, "location"),
             level=100.0 * level,
-            alpha=shown.alpha,
-            severity=shown.severity,
+            alpha=told(level, "alpha", float("nan")),
+            severity=told(level, "severity", float("nan")),
             title=title,
-            picture=shown.picture,
+            picture=picture,
         )
     }
     rows = [
-        {
-            "level": 100.0 * each,
-            "perturbed": None if picture is None else picture.perturbed,
-            "reconstruction": None if picture is None else picture.reconstruction,
-            "location": None if picture is None else picture.location,
-            "alpha": float("nan") if picture is None else picture.alpha,
-        }
-        for each, picture in found.items()
+        {"level": 100.0 * each, "alpha": told(each, "alpha", float("nan"))}
+        | {name: told(each, name) for name in ("perturbed", "reconstruction", "location")}
+        for each in list(found)[: figures_images.MOST_LEVELS]
     ]
-    rows = rows[: figures_images.MOST_LEVELS]
-    drawn["levels"] = figures_images.level_panel(rows, title=title, picture=shown.picture)
+    drawn["levels"] = figures_images.level_panel(rows, title=title, picture=picture)
     if "map" in outputs:
-        maps = {100.0 * each: picture.severities for each, picture in found.items() if picture is not None}
-        drawn["map"] = figures_images.severity_map(maps, image=shown.image, places=shown.places, title=title)
+        places = next((told(each, "places") for each in found if found[each] is not None), None)
+        maps = {100.0 * each: told(each, "severities") for each in found}
+        drawn["map"] = figures_images.severity_map(maps, image=image, places=places, title=title)
     for name, figure in drawn.items():
         style.save(figure, Path(outputs[name]).with_suffix(""))
 

@@ -15,7 +15,7 @@ Params:
     masks: mask to what it is (`about` of its sampling).
     usual: source to mask to the domain that the config gives them.
     labels: method to the name to print.
-    attack: whose amplification is drawn.
+    attack: whose amplification is drawn; `None` where there is none to show.
     tuned_masks: masks of the tunings, in their order.
     tuning_title: method and source of the tunings.
     seed: of the resampling.
