@@ -125,8 +125,8 @@ def column_mask(
         kind: one of `random`, `equispaced`, `equispaced-fraction`.
         seed: an integer or integers, as fastMRI takes it; `name_seed` makes it from the name of a file.
         redraw_within: draw again until the true acceleration, among what was acquired, differs by at most
-            this from the nominal one (0.03 in the code of [darestani2021]); of 1,000 draws the nearest is taken
-            where `acquired` leaves no such mask. Draw `i = 0, 1, …` has the seed `(*seed, i)`.
+            this from the nominal one (0.03 in the code of [darestani2021]); of 1,000 draws the nearest is
+            taken where `acquired` leaves no such mask. Draw `i = 0, 1, …` has the seed `(*seed, i)`.
         acquired: `True` where k-space was acquired, `(width,)`, or `(rows, width)`; everything by default.
             Columns are drawn for the full width, and none is sampled of which nothing was acquired.
 
