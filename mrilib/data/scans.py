@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from jaxtyping import Bool, Complex64, Float
 from torch import Tensor
 
@@ -116,6 +117,11 @@ class ScanRecord:
     def reference(self) -> Float[Tensor, "y x"]:
         """RSS image of the slice, cropped to the reference, in the scanner's units."""
         return rss_target(self.read(), self.reference_shape)
+
+    def picture(self) -> Float[np.ndarray, "y x"]:
+        """The stored image, in which boxes were drawn, or the reference where none is stored: to look at."""
+        stored = read_slice(self.path, self.slice).target
+        return self.reference().numpy() if stored is None else stored
 
 
 def measured_scan(

@@ -25,7 +25,7 @@ def main(inputs, outputs, params):
     shown = accepted.loc[
         [row.Index for row in accepted.itertuples() if row.slice in spread(row.slices, each)]
     ]
-    images = [ScanRecord.of_row(row).reference().numpy() for row in shown.to_dict("records")]
+    images = [ScanRecord.of_row(row).picture() for row in shown.to_dict("records")]
     names = [f"{row.volume} {row.slice}" for row in shown.itertuples()]
     out = catalogue.loc[~catalogue["accepted"], ["volume", "reason"]].drop_duplicates("volume")
     kind = ", simulated" if shown["simulated"].any() else ""

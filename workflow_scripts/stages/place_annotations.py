@@ -3,14 +3,6 @@
 from workflow_scripts.job import run
 
 
-def stored_image(record):
-    """The image that boxes were drawn in: the stored one, or that of k-space where none is stored."""
-    from mrilib.data.volumes.fastmri import read_slice
-
-    target = read_slice(record.path, record.slice).target
-    return record.reference().numpy() if target is None else target
-
-
 def main(inputs, outputs, params):
     from dataclasses import replace
     from pathlib import Path
@@ -38,7 +30,7 @@ def main(inputs, outputs, params):
     order = sorted(range(len(slices)), key=lambda number: (turn.iloc[number], number))
     shown = [slices[number] for number in order[: figures_volumes.MOST_BOXES]]
     figure = figures_volumes.annotated(
-        [stored_image(replace(records[name], slice=int(number))) for (name, number), _ in shown],
+        [replace(records[name], slice=int(number)).picture() for (name, number), _ in shown],
         [rows for _, rows in shown],
         [f"{name}, slice {number}" for (name, number), _ in shown],
         title=f"Annotations of {Path(inputs['file']).name}",

@@ -35,6 +35,19 @@ def test_a_volume_of_fastmri(tmp_path):
     assert measured.about["volume"] == "scan"
 
 
+@pytest.mark.parametrize("shift", [8, -3])
+def test_a_repetition_of_m4raw(tmp_path, shift):
+    """Four coils, and k-space that lies off its centre along the readout, with the image of that k-space."""
+    kspace = scan_kspace(slices=2, rows=64)
+    path = write_scan(
+        tmp_path / "2022061003_T101.h5", np.roll(kspace, shift, 2), attributes={"acquisition": "T1"}
+    )
+    found = read_volume(path)
+    np.testing.assert_array_equal(found.kspace[1], kspace[1])
+    np.testing.assert_allclose(found.reference, rss_of(kspace), rtol=1e-4, atol=1e-9)
+    assert found.notes == (f"centre at row {32 + shift} instead of 32: moved",)
+
+
 def test_a_mask_is_emptied_where_nothing_was_acquired(tmp_path):
     kspace = scan_kspace()
     kspace[..., :10] = 0
