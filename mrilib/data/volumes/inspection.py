@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -133,32 +133,34 @@ def _examine(path: str, compression: dict[str, Any] | None) -> dict[str, Any]:
         share = None if compression is None else CoilCompression(**compression).share_of(live)
         prepared = Preparation(lines.moved, share)
         shape = target_shape(*layout.shape[2:], *(header.target_shape or (0, *_without_target(header)))[1:])
-        abouts, matches, maxima, squares = [], [], [], 0.0
+        abouts, matches, images = [], [], _Sizes()
+        maximum = 0.0
         for position, found in enumerate(slices):
-            about, image = _slice(layout, position, prepared, shape)
-            abouts.append(about | {"hash": found.digest[:16], "silent_coils": _listed(found.silent)})
-            maxima.append(float(image.max()))
-            squares += float(np.square(image, dtype=np.float64).sum())
-            stored = layout.read_target(position)
-            if stored is not None:
-                kspace = torch.from_numpy(layout.read_kspace(position))
-                matches += _matches(stored, kspace, image if share is None else _image(kspace, shape), path)
-    maximum, norm = max(maxima), math.sqrt(squares)
-    volume = {
-        "center_row": lines.center[0],
-        "center_column": lines.center[1],
-        "moved_rows": lines.moved[0],
-        "moved_columns": lines.moved[1],
-        "first_row": lines.acquired[0][0],
-        "end_row": lines.acquired[0][1],
-        "first_column": lines.acquired[1][0],
-        "end_column": lines.acquired[1][1],
-        "coil_share": share,
-        "maximum": maximum,
-    }
-    if layout.mask is not None:
-        notes.append("a mask in the file, which k-space does not follow: not used")
-    volume |= _stored(header, matches, (maximum, norm), notes, path)
+            stored = layout.read_kspace(position)
+            kspace = prepared.apply(stored)
+            image = _image(kspace, shape)
+            whole = image if share is None else _image(torch.from_numpy(stored), shape)
+            abouts.append(_slice(kspace, notes, position) | {"hash": found.digest[:16]})
+            abouts[-1]["silent_coils"] = " ".join(map(str, found.silent))
+            maximum = max(maximum, float(image.max()))
+            images.add(whole)
+            if (target := layout.read_target(position)) is not None:
+                matches += _matches(target, stored, whole, path)
+        volume = {
+            "center_row": lines.center[0],
+            "center_column": lines.center[1],
+            "moved_rows": lines.moved[0],
+            "moved_columns": lines.moved[1],
+            "first_row": lines.acquired[0][0],
+            "end_row": lines.acquired[0][1],
+            "first_column": lines.acquired[1][0],
+            "end_column": lines.acquired[1][1],
+            "coil_share": share,
+            "maximum": maximum,
+        }
+        if layout.mask is not None:
+            notes.append("a mask in the file, which k-space does not follow: not used")
+        volume |= _stored(header, layout, matches, images, notes)
     return {"volume": volume | {"notes": "; ".join(notes)}, "slices": abouts}
 
 
@@ -172,19 +174,29 @@ def _refuse_undersampled(layout: Layout, found: SliceLines, path: str) -> None:
         )
 
 
-def _slice(
-    layout: Layout, position: int, prepared: Preparation, shape: tuple[int, int]
-) -> tuple[dict[str, Any], np.ndarray]:
-    kspace = prepared.apply(layout.read_kspace(position))
-    about = {
-        "used_coils": len(kspace),
-        "scale": float(rss_target(kspace, (kspace.shape[-2], kspace.shape[-1])).max()),
-        "noise": noise_estimate(kspace),
-    }
-    return about, _image(kspace, shape)
+def _slice(kspace: torch.Tensor, notes: list[str], position: int) -> dict[str, Any]:
+    try:
+        noise = noise_estimate(kspace)
+    except ValueError:
+        noise = None
+        notes.append(f"slice {position}: too little of the high frequencies to tell the noise")
+    shape = (kspace.shape[-2], kspace.shape[-1])
+    return {"used_coils": len(kspace), "scale": float(rss_target(kspace, shape).max()), "noise": noise}
 
 
-def _matches(stored: np.ndarray, kspace: torch.Tensor, image: np.ndarray, path: str) -> list[Match]:
+@dataclass
+class _Sizes:
+    """Maximum and Euclidean norm of the images of a volume."""
+
+    maximum: float = 0.0
+    squares: float = 0.0
+
+    def add(self, image: np.ndarray) -> None:
+        self.maximum = max(self.maximum, float(image.max()))
+        self.squares += float(np.square(image, dtype=np.float64).sum())
+
+
+def _matches(stored: np.ndarray, kspace: np.ndarray, image: np.ndarray, path: str) -> list[Match]:
     """The stored image against the RSS image of its k-space; nothing where it is larger than that.
 
     Raises:
@@ -194,7 +206,7 @@ def _matches(stored: np.ndarray, kspace: torch.Tensor, image: np.ndarray, path: 
         return [matched(stored, image)]
     turned = (stored.shape[1], stored.shape[0])
     fits = all(side <= whole for side, whole in zip(turned, kspace.shape[-2:], strict=True))
-    if fits and matched(stored.T, _image(kspace, turned)).difference <= OTHER_IMAGE:
+    if fits and matched(stored.T, _image(torch.from_numpy(kspace), turned)).difference <= OTHER_IMAGE:
         mend = "exchange the last two axes of kspace, so that rows are the readout"
         raise VolumeError(path, "stored images", "the RSS image of kspace", "that image transposed", mend)
     return []
@@ -206,31 +218,27 @@ def _image(kspace: torch.Tensor, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _stored(
-    header: VolumeHeader,
-    matches: Sequence[Match],
-    computed: tuple[float, float],
-    notes: list[str],
-    path: str,
+    header: VolumeHeader, layout: Layout, matches: Sequence[Match], images: _Sizes, notes: list[str]
 ) -> dict[str, Any]:
-    """What the file says of its images, against those of k-space."""
-    name = "reconstruction_esc" if header.layout == "single-coil" else "reconstruction_rss"
+    """What the file says of its images, against those of all coils of k-space."""
     ratio = None
-    if matches:
-        notes += check_targets(matches, name, path)
-        ratio = float(np.mean([match.ratio for match in matches]))
-    elif header.target_shape is None:
+    if layout.target is None:
         notes.append("no stored image: the RSS of kspace is the reference")
+    elif matches:
+        name = layout.target.name.strip("/")
+        notes += check_targets(matches, name, layout.path)
+        ratio = float(np.mean([match.ratio for match in matches]))
     else:
-        notes.append(f"{name} is larger than k-space: not compared")
+        notes.append(f"{layout.target.name.strip('/')} is larger than k-space: not compared")
     ratios = []
-    for what, stored, own in zip(("max", "norm"), (header.maximum, header.norm), computed, strict=True):
-        ratios.append(None if stored is None else stored / own)
-        if stored is None:
+    own = {"max": images.maximum, "norm": math.sqrt(images.squares)}
+    for what, said in (("max", header.maximum), ("norm", header.norm)):
+        ratios.append(None if said is None else said / own[what])
+        expected = own[what] * (ratio or 1.0)
+        if said is None:
             notes.append(f"no attribute {what}: computed")
-        elif matches and not math.isclose(stored, own * (ratio or 1), rel_tol=TOLERANCE):
-            notes.append(
-                f"attribute {what} is {stored:g}, that of the images {own * (ratio or 1):g}: computed anew"
-            )
+        elif matches and not math.isclose(said, expected, rel_tol=TOLERANCE):
+            notes.append(f"attribute {what} is {said:g}, that of the images {expected:g}: computed anew")
     return {
         "target_ratio": ratio,
         "target_difference": max((match.difference for match in matches), default=None),
@@ -268,10 +276,6 @@ def _notes(header: VolumeHeader, lines: VolumeLines, path: str) -> list[str]:
             f"the header says that columns {left} to {right - 1} were acquired, kspace {first} to {end - 1}"
         )
     return notes
-
-
-def _listed(coils: Sequence[int]) -> str:
-    return " ".join(map(str, coils))
 
 
 def _without_path(error: VolumeError) -> str:

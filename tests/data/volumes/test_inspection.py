@@ -179,6 +179,8 @@ def test_coils_are_compressed_from_a_number_of_them_on(inspected):
     few = inspected(kspace, CoilCompression(share=0.99, from_coils=9))
     assert few["coil_share"].isna().all()
     assert few["used_coils"].tolist() == [8] * 3
+    # the attributes of the file are those of all coils
+    assert (many["notes"][0], few["notes"][0]) == ("", "")
     assert many["coil_share"].tolist() == [0.99] * 3
     assert many["used_coils"].max() < 8
     # of one file: only the rows of the catalogue differ
@@ -193,6 +195,15 @@ def test_coils_are_compressed_from_a_number_of_them_on(inspected):
     # the reference is that of the coils that there are
     full = ScanRecord.of_row(many.iloc[0].to_dict())
     torch.testing.assert_close(full.reference(), found.reference * found.scale)
+
+
+def test_a_volume_of_low_frequencies_alone_has_no_noise_to_be_told(inspected):
+    kspace = scan_kspace()
+    kspace[:, :, :21] = kspace[:, :, 27:] = kspace[..., :29] = kspace[..., 35:] = 0
+    rows = inspected(kspace)
+    assert rows["accepted"].all()
+    assert rows["noise"].isna().all()
+    assert "slice 0: too little of the high frequencies to tell the noise" in rows["notes"][0]
 
 
 def test_a_mistaken_image_is_named(inspected):
