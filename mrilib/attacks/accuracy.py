@@ -48,7 +48,7 @@ def accuracy(target: Target, *, rounding: float, bounds: Iterable[float | None])
 
     The bound holds for what is measured; of the rest the convex problems here allow no bound, and it is
     taken to be as far. On phantoms of 64² and 128² pixels under total variation, at tolerances from 1e-3 to
-    1e-5, the largest error of a pixel was 0.5 to 6.5 times `b/√n`; a result is doubted below ten times
+    1e-5, the largest error of a pixel was 0.3 to 6.5 times `b/√n`; a result is doubted below ten times
     (`mrilib.experiments.scores.doubtful`).
 
     Args:
