@@ -214,7 +214,7 @@ rule draw_volumes:
 rule select_slices:
     input:
         catalogue=selected_catalogue,
-        apart=sets_apart,
+        apart=catalogues_apart,
     output:
         slices=f"{RUN}/sets/{{source}}/{{part}}.csv",
     log:

@@ -40,14 +40,14 @@ def split_patients(patients: Sequence[str], fractions: Mapping[str, float], *, s
 
 
 def apart_from(catalogue: pd.DataFrame, others: Mapping[str, pd.DataFrame]) -> tuple[pd.DataFrame, list[str]]:
-    """A catalogue without the volumes that share data or a patient with other sets.
+    """A catalogue without the volumes that share data or a patient with other datasets.
 
     So nothing is tuned or trained on what it is tested on, whatever files are called: slices are the same if
     their k-space is, bit for bit.
 
     Args:
         catalogue: as `inspect_volume` gives it, a row a slice.
-        others: name of a set to its rows, as `select_slices` gives them.
+        others: name of a dataset to its catalogue.
 
     Returns:
         The rows that are left, rejected volumes among them, and one line for each volume that is left out.
@@ -55,7 +55,8 @@ def apart_from(catalogue: pd.DataFrame, others: Mapping[str, pd.DataFrame]) -> t
     reasons: dict[tuple[str, str], str] = {}
     accepted = catalogue[catalogue["accepted"]]
     for name, rows in others.items():
-        hashes, patients = set(rows["hash"]), set(rows["patient"])
+        usable = rows[rows["accepted"]]
+        hashes, patients = set(usable["hash"]), set(usable["patient"])
         shared = accepted[accepted["hash"].isin(hashes) | accepted["patient"].isin(patients)]
         for row in shared.to_dict("records"):
             same = f"slice {row['slice']}" if row["hash"] in hashes else f"patient {row['patient']}"

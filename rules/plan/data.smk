@@ -78,18 +78,20 @@ def selected_catalogue(wildcards):
     return f"{RUN}/catalogue/{selection_of(wildcards).dataset}.csv"
 
 
-def sets_apart(wildcards):
-    """What a set for training or validation may share nothing with: the test sets of all scans that its methods are
-    applied to, and, for training, the validation set."""
+def catalogues_apart(wildcards):
+    """Datasets with which a set for training or validation may share nothing: those of the test sets of all scans that
+    its methods are applied to, and, for training, that of the validation set. Parts of one dataset are apart by its
+    split. Whole datasets and not sets: one test slice more is no reason to train again."""
     if wildcards.part == "test":
         return []
     tested = {
         each.source for each in cfg.applications if cfg.domain(each.domain).source == wildcards.source
     } | {wildcards.source}
-    sets = [(source, "test") for source in cfg.scans if source in tested]
-    if wildcards.part == "train" and "validation" in cfg.scans[wildcards.source].sets:
-        sets.append((wildcards.source, "validation"))
-    return [f"{RUN}/sets/{source}/{part}.csv" for source, part in sets]
+    others = [scans.test for source, scans in cfg.scans.items() if source in tested]
+    if wildcards.part == "train":
+        others += filter(None, [cfg.scans[wildcards.source].validation])
+    names = dict.fromkeys(each.dataset for each in others)
+    return [f"{RUN}/catalogue/{name}.csv" for name in names if name != selection_of(wildcards).dataset]
 
 
 def compression_of(dataset):

@@ -89,14 +89,14 @@ def with_people(catalogue):
 def test_nothing_is_trained_on_what_is_tested(catalogue):
     catalogue = with_people(catalogue)
     tested = catalogue.iloc[[3, 12]].assign(dataset="other", volume=["renamed", "renamed"], patient="nobody")
-    kept, reasons = apart_from(catalogue, {"brain/test": tested})
+    kept, reasons = apart_from(catalogue, {"tests": tested})
     assert set(catalogue["volume"]) - set(kept["volume"]) == {"v0", "v1"}
-    assert reasons == ["v0: left out, slice 3 is in brain/test", "v1: left out, slice 2 is in brain/test"]
+    assert reasons == ["v0: left out, slice 3 is in tests", "v1: left out, slice 2 is in tests"]
     same = tested.iloc[:1].assign(hash="x", patient="V4")
-    kept, reasons = apart_from(catalogue, {"brain/test": same})
+    kept, reasons = apart_from(catalogue, {"tests": same})
     assert (set(catalogue["volume"]) - set(kept["volume"]), reasons) == (
         {"v4"},
-        ["v4: left out, patient V4 is in brain/test"],
+        ["v4: left out, patient V4 is in tests"],
     )
     assert (kept["volume"] == "bad").sum() == 1
 
@@ -104,7 +104,7 @@ def test_nothing_is_trained_on_what_is_tested(catalogue):
 def test_sets_that_share_nothing_change_nothing(catalogue):
     catalogue = with_people(catalogue)
     tested = catalogue.assign(hash="x", patient="nobody")
-    kept, reasons = apart_from(catalogue, {"brain/test": tested})
+    kept, reasons = apart_from(catalogue, {"tests": tested})
     pd.testing.assert_frame_equal(kept, catalogue)
     assert reasons == []
     assert apart_from(catalogue, {})[1] == []

@@ -330,9 +330,6 @@ def test_files_are_equal_in_another_process_that_needs_no_window_and_no_torch(tm
 import sys
 from pathlib import Path
 import numpy as np
-from mrilib.attacks.kinds.gaussian import Gaussian
-from mrilib.attacks.kinds.localized import Localized
-from mrilib.attacks.kinds.whole import Global
 from mrilib.report import figures_curves, figures_images, figures_studies
 from mrilib.report import figures_training, figures_transfer, style
 image = np.eye(64)

@@ -126,7 +126,7 @@ def folder(tmp_path, monkeypatch):
     for name in ("file1.h5", "file2.h5"):
         (tmp_path / "volumes" / name).write_bytes(b"a volume")
     (tmp_path / "hollow").mkdir()
-    for name in ("scan.h5", "scan.cfl", "scan.hdr", "weights.pt", "boxes.csv", "lone.cfl"):
+    for name in ("scan.h5", "scan.cfl", "scan.hdr", "weights.pt", "boxes.csv"):
         (tmp_path / name).write_bytes(b"content")
     (tmp_path / "empty.h5").touch()
     (tmp_path / "dangling.h5").symlink_to(tmp_path / "nowhere.h5")

@@ -94,8 +94,8 @@ def test_nothing_is_trained_on_what_is_tested(run):
     chosen = read_catalogue(run / "sets/scans/train.csv")
     assert set(chosen["volume"]) == {"own-20", "own-21"}
     log = (run / "logs/sets/scans/train.log").read_text()
-    assert "renamed: left out, slice 0 is in scans/test" in log
-    assert "relative: left out, patient subject-padded is in scans/test" in log
+    assert "renamed: left out, slice 0 is in test" in log
+    assert "relative: left out, patient subject-padded is in test" in log
 
 
 def test_every_slice_is_measured_as_what_it_is(run):

@@ -112,13 +112,9 @@ def _volumes_of_folders(where: str, dataset: FastMRI) -> Iterator[str]:
 
 
 def _raw_file(where: str, path: str, reader: str) -> Iterator[str]:
-    lines = list(_file(where, path)) if reader in ("bart", "ismrmrd") or not Path(path).is_dir() else []
-    yield from lines
-    if reader == "bart" and not lines:
-        other = {".cfl": ".hdr", ".hdr": ".cfl"}.get(Path(path).suffix)
-        if other and not Path(path).with_suffix(other).exists():
-            missing = Path(path).with_suffix(other).name
-            yield f"{where}: {path} has no {missing} beside it; BART writes two files, copy both"
+    """A file of raw data; what a reader wants beside it is looked for in its job, which rejects the volume."""
+    if reader in ("bart", "ismrmrd") or not Path(path).is_dir():
+        yield from _file(where, path)
 
 
 def _resolved(where: str, path: str) -> tuple[Path, list[str]]:

@@ -19,8 +19,7 @@ def main(inputs, outputs, params):
         parts = split_patients(accepted["patient"], params["fractions"], seed=seed)
         catalogue = catalogue[catalogue["patient"].map(parts).eq(part) | ~catalogue["accepted"]]
         print(f"{part}: patients {', '.join(sorted(name for name, own in parts.items() if own == part))}")
-    apart = {Path(path).parent.name + "/" + Path(path).stem: path for path in inputs.get("apart") or []}
-    others = {name: read_catalogue(path) for name, path in apart.items()}
+    others = {Path(path).stem: read_catalogue(path) for path in inputs.get("apart") or []}
     catalogue, left_out = apart_from(catalogue, others)
     for reason in left_out:
         print(reason)
