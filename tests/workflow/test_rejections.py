@@ -319,10 +319,13 @@ def test_a_run_lists_what_cannot_be_used_and_takes_it_when_it_is_mended(tmp_path
 
         # What is to be done stands in the reasons.
         assert "Nothing to be done" in snakemake(tmp_path, *CATALOGUES, *run).stdout
-        server.answer("/damaged", Reply(body))
+        cartesian_scan(noise_kspace(2, 1, 10, 3, 12, seed=1)).write(tmp_path / "mended.h5")
+        server.answer("/damaged", Reply((tmp_path / "mended.h5").read_bytes()))
         (own / "scan.hdr").write_text(header)
         (own / "dangling.h5").unlink()
-        shutil.copy(good, own / "dangling.h5")
+        simulate_volume(
+            [np.eye(24) + 1], own / "dangling.h5", coils=3, rows=24, columns=24, noise=0.01, seed=2
+        )
         again = [str(receipt), "results/tiny/volumes/raw/scan.json"]
         requests = len(server.requests)
         done = snakemake(tmp_path, *CATALOGUES, *run, "--forcerun", "link_volumes", *again)

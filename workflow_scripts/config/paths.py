@@ -112,7 +112,7 @@ def _volumes_of_folders(where: str, dataset: FastMRI) -> Iterator[str]:
 
 
 def _raw_file(where: str, path: str, reader: str) -> Iterator[str]:
-    """A file of raw data; what a reader wants beside it is looked for in its job, which rejects the volume."""
+    """A file of raw data; what a reader wants beside it, its job looks for, which rejects the volume."""
     if reader in ("bart", "ismrmrd") or not Path(path).is_dir():
         yield from _file(where, path)
 
