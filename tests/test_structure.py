@@ -119,22 +119,13 @@ def test_every_folder_is_a_package_of_a_known_group():
     assert {Path(name).parts[1] for name in SOURCES} - {"__init__.py"} <= set(GROUPS)
 
 
-# What users find in a package itself; it is loaded at first use, so that no module hangs on another for it.
-LAZY = {"mrilib/data/volumes/__init__.py": ["importlib", "typing", "__getattr__"]}
-
-
 def test_init_files_hold_a_docstring_and_nothing_else():
     wrong = []
     for path in [*MODULES, ROOT / "workflow_scripts/__init__.py", ROOT / "benchmarks/__init__.py"]:
         if path.name == "__init__.py":
             tree = ast.parse(path.read_text(encoding="utf-8"))
-            name = path.relative_to(ROOT).as_posix()
-            found = [
-                getattr(node, "module", getattr(node, "name", None)) or node.names[0].name
-                for node in tree.body[1:]
-            ]
-            if found != LAZY.get(name, []) or not ast.get_docstring(tree):
-                wrong.append(name)
+            if len(tree.body) != 1 or not ast.get_docstring(tree):
+                wrong.append(path.relative_to(ROOT).as_posix())
     assert wrong == []
 
 

@@ -1,8 +1,15 @@
-"""Any volume of raw data from Python, as the workflow sees it."""
+"""Any volume of raw data from Python, as the workflow sees it.
 
+The module itself can be called, so that `from mrilib.data.volumes import read_volume` gives what it says, and
+the package stays empty: no other module of it hangs on this one.
+"""
+
+import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import h5py
 import torch
@@ -107,3 +114,13 @@ def _reader_of(source: Path) -> Reader | None:
             return None
         groups = [name for name in file if isinstance(file.get(name), h5py.Group)]
         return Ismrmrd() if any("xml" in file[name] and "data" in file[name] for name in groups) else None
+
+
+class _Callable(ModuleType):
+    """This module, called as its function."""
+
+    def __call__(self, path: str | Path, **options: Any) -> Volume:
+        return read_volume(path, **options)
+
+
+sys.modules[__name__].__class__ = _Callable
