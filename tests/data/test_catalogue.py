@@ -15,16 +15,9 @@ from mrilib.data.catalogue import (
 )
 from mrilib.data.volumes.foreign import VolumeError
 from mrilib.data.volumes.inspection import inspect_volume
-from mrilib.data.volumes.isolated import Worker
 from mrilib.data.volumes.simulated import simulate_volume
 
 ABOUT = {"dataset": "brains", "anatomy": "brain"}
-
-
-@pytest.fixture(scope="module")
-def worker():
-    with Worker() as worker:
-        yield worker
 
 
 @pytest.fixture

@@ -45,12 +45,6 @@ def volume(tmp_path) -> Path:
     return written(tmp_path / "volumes" / "a.h5")
 
 
-@pytest.fixture(scope="module")
-def worker():
-    with Worker() as running:
-        yield running
-
-
 def direct_rss(kspace: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     images = direct_ifft(kspace, (-2, -1))
     return np.sqrt((abs(middle(middle(images, size[0], -2), size[1], -1)) ** 2).sum(axis=-3))

@@ -11,17 +11,10 @@ from mrilib.data.sampling.base import name_seed
 from mrilib.data.sampling.columns import Random
 from mrilib.data.scans import ScanRecord, about_row, measured_scan
 from mrilib.data.volumes.inspection import inspect_volume
-from mrilib.data.volumes.isolated import Worker
 from mrilib.data.volumes.scan_header import new_header
 from tests.data.volumes.scans import rss_of, scan_kspace, write_scan
 
 MASK = Random(acceleration=4, center_fraction=0.16)
-
-
-@pytest.fixture(scope="module")
-def worker():
-    with Worker() as running:
-        yield running
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from ismrmrd.hdf5 import acquisition_header_dtype
 from mrilib.data.volumes.fastmri import check_volume, read_header, read_slice
 from mrilib.data.volumes.foreign import VolumeError
 from mrilib.data.volumes.ismrmrd import Conversion, convert, reverse_frequencies
-from mrilib.data.volumes.isolated import Worker
 from tests.data.volumes.peak_memory import peak_growth
 from tests.data.volumes.raw_files import (
     RawScan,
@@ -27,12 +26,6 @@ from tests.data.volumes.scans import scan_kspace
 GENERATOR = "ismrmrd_generate_cartesian_shepp_logan"
 # (slice, partition, line, coil, sample)
 FLAT, DEEP = (3, 1, 12, 4, 20), (1, 10, 12, 3, 16)
-
-
-@pytest.fixture(scope="module")
-def worker():
-    with Worker() as running:
-        yield running
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from mrilib.data.catalogue import Entry
 from mrilib.data.intensity import rss_target
 from mrilib.data.volumes.fastmri import read_slice
 from mrilib.data.volumes.inspection import inspect_volume
-from mrilib.data.volumes.isolated import Worker
 from mrilib.data.volumes.preparation import Preparation
 from mrilib.data.volumes.scan_header import edit_header, new_header
 from tests.data.volumes.scans import rss_of, scan_kspace, write_scan
@@ -22,12 +21,6 @@ from tests.data.volumes.scans import rss_of, scan_kspace, write_scan
 FEW, MANY = 60, 500
 Changes = dict
 REFUSED, RIGHT, EITHER = "refused", "right", "either"
-
-
-@pytest.fixture(scope="module")
-def worker():
-    with Worker() as running:
-        yield running
 
 
 # Each takes k-space and a generator, and gives damaged k-space, what else is written, and what is expected.
