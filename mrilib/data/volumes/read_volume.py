@@ -20,6 +20,7 @@ from mrilib.data.catalogue import Entry
 from mrilib.data.coil_compression import CoilCompression
 from mrilib.data.intensity import rss_target
 from mrilib.data.measurement import Measurement, measure
+from mrilib.data.sampling.base import acquired_part
 from mrilib.data.scans import ScanRecord, about_row
 from mrilib.data.volumes.base import Reader
 from mrilib.data.volumes.cfl import Bart
@@ -51,10 +52,10 @@ class Volume:
 
     def measured(self, position: int, mask: Bool[Tensor, "*ky kx"]) -> Measurement:
         """One slice under a mask, as the workflow measures it; the mask is cut to what was acquired."""
-        entry, reference = self.entries[position], self.reference[position]
+        entry, reference, kspace = self.entries[position], self.reference[position], self.kspace[position]
         return measure(
-            self.kspace[position],
-            mask if self.acquired is None else mask & self.acquired,
+            kspace,
+            acquired_part(mask, (kspace.shape[-2], kspace.shape[-1]), self.acquired),
             acquired=self.acquired,
             reference_shape=(reference.shape[0], reference.shape[1]),
             volume_maximum=self.maximum,
