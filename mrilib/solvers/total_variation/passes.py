@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import types
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -83,10 +84,10 @@ class Compiled:
     def __init__(self, function: Callable[..., Any]) -> None:
         # Unwrapped: under pytest jaxtyping wraps every function, and that torch cannot compile.
         self._plain = inspect.unwrap(function)
-        # Every rule counts its own variants (precision, batches of one, source), of which torch keeps eight.
-        self._function = torch.compile(  # type: ignore[call-overload]
-            self._plain, isolate_recompiles=True, options=FUSED
-        )
+        # Of a code object torch keeps eight variants (precision, batches of one, source): a copy of it for
+        # every rule. `isolate_recompiles`, which is for this, torch has from 2.12 on only.
+        own = types.FunctionType(self._plain.__code__.replace(), self._plain.__globals__)
+        self._function: Callable[..., Any] = torch.compile(own, options=FUSED)
 
     def __call__(self, *arguments: Any) -> Any:
         if self._function is not self._plain:
