@@ -12,6 +12,9 @@ from torch import Tensor
 
 from mrilib.operators.base import LinearOperator, fft2c, ifft2c
 
+# Fewest pixels of the coarsest band of wavelets, unless the image is that small itself. Our choice.
+COARSEST = 8
+
 
 class Basis(LinearOperator):
     """Analysis operator `Ψ` on complex images with `ΨᴴΨ = I`: forward gives coefficients, adjoint inverts.
@@ -61,7 +64,8 @@ class Wavelet(Basis):
 
     Args:
         name: orthogonal wavelet as PyWavelets names it, `db1`, `db2`, …; `dbN` has 2N taps.
-        levels: number of levels, at least 1.
+        levels: number of levels `L`, at least 1; by default what leaves the coarsest band 8 to 15 pixels on
+            the image's shorter side: 3 for 61 to 120 pixels, 4 to 240, 5 to 480.
 
     Raises:
         ValueError: for a wavelet that is unknown or not orthogonal, and fewer levels than 1.
@@ -71,28 +75,35 @@ class Wavelet(Basis):
 
     word: ClassVar[str] = "wavelet"
 
-    def __init__(self, name: str = "db4", levels: Annotated[int, Field(ge=1)] = 3) -> None:
+    def __init__(self, name: str = "db4", levels: Annotated[int, Field(ge=1)] | None = None) -> None:
         if name not in pywt.wavelist(kind="discrete") or not pywt.Wavelet(name).orthogonal:
             raise ValueError(
                 f"Wavelet: expected an orthogonal wavelet such as db4, got {name!r}; "
                 "pywt.wavelist('db') lists some"
             )
-        if levels < 1:
+        if levels is not None and levels < 1:
             raise ValueError(f"Wavelet: expected levels >= 1, got {levels}")
         self.name = name
-        self.levels = int(levels)
+        self.levels = None if levels is None else int(levels)
 
     @classmethod
-    def check_shape(cls, shape: tuple[int, int], *, levels: int, **others: Any) -> None:
+    def check_shape(cls, shape: tuple[int, int], *, levels: int | None = None, **others: Any) -> None:
         """Raise `ValueError` if the last level of images of `(rows, columns)` would be padding alone."""
-        if min(shape) < 2**levels:
+        if levels is not None and min(shape) < 2**levels:
             raise ValueError(
                 f"Wavelet: expected images of at least {2**levels}×{2**levels} for {levels} levels, got "
                 f"{shape[0]}×{shape[1]}; take fewer levels or larger images"
             )
 
+    def levels_of(self, height: int, width: int) -> int:
+        """Number of levels for images of this size, the same for the grid of their coefficients."""
+        if self.levels is not None:
+            return self.levels
+        # The most with ⌈s/2^(L−1)⌉ > 15; padding the side s to a multiple of 2^L does not change it.
+        return max(1, ((min(height, width) - 1) // (2 * COARSEST - 1)).bit_length())
+
     def coefficient_shape(self, height: int, width: int) -> tuple[int, int]:
-        block = 2**self.levels
+        block = 2 ** self.levels_of(height, width)
         return -(-height // block) * block, -(-width // block) * block
 
     def forward(self, image: Complex[Tensor, "*batch y x"]) -> Complex[Tensor, "*batch cy cx"]:
@@ -100,7 +111,7 @@ class Wavelet(Basis):
         height, width = image.shape[-2:]
         rows, columns = self.coefficient_shape(height, width)
         whole = torch.nn.functional.pad(image, (0, columns - width, 0, rows - height))
-        for level in range(self.levels):
+        for level in range(self.levels_of(rows, columns)):
             block = whole[..., : rows >> level, : columns >> level]
             whole = _replaced(whole, _along_both(block, self.name, False))
         return whole
@@ -112,13 +123,14 @@ class Wavelet(Basis):
             ValueError: if the sides are not divisible by `2^levels`.
         """
         rows, columns = coefficients.shape[-2:]
+        levels = self.levels_of(rows, columns)
         if self.coefficient_shape(rows, columns) != (rows, columns):
             raise ValueError(
-                f"Wavelet.adjoint: expected sides divisible by {2**self.levels}, got "
+                f"Wavelet.adjoint: expected sides divisible by {2**levels}, got "
                 f"{tuple(coefficients.shape)}; take the coefficients that forward returns"
             )
         whole = coefficients
-        for level in reversed(range(self.levels)):
+        for level in reversed(range(levels)):
             block = whole[..., : rows >> level, : columns >> level]
             whole = _replaced(whole, _along_both(block, self.name, True))
         return whole

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mrilib.operators.base import LinearOperator
-from mrilib.operators.bases import Basis
+from mrilib.operators.bases import Basis, Wavelet
 from mrilib.reconstructors.base import check_kspace
 from mrilib.reconstructors.convex import Convex
 from mrilib.solvers.bases.cycle_spinning import random_shifts, spin
@@ -23,8 +23,8 @@ class L1(Convex):
 
     `‖·‖₁` sums the moduli of all coefficients, those of a wavelet's approximation included. Where all coil
     maps are zero nothing is measured, and `z` is what makes the norm smallest, given the rest.
-    `line_splitting` solves it where coils are measured on whole lines, `coils.splitting` where the basis
-    zero-pads the image, `fista` otherwise.
+    `line_splitting` solves it where coils are measured on whole lines, else `coils.splitting` where the basis
+    zero-pads the image, and `fista`.
 
     With `cycle_spinning` every step shifts the image at random before the threshold and back after it, for
     `steps` steps: see `cycle_spinning.spin`. It is off by default because it minimises nothing: there is no
@@ -77,7 +77,7 @@ class L1(Convex):
         self.basis = built(basis, Basis, "basis", "L1", such="an object")
         if steps < 1:
             raise ValueError(f"L1: expected steps >= 1, got {steps}")
-        if cycle_spinning and not hasattr(self.basis, "levels"):
+        if cycle_spinning and not isinstance(self.basis, Wavelet):
             found = type(self.basis).__name__
             raise ValueError(f"L1: expected a wavelet for cycle_spinning, got {found}; leave it out")
         if cycle_spinning and isinstance(differentiation, Implicit):
@@ -111,6 +111,7 @@ class L1(Convex):
         check_kspace(kspace, "L1")
         scaled = scaled_data(kspace, operator, "L1")
         measurement = replace(scaled.measurement, data=scaled.data(kspace, operator))  # type: ignore[arg-type]
-        shifts = random_shifts(steps, 2**self.basis.levels, self.seed)
+        assert isinstance(self.basis, Wavelet)  # so the constructor has seen to
+        shifts = random_shifts(steps, 2 ** self.basis.levels_of(*kspace.shape[-2:]), self.seed)
         image = spin(measurement, self.basis, scaled.weight(self.weight), shifts)
         return scaled.image(image), scaled

@@ -36,7 +36,7 @@ def test_wavelet_is_that_of_pywavelets(name, shape, draw):
         warnings.filterwarnings("ignore", message="Level value of 3 is too high", category=UserWarning)
         levels = pywt.wavedec2(image.numpy(), name, mode="periodization", level=3)
     expected = torch.from_numpy(pywt.coeffs_to_array(levels)[0])
-    torch.testing.assert_close(Wavelet(name).forward(image), expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(Wavelet(name, 3).forward(image), expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["db1", "db4", "db8"])
@@ -54,7 +54,43 @@ def test_padding_is_below_and_on_the_right(draw):
     image = draw(13, 10)
     padded = torch.zeros(16, 16, dtype=image.dtype)
     padded[:13, :10] = image
-    assert torch.equal(Wavelet().forward(image), Wavelet().forward(padded))
+    assert torch.equal(Wavelet(levels=3).forward(image), Wavelet(levels=3).forward(padded))
+
+
+def test_levels_follow_the_shorter_side():
+    basis = Wavelet()
+    found = {
+        side: basis.levels_of(side, 2000)
+        for side in (8, 30, 31, 60, 61, 120, 121, 180, 240, 241, 368, 480, 481)
+    }
+    assert found == {
+        8: 1,
+        30: 1,
+        31: 2,
+        60: 2,
+        61: 3,
+        120: 3,
+        121: 4,
+        180: 4,
+        240: 4,
+        241: 5,
+        368: 5,
+        480: 5,
+        481: 6,
+    }
+    for side in range(16, 1000):
+        levels = basis.levels_of(700, side)
+        assert 8 <= -(-min(side, 700) // 2**levels) <= 15
+        # the grid of the coefficients has the same, so that the inverse knows them
+        assert basis.levels_of(*basis.coefficient_shape(700, side)) == levels
+    assert Wavelet(levels=2).levels_of(700, 700) == 2
+
+
+@pytest.mark.parametrize("shape", [(70, 130), (127, 61)])
+def test_default_levels_invert_what_they_made(shape, draw):
+    image, basis = draw(*shape), Wavelet()
+    assert torch.equal(basis.forward(image), Wavelet(levels=3).forward(image))
+    torch.testing.assert_close(basis.adjoint_to(basis.forward(image), *shape), image, rtol=0, atol=1e-12)
 
 
 def test_cosine_is_that_of_scipy(draw):
@@ -96,6 +132,6 @@ def test_refuses_what_is_no_orthogonal_wavelet(draw):
     with pytest.raises(ValueError, match="Wavelet: expected levels >= 1, got 0"):
         Wavelet(levels=0)
     with pytest.raises(ValueError, match=r"Wavelet\.adjoint: expected sides divisible by 8"):
-        Wavelet().adjoint(draw(12, 16))
+        Wavelet(levels=3).adjoint(draw(12, 16))
     with pytest.raises(ValueError, match=r"Wavelet.adjoint_to: expected coefficients \(\.\.\., 16, 16\)"):
-        Wavelet().adjoint_to(draw(16, 24), 12, 16)
+        Wavelet(levels=3).adjoint_to(draw(16, 24), 12, 16)
