@@ -161,29 +161,59 @@ class SteppedRun(Run):
     """The iteration of a `SteppedProblem`, from a state."""
 
     def __init__(self, problem: SteppedProblem, state: Any) -> None:
-        self._original = self._problem = problem
+        self._original = self.problem = problem
         self._state, self._items = state, torch.arange(problem.count, device=problem.device)
 
     @property
     def dtype(self) -> torch.dtype:
-        return self._problem.dtype
+        return self.problem.dtype
 
     def advance(self, steps: int) -> None:
-        self._state = self._problem.advance(self._state, steps)
+        self._state = self.problem.advance(self._state, steps)
         self.taken += steps
 
     def certify(self) -> Certificate:
-        return self._problem.certify(self._state, self._problem.image(self._state))
+        return self.problem.certify(self._state, self.problem.image(self._state))
 
     def keep(self, items: Tensor) -> None:
-        self._problem, self._state, self._items = self._problem[items], self._state[items], self._items[items]
+        self.problem, self._state, self._items = self.problem[items], self._state[items], self._items[items]
 
     def to(self, dtype: torch.dtype) -> None:
-        self._problem, self._state = self._problem.to(dtype), self._state.to(dtype)
+        self.problem, self._state = self.problem.to(dtype), self._state.to(dtype)
 
     def left(self, items: Tensor) -> Items:
         original = self._original[self._items[items]]
         return original.left(self._state[items].to(original.dtype))
+
+
+def extrapolated(
+    gap: Tensor,
+    previous: Tensor,
+    last: int,
+    tolerance: float,
+    bounds: tuple[int, int],
+    steps_a_decade: float,
+) -> int:
+    """Steps until every item's gap is below the tolerance if it keeps falling as fast as it did.
+
+    Args:
+        gap: of the items that go on, now.
+        previous: the same `last` steps ago, infinite where nothing was known.
+        last: steps since then.
+        tolerance: relative gap sought.
+        bounds: fewest and most steps; their mean for a gap that did not fall.
+        steps_a_decade: where nothing was known.
+    """
+    most = 0.0
+    for now, before in zip(gap.tolist(), previous.tolist(), strict=True):
+        if now >= before:
+            wanted = sum(bounds) / 2
+        elif math.isfinite(before):
+            wanted = last * math.log(now / tolerance) / math.log(before / now)
+        else:
+            wanted = steps_a_decade * math.log10(now / tolerance)
+        most = max(most, wanted)
+    return int(min(max(most, bounds[0]), bounds[1]))
 
 
 def minimise(

@@ -52,10 +52,9 @@ def test_items_that_are_not_finite_say_so_and_leave_the_others(problem):
     data = measurement.data.clone()
     data[1] = float("nan")
     broken = replace(measurement, data=data)
-    changes = {"measurement": broken}
-    if isinstance(problem, BasisProblem):
-        changes["projected"] = broken.adjoint(data)
-    solution = replace(problem, **changes).minimise(tolerance=1e-2, max_steps=500, throw=False)
+    given = problem.prior if isinstance(problem, SplitProblem) else problem.basis
+    posed = type(problem).of(broken, given, problem.weight)
+    solution = posed.minimise(tolerance=1e-2, max_steps=500, throw=False)
     assert solution.status is Status.NOT_FINITE
     assert solution.stats["gap"].isnan().tolist() == [False, True, False]
     assert solution.value[[0, 2]].isfinite().all()

@@ -43,8 +43,12 @@ def scattered():
 # name: method and scene, so that every solver has left a state
 SOLVERS = {
     "admm": (TotalVariation(weight=0.02, tolerance=1e-3), {"coils": False}),
-    "coil splitting": (TotalVariation(weight=0.02, tolerance=1e-3), {}),
-    "coil splitting of a basis": (L1(basis=Wavelet(levels=1), weight=0.02, tolerance=1e-2), {}),
+    "coil splitting": (TotalVariation(weight=0.02, tolerance=1e-3), {"mask": scattered()}),
+    "coil splitting on lines": (TotalVariation(weight=0.02, tolerance=1e-3), {}),
+    "coil splitting of a basis": (
+        L1(basis=Wavelet(levels=5), weight=0.02, tolerance=1e-2),
+        {"mask": scattered()},
+    ),
     "line splitting": (L1(basis=Cosine(), weight=0.02, tolerance=1e-2), {}),
     "fista": (L1(basis=Cosine(), weight=0.02, tolerance=1e-2), {"mask": scattered()}),
     "decoders": (Untrained(network=TINY, steps=2, fits=2), {}),
@@ -128,12 +132,13 @@ def test_a_solve_starts_from_what_came_back_as_from_the_state_itself(name):
 
 
 def test_names_of_arrays_say_what_they_are():
-    found = solution(SOLVERS["coil splitting"][0])[0].state
+    method, scene = SOLVERS["coil splitting"]
+    found = solution(method, **scene)[0].state
     arrays, text = pack_arrays(found, "start")
     assert sorted(arrays) == [
+        "start.state.copies.rest",
+        "start.state.copies.spectra",
         "start.state.parts",
-        "start.state.rest",
-        "start.state.spectra",
         "start.threshold",
     ]
     assert json.loads(text)["class"] == "mrilib.solvers.coils.splitting:SplitStart"

@@ -23,7 +23,7 @@ from mrilib.operators.bases import Basis
 from mrilib.solvers.bases.shrinkage import shrink
 from mrilib.solvers.certificate import Certificate, bound
 from mrilib.solvers.coils.data import CoilData, Coils, Images
-from mrilib.solvers.coils.posed import MeasuredProblem
+from mrilib.solvers.coils.posed import SteppedMeasuredProblem
 from mrilib.solvers.items import Items
 from mrilib.solvers.solution import Solution, linearised_solution
 
@@ -57,7 +57,7 @@ class BasisStart(Items):
 
 
 @dataclass(frozen=True)
-class BasisProblem(MeasuredProblem):
+class BasisProblem(SteppedMeasuredProblem):
     """`½‖Ax − y‖² + λ‖Ψx‖₁`, moduli of all coefficients, on a flat batch.
 
     Args:

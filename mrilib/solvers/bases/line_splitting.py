@@ -1,21 +1,19 @@
-"""ADMM for ℓ1 in an orthonormal basis where the mask samples whole lines of k-space: certified.
+"""ADMM for ℓ1 in a basis where the mask samples whole lines of k-space: certified, and linearised.
 
-A mask of whole columns couples no two rows of the image: `AᴴA` is one matrix a row,
-
-    `G_ij = T_(i−j) Σ_c conj(S_ci) S_cj`,   `T` the inverse transform of the mask's line,
-
-and `(AᴴA + ρ)⁻¹` is as many small inverses, taken once. With them ADMM for `z = Ψx` needs no inner solver:
+With the inverses of `line_inverses`, ADMM for `z = Ψx` needs no inner solver. Also where `Ψ` zero-pads the
+image, `ΨᴴΨ = 1`, and so
 
     `x = (AᴴA + ρ)⁻¹(Aᴴy + ρΨᴴ(2S(s) − s))`,   `s ← s + α(Ψx − S(s))`,
 
 `S` the complex soft threshold by `λ/ρ`. Proximal gradients (`fista`) are slow along images that the coils
-hardly tell apart, where `AᴴA` is small; the inverse is not. A mask of whole rows is the same, transposed.
+hardly tell apart, where `AᴴA` is small; the inverse is not.
 
-Source: [boyd2011], section 6.4, over-relaxed [eckstein1992]. One matrix a row is our choice.
+Source: [boyd2011], section 6.4, over-relaxed [eckstein1992]. One matrix a line, and how the dual point is
+found, are our choice.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -23,69 +21,96 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from mrilib.operators.bases import Basis
-from mrilib.solvers.bases.fista import BasisProblem, Coefficients, MomentumState, solve_linearised
-from mrilib.solvers.bases.posed import AnyCoils
-from mrilib.solvers.bases.shrinkage import shrink
-from mrilib.solvers.certificate import Certificate
-from mrilib.solvers.certified import Run
-from mrilib.solvers.coils.data import CoilData, Images, Scaled
-from mrilib.solvers.coils.posed import MeasuredProblem
+from mrilib.solvers.bases.posed import AnyCoils, general_problem
+from mrilib.solvers.bases.shrinkage import shrink, shrink_derivative
+from mrilib.solvers.certificate import Certificate, bound
+from mrilib.solvers.certified import minimise
+from mrilib.solvers.coils.data import CoilData, Coils, Images, Scaled
+from mrilib.solvers.coils.line_inverses import LineInverses, applies
+from mrilib.solvers.coils.posed import MeasuredProblem, MeasuredRun
 from mrilib.solvers.items import Items
+from mrilib.solvers.linearised import settled
+from mrilib.solvers.solution import Solution
 
-# Our choice. A simulated head of 6 coils, at four times, images of maximum 1, λ = 4e-3, is certified to 1e-2
-# after 40 steps (wavelets) and 60 (cosines). ρ/√λ = 0.2 takes 40 and 100, and 0.08 certifies 1e-3 of wavelets
-# a quarter later.
-RHO_OVER_ROOT_WEIGHT, OVER_RELAXATION = 0.12, 1.8
-CUTS = 2
-# Our choice: they cost two to three steps, and the objective's true error falls to a tenth of that of `S(s)`.
-POLISH = 5
-# Our choice: 1 GB in complex64. Inverses take 66 MB at 224×192 and 0.7 GB at 640×368.
-LARGEST_INVERSE = 1 << 27
-LINES_AT_ONCE = 32  # bounds the memory of the factorisation
+Coefficients = Complex[Tensor, "batch cy cx"]
 
-
-def applies(measurement: CoilData, basis: Basis) -> bool:
-    """Whether this solver takes a problem: lines, coil maps, a basis of the image's grid, enough memory."""
-    if len(measurement.transformed) != 1 or measurement.maps is None:
-        return False
-    if basis.coefficient_shape(*measurement.shape) != measurement.shape:
-        return False
-    # On a CPU items run one at a time.
-    together = 1 if measurement.data.device.type == "cpu" else max(1, measurement.data.shape[0])
-    entries = measurement.shape[0] * measurement.shape[1] * measurement.shape[measurement.transformed[0]]
-    return together * entries <= LARGEST_INVERSE
+# λ/ρ, for images of maximum 1. Our choice: of 0.1, 0.17 and 0.3, and of fixed ρ/√λ, it certifies 1e-3 after
+# the fewest steps over λ = 5e-4 … 3e-2 on a brain (wavelets, cosines) and a simulated object.
+THRESHOLD, OVER_RELAXATION = 1.0 / 6.0, 1.7
+# Of the latest steps, whose mean the dual point starts from: over-relaxed steps swing about it.
+AVERAGED = 2
+# Steps that bring the dual point within λ; they cost what the iteration's do. 2 leave a gap twice as large.
+CUTS = 8
+# Of a dual point, for what single precision left of the equation that ties it to an image.
+REFINEMENTS, WORTHWHILE = 2, 0.2
 
 
 @dataclass(frozen=True)
 class LineStart(Items):
-    """Where a solve ended: its `s` and its `λ/ρ`."""
+    """Where a solve ended: its `s`."""
 
-    axes: ClassVar[Mapping[str, int]] = {"field": 2, "threshold": 0}
+    axes: ClassVar[Mapping[str, int]] = {"field": 2}
 
     field: Complex[Tensor, "*batch cy cx"]
-    threshold: Float[Tensor, "*batch"]
-
-    def field_for(self, problem: BasisProblem) -> Coefficients:
-        """`s` for `problem`: its coefficients kept, the dual variable scaled with `λ`."""
-        old = self.threshold[:, None, None]
-        kept = shrink(self.field, old)
-        return (kept + (self.field - kept) * (threshold_of(problem) / old)).to(problem.dtype)
 
 
 @dataclass(frozen=True)
-class LineProblem(BasisProblem):
-    """The problem of `fista`, if `applies` is true of it: solved with the inverses of its lines."""
+class LineProblem(MeasuredProblem):
+    """`½‖Ax − y‖² + λ‖Ψx‖₁`, moduli of all coefficients, on a flat batch; `applies` is true of `A`.
+
+    Args:
+        measurement: `A` and `y`.
+        basis: `Ψ`, which may zero-pad.
+        weight: `λ > 0`, `(batch)`.
+        projected: `Aᴴy`.
+    """
+
+    axes: ClassVar[Mapping[str, int]] = {"measurement": 0, "weight": 0, "projected": 2}
+    name = "ℓ1"
+
+    measurement: CoilData
+    basis: Basis
+    weight: Float[Tensor, "batch"]
+    projected: Images
+
+    @staticmethod
+    def of(measurement: CoilData, basis: Basis, weight: Tensor) -> "LineProblem":
+        return LineProblem(measurement, basis, weight, measurement.adjoint(measurement.data))
+
+    def to(self, dtype: torch.dtype) -> "LineProblem":
+        found = super().to(dtype)
+        return replace(found, projected=found.measurement.adjoint(found.measurement.data))
+
+    @property
+    def rho(self) -> Float[Tensor, "batch 1 1"]:
+        return self.weight[:, None, None] / THRESHOLD
+
+    def image_of(self, coefficients: Coefficients) -> Images:
+        """`Ψᴴc`."""
+        return self.basis.adjoint_to(coefficients, *self.shape)
 
     def begun(self, start: LineStart | None) -> "LineRun":
-        return LineRun(self, torch.zeros_like(self.projected) if start is None else start.field_for(self))
+        zero = torch.zeros_like(self.basis.forward(self.projected))
+        return LineRun(self, zero if start is None else start.field.to(self.dtype))
+
+    def minimise(
+        self, *, tolerance: float, max_steps: int, start: LineStart | None = None, throw: bool = True
+    ) -> Solution:
+        """To a certified relative duality gap: see `certified.minimise`."""
+        settings = {"tolerance": tolerance, "max_steps": max_steps, "start": start, "throw": throw}
+        return minimise(self, LineProblem.begun, name=self.name, **settings)
+
+    def unroll(self, data: Coils, steps: int) -> Images:
+        """That of `fista` or `coils.splitting`: the inverses here are none of autograd's."""
+        return general_problem(self.measurement, self.basis, self.weight).unroll(data, steps)
 
     def derivative(self, start: LineStart, direction: Images, *, tolerance: float, max_steps: int) -> Images:
-        """`P d` at the solution that `start` describes: see `fista.solve_linearised`."""
-        coefficients = shrink(start.field, start.threshold[:, None, None]).to(self.dtype)
-        return solve_linearised(self, coefficients, direction, tolerance=tolerance, max_steps=max_steps).value
+        """`P d` at the solution that `start` describes: see `solve_linearised`."""
+        field = start.field.to(self.dtype)
+        return solve_linearised(self, field, direction, tolerance=tolerance, max_steps=max_steps).value
 
 
-class LineRun(Run):
+class LineRun(MeasuredRun):
     """The iteration from `s`.
 
     Args:
@@ -93,13 +118,14 @@ class LineRun(Run):
         field: `s`.
 
     Attributes:
-        inverse: `(AᴴA + ρ)⁻¹`, one matrix a line of every item.
+        inverses: `(AᴴA + ρ)⁻¹` of every item.
     """
 
     def __init__(self, problem: LineProblem, field: Coefficients) -> None:
         self._original = self.problem = problem
         self._items = torch.arange(problem.count, device=problem.device)
-        self.field, self.inverse = field, inverse_of(problem)
+        self._latest: list[tuple[Images, Coefficients]] = []
+        self.field, self.inverses = field, inverses_of(problem)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -107,102 +133,126 @@ class LineRun(Run):
 
     def keep(self, items: Tensor) -> None:
         self.problem, self.field, self._items = self.problem[items], self.field[items], self._items[items]
-        self.inverse = self.inverse[items]
+        self._latest = [(image[items], reflected[items]) for image, reflected in self._latest]
+        self.inverses = self.inverses[items]
 
     def to(self, dtype: torch.dtype) -> None:
-        self.problem, self.field = self.problem.to(dtype), self.field.to(dtype)
-        self.inverse = inverse_of(self.problem)
+        self.problem, self.field, self._latest = self.problem.to(dtype), self.field.to(dtype), []
+        self.inverses = inverses_of(self.problem)
 
     def left(self, items: Tensor) -> LineStart:
-        original = self._original[self._items[items]]
-        return LineStart(self.field[items].to(original.dtype), threshold_of(original)[:, 0, 0])
+        return LineStart(self.field[items].to(self._original.dtype))
 
-    def solve(self, image: Images) -> Images:
-        """`(AᴴA + ρ)⁻¹ b`."""
-        if self.problem.measurement.transformed == (-1,):
-            return (self.inverse @ image[..., None])[..., 0]
-        return (self.inverse @ image.mT[..., None])[..., 0].mT
-
-    def kept(self) -> Coefficients:
-        """`S(s)`, the sparse coefficients."""
-        return shrink(self.field, threshold_of(self.problem))
-
-    def fitted(self, kept: Coefficients) -> Images:
-        """`x`."""
-        reflected = self.problem.basis.adjoint(2.0 * kept - self.field)
-        return self.solve(self.problem.projected + rho_of(self.problem) * reflected)
+    def fitted(self, reflected: Coefficients) -> Images:
+        """`x` of `2S(s) − s`."""
+        right = self.problem.projected + self.problem.rho * self.problem.image_of(reflected)
+        return self.inverses.solve(right)
 
     def advance(self, steps: int) -> None:
         for _ in range(steps):
-            kept = self.kept()
-            mismatch = self.problem.basis.forward(self.fitted(kept)) - kept
-            self.field = self.field + OVER_RELAXATION * mismatch
+            kept = shrink(self.field, THRESHOLD)
+            reflected = 2.0 * kept - self.field
+            image = self.fitted(reflected)
+            self.field = self.field + OVER_RELAXATION * (self.problem.basis.forward(image) - kept)
+            self._latest = [*self._latest, (image, reflected)][-AVERAGED:]
         self.taken += steps
 
-    def image(self) -> Images:
-        """Image of the sparse coefficients after a few steps of `fista`, which lower the objective faster."""
-        kept = self.kept()
-        start = MomentumState(kept, kept, torch.ones_like(self.problem.weight))
-        return self.problem.image(self.problem.advance(start, POLISH))
-
     def certify(self) -> Certificate:
-        """Objective at the image, and a lower bound of the minimum: see `BasisProblem.certify`.
+        """Objective at `Ψᴴ S(s)`, and a lower bound of the minimum.
 
-        Any image gives a bound. That of `x` is better than that of the sparse image, once one refinement has
-        removed what single precision left of its normal equations; and better still after a few times
-        `x ← x + (AᴴA + ρ)⁻¹Ψᴴe`, `e` what of `ΨAᴴ(y − Ax)` exceeds λ. The best one counts.
+        `q` and `p` with `Aᴴq = Ψᴴp` bound it by `D = t·Re⟨q, y⟩ − ½t²‖q‖²` for `t‖p‖∞ ≤ λ`. A step's image
+        gives such a pair, `q = y − Ax` and `p = ρ(Ψx − 2S(s) + s)`, and so does the mean of several. From it
+
+            `x ← x + (AᴴA + ρ)⁻¹Ψᴴe`,   `p ← p − e + ρΨ(AᴴA + ρ)⁻¹Ψᴴe`,   `e` what of `p` exceeds λ,
+
+        make others that exceed λ less. In float64 `p ← p + Ψ(Aᴴq − Ψᴴp)` makes the pair exact, whatever the
+        precision of what came before.
         """
-        double, image = self.problem.to(torch.complex128), self.image().to(torch.complex128)
-        objective = double.objective(image, double.residual(image))
-        rho, weight = rho_of(self.problem).double(), double.weight[:, None, None]
-        field = self.field.to(torch.complex128)
-        reflected = double.basis.adjoint(2.0 * shrink(field, weight / rho) - field)
-        fitted = self.fitted(self.kept()).to(torch.complex128)
-        dual, slopes = double.dual(double.residual(fitted))
-        for cut in range(CUTS + 1):
-            if cut:
-                step = double.basis.adjoint(shrink(slopes, weight))
-            else:
-                step = double.basis.adjoint(slopes) + rho * (reflected - fitted)
-            fitted = fitted + self.solve(step.to(self.dtype))
-            found, slopes = double.dual(double.residual(fitted))
-            dual = torch.fmax(dual, found)
-        return Certificate(image, objective, dual)
+        problem, weight = self.problem, self.problem.weight[:, None, None]
+        image, slopes = self._pair()
+        for _ in range(CUTS):
+            excess = shrink(slopes, weight)
+            step = self.inverses.solve(problem.image_of(excess))
+            image = image + step
+            slopes = slopes - excess + problem.rho * problem.basis.forward(step)
+        measurement, double = problem.measurement.to(torch.complex128), problem.weight.double()
+        dual = self._bound(measurement, image.to(torch.complex128), slopes.to(torch.complex128))
+        sparse = problem.image_of(shrink(self.field, THRESHOLD).to(torch.complex128))
+        square = _square(measurement.data - measurement.forward(sparse))
+        size = problem.basis.forward(sparse).abs().sum((-2, -1))
+        return Certificate(sparse, 0.5 * square + double * size, dual)
+
+    def _pair(self) -> tuple[Images, Coefficients]:
+        """`x` and `p`, means over the latest steps."""
+        latest = self._latest
+        if not latest:
+            reflected = 2.0 * shrink(self.field, THRESHOLD) - self.field
+            latest = [(self.fitted(reflected), reflected)]
+        image, reflected = (sum(values) / len(latest) for values in zip(*latest, strict=True))
+        return image, self.problem.rho * (self.problem.basis.forward(image) - reflected)
+
+    def _bound(self, measurement: CoilData, image: Images, aimed: Coefficients) -> Float[Tensor, "batch"]:
+        """The best `D` of `image` and of what comes closer to `Aᴴ(y − Ax) = Ψᴴp` for the `p` aimed at."""
+        problem, weight = self.problem, self.problem.weight.double()
+        dual = torch.full_like(weight, -torch.inf)
+        for _ in range(1 + REFINEMENTS):
+            residual = measurement.data - measurement.forward(image)
+            error = measurement.adjoint(residual) - problem.image_of(aimed)
+            size, hoped = (_largest(field) for field in (aimed + problem.basis.forward(error), aimed))
+            correlation = (residual.conj() * measurement.data).real.sum((-3, -2, -1))
+            dual = torch.fmax(dual, bound(weight, size, correlation, _square(residual)))
+            if bool((size - hoped <= WORTHWHILE * (size - weight)).all()):
+                break
+            image = image + self.inverses.solve(error.to(self.dtype))
+        return dual
 
 
 class SeveralCoils(AnyCoils):
     """The problem of several coils: that of lines where they are sampled."""
 
     def posed(self, scaled: Scaled, basis: Basis, weight: float) -> MeasuredProblem:
-        if applies(scaled.measurement, basis):
+        if applies(scaled.measurement):
             return LineProblem.of(scaled.measurement, basis, scaled.weight(weight))
         return super().posed(scaled, basis, weight)
 
 
-def rho_of(problem: BasisProblem) -> Float[Tensor, "batch 1 1"]:
-    """The penalty `ρ`."""
-    return (RHO_OVER_ROOT_WEIGHT * problem.weight.sqrt())[:, None, None]
+def inverses_of(problem: LineProblem) -> LineInverses:
+    """`(AᴴA + ρ)⁻¹` of every item."""
+    return LineInverses(problem.measurement, problem.rho[:, 0, 0])
 
 
-def threshold_of(problem: BasisProblem) -> Float[Tensor, "batch 1 1"]:
-    """`λ/ρ`."""
-    return problem.weight[:, None, None] / rho_of(problem)
+def solve_linearised(
+    problem: LineProblem,
+    field: Coefficients,
+    direction: Images,
+    *,
+    tolerance: float,
+    max_steps: int,
+    throw: bool = True,
+) -> Solution:
+    """`a = P d`, `P` the symmetric derivative of the minimiser with respect to `Aᴴy` at the solution's `s`.
+
+    The iteration of the forward problem with `d` as its data and the threshold's derivative `J` at `s` in the
+    threshold's place: `a = (AᴴA + ρ)⁻¹(d + ρΨᴴ(2Jt − t))`, `t ← t + α(Ψa − Jt)`.
+
+    Args, returns and raises: as `coils.splitting.solve_linearised`.
+    """
+    inverses, tangent = inverses_of(problem), torch.zeros_like(field)
+
+    def step() -> tuple[Images, Coefficients, Coefficients]:
+        nonlocal tangent
+        kept = shrink_derivative(field, tangent, THRESHOLD)
+        image = inverses.solve(direction + problem.rho * problem.image_of(2.0 * kept - tangent))
+        slopes = problem.basis.forward(image)
+        tangent = tangent + OVER_RELAXATION * (slopes - kept)
+        return image, slopes, slopes - kept
+
+    return settled(step, name=problem.name, tolerance=tolerance, max_steps=max_steps, throw=throw)
 
 
-def inverse_of(problem: BasisProblem) -> Complex[Tensor, "batch line n n"]:
-    """`(AᴴA + ρ)⁻¹`, one matrix a line of every item."""
-    measurement, dtype = problem.measurement, problem.dtype
-    across = measurement.transformed == (-1,)
-    maps = measurement.maps if across else measurement.maps.mT  # type: ignore[union-attr]
-    line = measurement.mask[0] if across else measurement.mask[:, 0]
-    size, lines = line.shape[0], maps.shape[-2]  # type: ignore[union-attr]
-    places = torch.arange(size, device=line.device)
-    kernel = torch.fft.ifft(line.to(dtype))[(places[:, None] - places) % size]
-    columns = maps.movedim(-2, -3)  # type: ignore[union-attr]  # (items, line, coil, n)
-    found = torch.empty((problem.count, lines, size, size), dtype=dtype, device=line.device)
-    penalty = rho_of(problem)[..., None] * torch.eye(size, dtype=dtype, device=line.device)
-    for first in range(0, lines, LINES_AT_ONCE):
-        part = columns[:, first : first + LINES_AT_ONCE]
-        factor = torch.linalg.cholesky(kernel * (part.mH @ part) + penalty)
-        found[:, first : first + LINES_AT_ONCE] = torch.cholesky_inverse(factor)
-    return found
+def _largest(field: Coefficients) -> Float[Tensor, "batch"]:
+    return field.abs().amax((-2, -1))
+
+
+def _square(data: Coils) -> Float[Tensor, "batch"]:
+    return torch.view_as_real(data).square().sum((-4, -3, -2, -1))

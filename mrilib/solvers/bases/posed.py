@@ -7,7 +7,7 @@ from mrilib.operators.coil_fourier import CoilFourier
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.solvers.bases.analysis import Analysis
 from mrilib.solvers.bases.fista import BasisProblem
-from mrilib.solvers.coils.data import Scaled, scaled_data
+from mrilib.solvers.coils.data import CoilData, Scaled, scaled_data
 from mrilib.solvers.coils.posed import MeasuredProblem, ScaledProblem
 from mrilib.solvers.coils.splitting import SplitProblem
 
@@ -33,7 +33,11 @@ class AnyCoils(ScaledProblem):
 
     def posed(self, scaled: Scaled, basis: Basis, weight: float) -> MeasuredProblem:
         """The problem of a scaled measurement."""
-        measurement = scaled.measurement
-        if basis.coefficient_shape(*measurement.shape) == measurement.shape:
-            return BasisProblem.of(measurement, basis, scaled.weight(weight))
-        return SplitProblem.of(measurement, Analysis(basis, *measurement.shape), scaled.weight(weight))
+        return general_problem(scaled.measurement, basis, scaled.weight(weight))
+
+
+def general_problem(measurement: CoilData, basis: Basis, weight: Tensor) -> MeasuredProblem:
+    """The problem for any mask, that of `fista` or of `splitting`."""
+    if basis.coefficient_shape(*measurement.shape) == measurement.shape:
+        return BasisProblem.of(measurement, basis, weight)
+    return SplitProblem.of(measurement, Analysis(basis, *measurement.shape), weight)

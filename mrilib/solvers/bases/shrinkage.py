@@ -5,7 +5,9 @@ from jaxtyping import Complex
 from torch import Tensor
 
 
-def shrink(coefficients: Complex[Tensor, "*batch y x"], threshold: Tensor) -> Complex[Tensor, "*batch y x"]:
+def shrink(
+    coefficients: Complex[Tensor, "*batch y x"], threshold: Tensor | float
+) -> Complex[Tensor, "*batch y x"]:
     """Every modulus shortened by `threshold`, or to zero."""
     # clamped before the root: autograd's derivative of the root at zero is infinite
     squares = torch.view_as_real(coefficients).square().sum(-1)
@@ -14,7 +16,9 @@ def shrink(coefficients: Complex[Tensor, "*batch y x"], threshold: Tensor) -> Co
 
 
 def shrink_derivative(
-    coefficients: Complex[Tensor, "*batch y x"], direction: Complex[Tensor, "*batch y x"], threshold: Tensor
+    coefficients: Complex[Tensor, "*batch y x"],
+    direction: Complex[Tensor, "*batch y x"],
+    threshold: Tensor | float,
 ) -> Complex[Tensor, "*batch y x"]:
     """Derivative of `shrink` at `coefficients`, applied to `direction`."""
     length = coefficients.abs()

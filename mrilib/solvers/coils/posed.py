@@ -1,5 +1,6 @@
 """Problems of scaled measurements, as a method poses them."""
 
+import math
 from abc import abstractmethod
 from typing import Any
 
@@ -8,13 +9,16 @@ from torch import Tensor
 
 from mrilib.operators.coil_fourier import CoilFourier
 from mrilib.operators.fourier import MaskedFourier
-from mrilib.solvers.certified import SteppedProblem
+from mrilib.solvers.certified import Problem, Run, SteppedProblem, SteppedRun, extrapolated
 from mrilib.solvers.coils.data import CoilData, Coils, Images, Scaled
 from mrilib.solvers.posed import Posed
 from mrilib.solvers.solution import Solution
 
+# Steps from check to check, within bounds; more steps before the first one for every decade below 1e-2.
+FIRST_CHECK, FIRST_A_DECADE, CHECKS, STEPS_A_DECADE = 20, 20, (10, 100), 40.0
 
-class MeasuredProblem(SteppedProblem):
+
+class MeasuredProblem(Problem):
     """A problem of coil data, differentiable.
 
     Attributes:
@@ -24,8 +28,19 @@ class MeasuredProblem(SteppedProblem):
     measurement: CoilData
 
     @property
+    def first_check(self) -> int:
+        """Steps before the first certificate at a tolerance of 1e-2."""
+        return FIRST_CHECK
+
+    @property
     def measured(self) -> Coils:
         return self.measurement.data
+
+    @abstractmethod
+    def minimise(
+        self, *, tolerance: float, max_steps: int, start: Any = None, throw: bool = True
+    ) -> Solution:
+        """To a certified relative duality gap: see `certified.minimise`."""
 
     @abstractmethod
     def unroll(self, data: Coils, steps: int) -> Images:
@@ -34,6 +49,34 @@ class MeasuredProblem(SteppedProblem):
     @abstractmethod
     def derivative(self, start: Any, direction: Images, *, tolerance: float, max_steps: int) -> Images:
         """`P d`, `P` the symmetric derivative of the minimiser with respect to `Aᴴy`, at a solution's."""
+
+
+class MeasuredRun(Run):
+    """An iteration on coil data, whose certificate costs about as much as 20 steps.
+
+    Attributes:
+        problem: of the items that are not done.
+    """
+
+    problem: MeasuredProblem
+
+    def first_interval(self, tolerance: float) -> int:
+        """Fewer steps from zero have rarely been seen to reach the tolerance."""
+        return self.problem.first_check + int(max(0.0, FIRST_A_DECADE * math.log10(1e-2 / tolerance)))
+
+    def next_interval(self, gap: Tensor, previous: Tensor, last: int, tolerance: float) -> int:
+        return extrapolated(gap, previous, last, tolerance, CHECKS, STEPS_A_DECADE)
+
+
+class SteppedMeasuredRun(MeasuredRun, SteppedRun):
+    """The iteration of a `SteppedMeasuredProblem`."""
+
+
+class SteppedMeasuredProblem(SteppedProblem, MeasuredProblem):
+    """A problem of coil data that keeps a state between steps."""
+
+    def begun(self, start: Any) -> SteppedMeasuredRun:
+        return SteppedMeasuredRun(self, self.zero() if start is None else start.state_for(self))
 
 
 class ScaledProblem(Posed):

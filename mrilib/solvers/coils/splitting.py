@@ -1,18 +1,16 @@
-"""ADMM for total variation with coil maps, and for ℓ1 in a basis of a larger grid: certified, and linearised.
+"""ADMM for a norm of differences or coefficients and what coils measured: certified, and linearised.
 
-`AᴴA` is not diagonal in Fourier space, but each of its factors is diagonal somewhere. The image `x` is split
-into `z = Kx` (its differences, or its coefficients) and the spectra `w_c = F S_c x` of its coils. One coil
-more, which nothing measures, `S_0 = √(1 − Σ|S_c|²)`, makes `Σ|S|² = 1` at every pixel; so with penalties `ρ`
-and `μ`
+`AᴴA` is not diagonal in Fourier space. The image `x` is split into `z = Kx` (its differences, or its
+coefficients) and copies `w = Bx` by which the data enter (`fidelity`), `BᴴB = 1`. With penalties `ρ` and `μ`
 
-    `x = (μ + ρKᴴK)⁻¹(ρKᴴ(2S(s) − s) + μ Sᴴ Fᴴ(2T(r) − r))`,
-    `s ← s + α(Kx − S(s))`,   `r ← r + α(F S x − T(r))`,
+    `x = (μ + ρKᴴK)⁻¹(ρKᴴ(2S(s) − s) + μ Bᴴ(2T(r) − r))`,
+    `s ← s + α(Kx − S(s))`,   `r ← r + α(Bx − T(r))`,
 
-where `S` is the shrinkage by `λ/ρ`, and `T(r) = (y + μr)/(1 + μ)` where k-space is sampled, `r` elsewhere:
-for any mask the cost of one `AᴴA` and, for differences, of one FFT pair of the image.
+where `S` is the shrinkage by `λ/ρ`, and `T` fits the copies to the data: a step costs what `T` and `B` do
+and, for differences, an FFT pair of the image.
 
 Source: [boyd2011], over-relaxed [eckstein1992]; the splitting of [ramani2011], where one more variable takes
-the place of our additional coil.
+the place of our additional coil. Copies on lines are our choice.
 """
 
 from collections.abc import Mapping
@@ -25,30 +23,31 @@ from torch import Tensor
 
 from mrilib.solvers.certificate import Certificate, bound
 from mrilib.solvers.coils.data import CoilData, Coils, Images
-from mrilib.solvers.coils.posed import MeasuredProblem
+from mrilib.solvers.coils.fidelity import Fidelity, SpectraFidelity, fidelity_of
+from mrilib.solvers.coils.posed import SteppedMeasuredProblem
 from mrilib.solvers.coils.priors import Parts, Prior
 from mrilib.solvers.items import Items
-from mrilib.solvers.solution import Solution, linearised_solution
+from mrilib.solvers.linearised import settled
+from mrilib.solvers.solution import Solution
 
-# On a brain at four times, images of maximum 1, λ = 3e-3: certified 1e-4 after 200 steps with ρ = μ = 0.1,
-# after 320 to 440 with three times either.
-RHO_OVER_ROOT_WEIGHT, MU = 1.8, 0.1
-# There 1.95 takes 140 to 160 steps to a certified 1e-3, and 1.8 takes 100.
-OVER_RELAXATION = 1.8
+# On a brain at four times, images of maximum 1, λ = 3e-3, with the spectra of coils: certified 1e-4 after 200
+# steps, after 320 to 440 with three times that penalty. 1.95 takes 140 to 160 steps to a certified 1e-3, and
+# 1.8 takes 100.
+RHO_OVER_ROOT_WEIGHT, OVER_RELAXATION = 1.8, 1.8
 # Steps towards a dual field that is feasible. On the same brain 12 lower the gap threefold.
 DUAL_STEPS, DUAL_RELAXATION = 12, 1.4
-LINEAR_CHECK = 20
+# Of `q`, while the field exceeds λ by more than this share of it.
+REFINEMENTS, WORTHWHILE = 2, 1e-4
 
 
 @dataclass(frozen=True)
 class SplitState(Items):
-    """`s`, `r` of the coils, `r` of the additional coil (as an image)."""
+    """`s`, and the copies `r`, which are a tensor or a dataclass of items."""
 
-    axes: ClassVar[Mapping[str, int]] = {"parts": 3, "spectra": 3, "rest": 2}
+    axes: ClassVar[Mapping[str, int]] = {"parts": 3, "copies": 2}
 
     parts: Complex[Tensor, "*batch groups ky kx"]
-    spectra: Complex[Tensor, "*batch coil y x"]
-    rest: Complex[Tensor, "*batch y x"]
+    copies: Complex[Tensor, "*batch y x"] | Items
 
 
 @dataclass(frozen=True)
@@ -61,40 +60,46 @@ class SplitStart(Items):
     threshold: Float[Tensor, "*batch"]
 
     def state_for(self, problem: "SplitProblem") -> SplitState:
-        """SplitState for `problem`: its field kept, the dual variable scaled with `λ`."""
+        """State for `problem`: its field kept, the dual variable scaled with `λ`."""
         old, new = self.threshold[:, None, None, None], problem.threshold
         kept = problem.prior.shrink(self.state.parts, old)
         field = kept + (self.state.parts - kept) * (new / old)
-        return SplitState(field, self.state.spectra, self.state.rest).to(problem.dtype)
+        return SplitState(field, self.state.copies).to(problem.dtype)
 
 
 @dataclass(frozen=True)
-class SplitProblem(MeasuredProblem):
+class SplitProblem(SteppedMeasuredProblem):
     """`½‖Ax − y‖² + λ‖Kx‖` on a flat batch.
 
     Args:
-        measurement: `A` and `y`.
+        fidelity: `½‖Ax − y‖²`.
         prior: `K` and its norm.
         weight: `λ > 0`, `(batch)`.
-        rest: `S_0`, `(items, y, x)`.
         slope: of a linear term, `−Re⟨d, x⟩`; zero but in the linearised problem.
     """
 
-    axes: ClassVar[Mapping[str, int]] = {"measurement": 0, "weight": 0, "slope": 2}
+    axes: ClassVar[Mapping[str, int]] = {"fidelity": 0, "weight": 0, "slope": 2}
 
-    measurement: CoilData
+    fidelity: Fidelity
     prior: Prior
     weight: Float[Tensor, "batch"]
-    rest: Float[Tensor, "items y x"]
     slope: Images | None = None
 
     @staticmethod
     def of(measurement: CoilData, prior: Prior, weight: Tensor) -> "SplitProblem":
-        return SplitProblem(measurement, prior, weight, _rest(measurement, weight))
+        return SplitProblem(fidelity_of(measurement), prior, weight)
+
+    @property
+    def measurement(self) -> CoilData:
+        return self.fidelity.measurement
 
     @property
     def name(self) -> str:
         return self.prior.name
+
+    @property
+    def first_check(self) -> int:
+        return self.fidelity.first_check
 
     @property
     def rho(self) -> Float[Tensor, "batch"]:
@@ -104,46 +109,31 @@ class SplitProblem(MeasuredProblem):
     def threshold(self) -> Float[Tensor, "batch 1 1 1"]:
         return (self.weight / self.rho)[:, None, None, None]
 
-    def to(self, dtype: torch.dtype) -> "SplitProblem":
-        found = super().to(dtype)
-        return replace(found, rest=_rest(found.measurement, found.weight))
-
-    def __getitem__(self, items: Tensor | int) -> "SplitProblem":
-        found = super().__getitem__(items)
-        return found if self.rest.shape[0] == 1 else replace(found, rest=self.rest[items])
-
     def zero(self) -> SplitState:
         """State of the zero image."""
-        coils = torch.zeros_like(self.measurement.data)
-        rest = coils[:, 0].clone()
-        return SplitState(self.prior.forward(rest), coils, rest)
+        image = torch.zeros_like(self.measurement.data[:, 0])
+        return SplitState(self.prior.forward(image), self.fidelity.zero())
 
-    def fitted(self, spectra: Coils) -> Coils:
-        """`T(r)`."""
-        closer = (self.measurement.data + MU * spectra) / (1.0 + MU)
-        return torch.where(self.measurement.mask, closer, spectra)
-
-    def image_of(self, parts: Parts, spectra: Coils, rest: Images) -> Images:
-        """`x` of the reflected fields `2S(s) − s`, `2T(r) − r` and `r_0`."""
-        penalty = self.rho[:, None, None] * self.prior.adjoint(parts)
-        right = penalty + MU * (self.measurement.gather(spectra) + self.rest * rest)
-        return self.prior.solve(right if self.slope is None else right + self.slope, MU, self.rho)
+    def image_of(self, parts: Parts, copies: Images) -> Images:
+        """`x` of `2S(s) − s` and `Bᴴ(2T(r) − r)`."""
+        penalty = self.fidelity.penalty
+        right = self.rho[:, None, None] * self.prior.adjoint(parts) + penalty * copies
+        return self.prior.solve(right if self.slope is None else right + self.slope, penalty, self.rho)
 
     def image(self, state: SplitState) -> Images:
-        kept, fitted = self.prior.shrink(state.parts, self.threshold), self.fitted(state.spectra)
-        return self.image_of(2.0 * kept - state.parts, 2.0 * fitted - state.spectra, state.rest)
+        kept, fitted = self.prior.shrink(state.parts, self.threshold), self.fidelity.fitted(state.copies)
+        return self.image_of(2.0 * kept - state.parts, self.fidelity.gathered(state.copies, fitted))
 
     def step(self, state: SplitState, kept: Parts, relaxation: float) -> tuple[SplitState, Images, Parts]:
-        """New state, image and `∇x − S(s)`, for the shrunken field `S(s)`, or its derivative."""
-        fitted = self.fitted(state.spectra)
-        image = self.image_of(2.0 * kept - state.parts, 2.0 * fitted - state.spectra, state.rest)
-        mismatch = self.prior.forward(image) - kept
+        """New state, image and `Kx`, for the shrunken field `S(s)`, or its derivative."""
+        fitted = self.fidelity.fitted(state.copies)
+        image = self.image_of(2.0 * kept - state.parts, self.fidelity.gathered(state.copies, fitted))
+        slopes = self.prior.forward(image)
         moved = SplitState(
-            state.parts + relaxation * mismatch,
-            state.spectra + relaxation * (self.measurement.spread(image) - fitted),
-            state.rest + relaxation * (self.rest * image - state.rest),
+            state.parts + relaxation * (slopes - kept),
+            self.fidelity.moved(state.copies, fitted, image, relaxation),
         )
-        return moved, image, mismatch
+        return moved, image, slopes
 
     def advance(self, state: SplitState, steps: int) -> SplitState:
         for _ in range(steps):
@@ -154,46 +144,59 @@ class SplitProblem(MeasuredProblem):
     def certify(self, state: SplitState, image: Images) -> Certificate:
         """Objective at `image`, and a lower bound of the minimum.
 
-        `t·q` is dual feasible for `t‖ŵ‖ ≤ λ` (dual norm) if `Aᴴq = Kᴴŵ`. For differences `q = y − Ax − κA1`,
-        with `κ` such that the mean of `Aᴴq` is zero, without which there is no `ŵ`; else `q = y − Ax`. From
-        the state's dual variable `ρ(s − S(s))` steps of Douglas and Rachford go towards the fields which are
-        that and within λ, `ŵ + L(Aᴴq − Kᴴŵ)` with `L = ∇(∇ᵀ∇)⁺` or `Ψ` being the nearest of the former; the
-        last of them is one, exactly. `D` as in `certificate.certify`; rigorous for any state.
+        `t·q` is dual feasible for `t‖ŵ‖ ≤ λ` (dual norm) if `Aᴴq = Kᴴŵ`. `q` is the residual of the image
+        that the copies fit, less what makes the mean of `Aᴴq` zero where constants have `Kx = 0`, without
+        which there is no `ŵ`. From the state's dual variable `ρ(s − S(s))` steps of Douglas and Rachford go
+        towards the fields which are that and within λ, `ŵ + L(Aᴴq − Kᴴŵ)` with `L = ∇(∇ᵀ∇)⁺` or `Ψ` being the
+        nearest of the former; in float64 the last of them is one, exactly. Where that leads out of λ again,
+        `q` comes closer to the field instead, if the copies allow it. `D` as in `certificate.bound`; rigorous
+        for any state.
         """
-        double, field = self.to(torch.complex128), state.parts.to(torch.complex128)
-        image, measured, prior = image.to(torch.complex128), double.measurement, double.prior
-        residual = measured.data - measured.forward(image)
-        square = torch.view_as_real(residual).square().sum((-4, -3, -2, -1))
-        objective = 0.5 * square + double.weight * prior.norm(prior.forward(image))
-        if prior.free_mean:
-            constant = measured.forward(torch.ones_like(image))
-            size = torch.view_as_real(constant).square().sum((-4, -3, -2, -1))
-            tiny = torch.finfo(torch.float64).tiny
-            mean = (constant.conj() * residual).sum((-3, -2, -1)) / size.clamp(min=tiny)
-            residual = residual - mean[:, None, None, None] * constant
-            square = torch.view_as_real(residual).square().sum((-4, -3, -2, -1))
-        correlation = (residual.conj() * measured.data).real.sum((-3, -2, -1))
-        slope = measured.adjoint(residual)
-        rho, weight = double.rho[:, None, None, None], double.weight[:, None, None, None]
-        dual = rho * (field - prior.shrink(field, double.threshold))
+        measured, prior = self.measurement.to(torch.complex128), self.prior
+        explained = self.fidelity.explained(self.fidelity.fitted(state.copies), image)
+        exact, weight = image.to(torch.complex128), self.weight.double()
+        square = _square(measured.data - measured.forward(exact))
+        objective = 0.5 * square + weight * prior.norm(prior.forward(exact))
+        dual = torch.full_like(weight, -torch.inf)
+        aimed: Parts | None = None
+        for _ in range(1 + REFINEMENTS):
+            residual = measured.data - measured.forward(explained.to(torch.complex128))
+            if prior.free_mean:
+                residual = _without_mean(residual, measured)
+            slope = measured.adjoint(residual)
+            if aimed is None:
+                aimed = self._towards(slope.to(self.dtype), state).to(torch.complex128)
+            error = slope - prior.adjoint(aimed)
+            size = prior.dual_norm(aimed + prior.lift(error))
+            correlation = (residual.conj() * measured.data).real.sum((-3, -2, -1))
+            dual = torch.fmax(dual, bound(weight, size, correlation, _square(residual)))
+            closer = self.fidelity.closer(explained, error)
+            if closer is None or bool((size <= (1.0 + WORTHWHILE) * weight).all()):
+                break
+            explained = closer
+        return Certificate(exact, objective, dual)
+
+    def _towards(self, slope: Images, state: SplitState) -> Parts:
+        """A field within λ, close to those with `Kᴴŵ = slope`."""
+        prior, weight = self.prior, self.weight[:, None, None, None]
+        rho = self.rho[:, None, None, None]
+        dual = rho * (state.parts - prior.shrink(state.parts, self.threshold))
         for _ in range(DUAL_STEPS):
             within = dual - prior.shrink(dual, weight)
             turned = 2.0 * within - dual
             turned = turned + prior.lift(slope - prior.adjoint(turned))
             dual = dual + DUAL_RELAXATION * (turned - within)
-        dual = dual - prior.shrink(dual, weight)
-        dual = dual + prior.lift(slope - prior.adjoint(dual))
-        size = prior.dual_norm(dual)
-        return Certificate(image, objective, bound(double.weight, size, correlation, square))
+        return dual - prior.shrink(dual, weight)
 
     def left(self, state: SplitState) -> SplitStart:
         return SplitStart(state, self.threshold[:, 0, 0, 0])
 
     def unroll(self, data: Coils, steps: int) -> Images:
-        """Image after `steps` plain steps (`α = 1`) from zero, differentiable in `y`."""
-        problem = replace(self, measurement=replace(self.measurement, data=data))
+        """Image after `steps` plain steps (`α = 1`) of spectra from zero, differentiable in `y`."""
+        fidelity = SpectraFidelity.of(replace(self.measurement, data=data))
+        problem = replace(self, fidelity=fidelity)
         state = problem.zero()
-        image = state.rest
+        image = torch.zeros_like(data[:, 0])
         for _ in range(steps):
             kept = problem.prior.shrink(state.parts, problem.threshold)
             state, image, _ = problem.step(state, kept, 1.0)
@@ -233,36 +236,25 @@ def solve_linearised(
     Raises:
         NotConvergedError: if it gives up, and `throw`.
     """
-    measurement = replace(problem.measurement, data=torch.zeros_like(problem.measurement.data))
-    linear = replace(problem, measurement=measurement, slope=direction)
-    tangent, image = linear.zero(), torch.zeros_like(direction)
-    tiny = torch.finfo(problem.weight.dtype).tiny
-    residual = torch.tensor(torch.inf)
-    for taken in range(1, max_steps + 1):
+    linear = replace(problem, fidelity=problem.fidelity.without_data(), slope=direction)
+    tangent = linear.zero()
+
+    def step() -> tuple[Images, Parts, Parts]:
+        nonlocal tangent
         kept = problem.prior.jacobian(state.parts, tangent.parts, problem.threshold)
-        previous = image
-        tangent, image, mismatch = linear.step(tangent, kept, OVER_RELAXATION)
-        if taken == 1:
-            least = _norm(problem.prior.forward(image)), _norm(image)
-        if taken % LINEAR_CHECK == 0 or taken == max_steps:
-            slopes, size = (
-                _norm(value).maximum(floor).clamp(min=tiny)
-                for value, floor in zip((problem.prior.forward(image), image), least, strict=True)
-            )
-            residual = torch.maximum(_norm(mismatch) / slopes, _norm(image - previous) / size).max()
-            if not bool(residual.isfinite()) or residual <= tolerance:
-                break
-    return linearised_solution(
-        problem.name, image, residual=residual, steps=taken, tolerance=tolerance, throw=throw
-    )
+        tangent, image, slopes = linear.step(tangent, kept, OVER_RELAXATION)
+        return image, slopes, slopes - kept
+
+    return settled(step, name=problem.name, tolerance=tolerance, max_steps=max_steps, throw=throw)
 
 
-def _rest(measurement: CoilData, weight: Tensor) -> Float[Tensor, "items y x"]:
-    """`S_0`, in the precision of the maps."""
-    if measurement.maps is None:
-        return torch.zeros((1, *measurement.shape), dtype=weight.dtype, device=weight.device)
-    return (1.0 - measurement.maps.abs().square().sum(-3)).clamp(min=0.0).sqrt()
+def _square(data: Coils) -> Float[Tensor, "batch"]:
+    return torch.view_as_real(data).square().sum((-4, -3, -2, -1))
 
 
-def _norm(value: Tensor) -> Float[Tensor, "batch"]:
-    return torch.linalg.vector_norm(value.flatten(1), dim=1)
+def _without_mean(residual: Coils, measured: CoilData) -> Coils:
+    """`q − κA1`, `κ` such that the mean of `Aᴴq` is zero."""
+    constant = measured.forward(torch.ones_like(residual[:, 0]))
+    size = _square(constant).clamp(min=torch.finfo(torch.float64).tiny)
+    mean = (constant.conj() * residual).sum((-3, -2, -1)) / size
+    return residual - mean[:, None, None, None] * constant

@@ -15,7 +15,7 @@ from torch import Tensor
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.operators.gradient import gradient
 from mrilib.solvers.certificate import Certificate
-from mrilib.solvers.certified import Run
+from mrilib.solvers.certified import Run, extrapolated
 from mrilib.solvers.certified import minimise as certified
 from mrilib.solvers.couplings import Field
 from mrilib.solvers.posed import Posed
@@ -34,10 +34,10 @@ from mrilib.solvers.total_variation.problem import (
 )
 from mrilib.solvers.total_variation.unrolling import unroll
 
-FIRST_CHECK, SHORTEST_CHECK, LONGEST_CHECK = 50, 20, 80
+FIRST_CHECK, CHECKS = 50, (20, 80)
 # A start from zero is first checked when it may have reached the tolerance: a check costs as much as 16
 # steps, and at 40 lines the gap falls below 1e-2 at step 50 and tenfold in every 40 more, later slower.
-EARLIEST_TOLERANCE, STEPS_A_DECADE = 1e-2, 40
+EARLIEST_TOLERANCE, STEPS_A_DECADE = 1e-2, 40.0
 BATCH_CHECK = 40  # of a batch, whose items end apart
 LINEAR_CHECK = 40
 # Between this relative gap and the next power of ten rounding in float32 begins to hold back the dual.
@@ -109,15 +109,7 @@ class ImageRun(BatchRun):
         return VariationStart(state[None], self._problem.threshold[None])[items]
 
     def next_interval(self, gap: Tensor, previous: Tensor, last: int, tolerance: float) -> int:
-        """Steps until the tolerance if the gap keeps falling as fast as it did, within bounds."""
-        now, before = float(gap), float(previous)
-        if now >= before:
-            return (SHORTEST_CHECK + LONGEST_CHECK) // 2
-        if math.isfinite(before):
-            wanted = last * math.log(now / tolerance) / math.log(before / now)
-        else:
-            wanted = STEPS_A_DECADE * math.log10(now / tolerance)
-        return int(min(max(wanted, SHORTEST_CHECK), LONGEST_CHECK))
+        return extrapolated(gap, previous, last, tolerance, CHECKS, STEPS_A_DECADE)
 
     def held_back(self, gap: Tensor, stalled: int, max_steps: int) -> bool:
         return bool((gap <= SINGLE_PRECISION_FLOOR).all()) or stalled >= STALLED_CHECKS

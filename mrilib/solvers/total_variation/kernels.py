@@ -10,25 +10,18 @@ Loops index whole arrays: a view costs numba two atomic counts of references, an
 quarter of the sweep.
 """
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
+
+from mrilib.solvers.compiled import jit
 
 # How the parts of a difference are coupled: those of `couplings`, and two channels that differ.
 SPLIT, COMPLEX, ISOTROPIC, PAIRED = range(4)
 
 # Unsigned: numba guards signed indices that it cannot prove positive, and guarded loops stay scalar.
 ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
-
-
-def jit(function: Callable[..., Any], *, inlined: bool = False) -> Callable[..., Any]:
-    """Compiled; `inlined`: into every kernel that calls it."""
-    compiled = numba.njit(cache=True, fastmath=True, error_model="numpy", forceinline=inlined)
-    # Unwrapped: under pytest jaxtyping wraps every function, and that numba cannot compile.
-    return compiled(inspect.unwrap(function))
 
 
 def _inlined(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,4 +1,3 @@
-import math
 from dataclasses import replace
 
 import pytest
@@ -6,14 +5,20 @@ import torch
 
 from mrilib.operators.bases import Cosine, FourierBasis, Wavelet
 from mrilib.operators.coils import CoilFourier
-from mrilib.operators.fourier import MaskedFourier
 from mrilib.solvers.bases import fista, line_splitting
-from mrilib.solvers.bases.line_splitting import LineProblem, inverse_of, rho_of
+from mrilib.solvers.bases.line_splitting import THRESHOLD, LineProblem
+from mrilib.solvers.bases.posed import general_problem
 from mrilib.solvers.bases.shrinkage import shrink
 from mrilib.solvers.coils.data import scaled_data
 from mrilib.solvers.solution import NotConvergedError, Status
 
-BASES = {"wavelet": Wavelet("db2", 2), "cosine": Cosine(), "fourier": FourierBasis()}
+# The third of its levels pads 12×16 pixels to 16×16.
+BASES = {
+    "wavelet": Wavelet("db2", 2),
+    "padded": Wavelet("db2", 3),
+    "cosine": Cosine(),
+    "fourier": FourierBasis(),
+}
 
 
 @pytest.fixture(params=["columns", "rows"])
@@ -41,38 +46,28 @@ def problems(measurement, basis, weight=0.05):
     return LineProblem.of(measurement, basis, weights)
 
 
-@pytest.mark.parametrize("sets", [False, True])
-def test_inverse_is_that_of_the_normal_operator(axis, sets, draw):
-    problem = problems(measurement_of(axis, items=2, sets=sets), Cosine())
-    image = draw(2, 12, 16)
-    applied = problem.measurement.normal(image) + rho_of(problem) * image
-    torch.testing.assert_close(problem.begun(None).solve(applied), image, rtol=0, atol=1e-11)
-
-
-def test_lines_are_factorised_in_parts(axis, monkeypatch):
-    measurement = measurement_of(axis)
-    whole = inverse_of(problems(measurement, Cosine()))
-    monkeypatch.setattr(line_splitting, "LINES_AT_ONCE", 5)
-    torch.testing.assert_close(inverse_of(problems(measurement, Cosine())), whole, rtol=0, atol=0)
-
-
 @pytest.mark.parametrize("basis", BASES.values(), ids=BASES)
-def test_steps_solve_the_same_problem_as_fista(axis, basis):
+def test_steps_solve_the_same_problem_as_the_solver_for_any_mask(axis, basis, monkeypatch):
     problem = problems(measurement_of(axis), basis)
     found = problem.minimise(tolerance=1e-9, max_steps=20_000)
-    plain = fista.BasisProblem.of(problem.measurement, basis, problem.weight)
-    slow = plain.minimise(tolerance=1e-9, max_steps=20_000)
+    # Neither does the slow one know of lines.
+    monkeypatch.setattr("mrilib.solvers.coils.fidelity.applies", lambda measurement: False)
+    slow = general_problem(problem.measurement, basis, problem.weight)
+    expected = slow.minimise(tolerance=1e-9, max_steps=20_000)
     assert found.status is Status.CONVERGED
-    assert float(found.stats["objective"]) == pytest.approx(float(slow.stats["objective"]), rel=2e-9)
-    torch.testing.assert_close(found.value, slow.value, rtol=0, atol=1e-3 * float(slow.value.abs().max()))
+    assert float(found.stats["objective"]) == pytest.approx(float(expected.stats["objective"]), rel=2e-9)
+    torch.testing.assert_close(
+        found.value, expected.value, rtol=0, atol=1e-3 * float(expected.value.abs().max())
+    )
 
 
-def test_bound_is_below_the_minimum_at_any_state(axis, draw):
-    problem = problems(measurement_of(axis), Wavelet("db2", 2))
+@pytest.mark.parametrize("levels", [2, 3])
+def test_bound_is_below_the_minimum_at_any_state(axis, levels, draw):
+    problem = problems(measurement_of(axis), Wavelet("db2", levels))
     minimum = float(problem.minimise(tolerance=1e-9, max_steps=20_000).stats["objective"])
     zero, early, anything = (problem.begun(None) for _ in range(3))
     early.advance(5)
-    anything.field = draw(1, 12, 16)
+    anything.field = draw(*anything.field.shape)
     for run in (zero, early, anything):
         found = run.certify()
         assert float(found.dual) <= minimum * (1 + 1e-12)
@@ -87,14 +82,28 @@ def test_cuts_never_loosen_the_bound(axis, monkeypatch):
     assert bool(cut >= run.certify().dual)
 
 
-def test_items_that_leave_take_their_inverse_along(axis):
+def test_a_pair_that_single_precision_left_apart_is_brought_together(axis, monkeypatch):
+    problem = problems(measurement_of(axis, dtype=torch.complex64), Wavelet("db2", 3), weight=1e-5)
+    run = problem.begun(None)
+    run.advance(200)
+    refined = run.certify()
+    monkeypatch.setattr(line_splitting, "REFINEMENTS", 0)
+    assert bool(run.certify().dual < refined.dual)
+    assert bool(refined.dual <= refined.objective)
+
+
+def test_items_that_leave_take_their_inverses_along(axis):
     run = problems(measurement_of(axis, items=3, dtype=torch.complex64), Cosine()).begun(None)
-    inverse = run.inverse
+    run.advance(3)
+    whole = run.inverses
+    before = run.certify()
     run.keep(torch.tensor([True, False, True]))
-    torch.testing.assert_close(run.inverse, inverse[[0, 2]], rtol=0, atol=0)
+    for part, given in zip(run.inverses.parts, whole.parts, strict=True):
+        torch.testing.assert_close(part, given[[0, 2]], rtol=0, atol=0)
+    torch.testing.assert_close(run.certify().dual, before.dual[[0, 2]], rtol=1e-6, atol=0)
     run.to(torch.complex128)
-    assert run.inverse.dtype == torch.complex128
-    torch.testing.assert_close(run.inverse.to(torch.complex64), inverse[[0, 2]], rtol=1e-3, atol=1e-3)
+    for part, given in zip(run.inverses.parts, whole.parts, strict=True):
+        torch.testing.assert_close(part, given[[0, 2]].double(), rtol=1e-3, atol=1e-3)
 
 
 def test_warm_start_at_another_weight_saves_steps(axis):
@@ -112,32 +121,29 @@ def test_giving_up_is_said():
         problems(measurement_of("columns"), Cosine(), 1e-3).minimise(tolerance=1e-9, max_steps=5)
 
 
-def test_applies_to_coils_on_lines_and_a_basis_of_the_grid(axis, monkeypatch):
-    measurement = measurement_of(axis, items=2)
-    assert line_splitting.applies(measurement, Cosine())
-    assert not line_splitting.applies(measurement, Wavelet("db2", 3))
-    mask = torch.zeros(12, 16, dtype=torch.bool)
-    mask[6, 8] = True
-    for operator in (
-        MaskedFourier(mask=mask),
-        CoilFourier(mask=mask, coil_maps=torch.ones(2, 12, 16, dtype=torch.complex128)),
-    ):
-        kspace = operator.forward(torch.ones(12, 16, dtype=torch.complex128))
-        assert not line_splitting.applies(scaled_data(kspace, operator, "test").measurement, Cosine())
-    length = 16 if axis == "columns" else 12
-    monkeypatch.setattr(line_splitting, "LARGEST_INVERSE", math.prod((12, 16, length)))
-    assert line_splitting.applies(measurement, Cosine())
-    monkeypatch.setattr(line_splitting, "LARGEST_INVERSE", math.prod((12, 16, length)) - 1)
-    assert not line_splitting.applies(measurement, Cosine())
-
-
 def test_image_is_sparse_in_the_basis_and_derivative_is_that_of_fista(axis, draw):
     problem = problems(measurement_of(axis), Cosine())
     solution = problem.minimise(tolerance=1e-10, max_steps=20_000)
-    coefficients = shrink(solution.state.field, solution.state.threshold[:, None, None])
+    coefficients = shrink(solution.state.field, THRESHOLD)
     assert bool((coefficients == 0).any())
     torch.testing.assert_close(Cosine().adjoint(coefficients), solution.value, rtol=0, atol=1e-3)
     direction = draw(1, 12, 16)
-    found = problem.derivative(solution.state, direction, tolerance=1e-8, max_steps=2000)
-    expected = fista.solve_linearised(problem, coefficients, direction, tolerance=1e-8, max_steps=2000).value
-    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    found = problem.derivative(solution.state, direction, tolerance=1e-9, max_steps=20_000)
+    plain = fista.BasisProblem.of(problem.measurement, Cosine(), problem.weight)
+    expected = fista.solve_linearised(plain, coefficients, direction, tolerance=1e-9, max_steps=2000).value
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+def test_derivative_where_the_basis_pads_is_that_of_differences_of_minimisers(axis, draw):
+    problem = problems(measurement_of(axis), Wavelet("db2", 3))
+    solution = problem.minimise(tolerance=1e-12, max_steps=50_000)
+    direction, cotangent = draw(1, 3, 12, 16) * problem.measurement.mask, draw(1, 12, 16)
+    moved = []
+    for length in (1e-5, -1e-5):
+        data = problem.measurement.data + length * direction
+        nearby = LineProblem.of(replace(problem.measurement, data=data), problem.basis, problem.weight)
+        moved.append(nearby.minimise(tolerance=1e-12, max_steps=50_000, start=solution.state).value)
+    expected = float(((moved[0] - moved[1]) / 2e-5 * cotangent.conj()).real.sum())
+    derivative = problem.derivative(solution.state, cotangent, tolerance=1e-9, max_steps=50_000)
+    found = float((problem.measurement.forward(derivative).conj() * direction).real.sum())
+    assert found == pytest.approx(expected, rel=2e-3)

@@ -1,0 +1,59 @@
+"""Run the splitting of a linearised problem until it settles."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mrilib.solvers.solution import Solution, linearised_solution
+
+CHECK = 20
+
+
+def settled(
+    step: Callable[[], tuple[Tensor, Tensor, Tensor]],
+    *,
+    name: str,
+    tolerance: float,
+    max_steps: int,
+    throw: bool,
+) -> Solution:
+    """The image that `step` comes to.
+
+    Args:
+        step: takes a step; image `a`, its field `Ka`, and `Ka − Jt`, all with the batch first.
+        name: of the problem, for messages.
+        tolerance: largest `‖Ka − Jt‖/‖Ka‖` and largest relative change of `a` in a step, over all items.
+        max_steps: steps after which it gives up, at least 1.
+        throw: raise if it gives up.
+
+    Returns:
+        `a`; `stats`: `steps`, `residual`.
+
+    Raises:
+        NotConvergedError: if it gives up, and `throw`.
+    """
+    image, slopes, mismatch = step()
+    # What is smaller than after the first step is none of the solution's size.
+    least = _norm(slopes), _norm(image)
+    tiny = torch.finfo(least[0].dtype).tiny
+    residual, taken = torch.tensor(torch.inf), 1
+    while taken < max_steps:
+        previous = image
+        image, slopes, mismatch = step()
+        taken += 1
+        if taken % CHECK == 0 or taken == max_steps:
+            sizes = [
+                _norm(value).maximum(floor).clamp(min=tiny)
+                for value, floor in zip((slopes, image), least, strict=True)
+            ]
+            changes = _norm(mismatch) / sizes[0], _norm(image - previous) / sizes[1]
+            residual = torch.maximum(*changes).max()
+            if not bool(residual.isfinite()) or residual <= tolerance:
+                break
+    return linearised_solution(name, image, residual=residual, steps=taken, tolerance=tolerance, throw=throw)
+
+
+def _norm(value: Tensor) -> Float[Tensor, "batch"]:
+    return torch.linalg.vector_norm(value.flatten(1), dim=1)
