@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from mrilib.operators import processor
 from mrilib.store.atomic import write_text
@@ -40,12 +41,27 @@ class BrokenWisdomError(Exception):
     """FFTW cannot read it, or it is of something else."""
 
 
+class Plan:
+    """A transform of contiguous arrays of one shape, aligned as torch does. One thread uses it at a time."""
+
+    def __init__(self, planned: Any) -> None:
+        self._planned, self._places = planned, (0, 0)
+
+    def execute(self, array: Tensor, out: Tensor) -> None:
+        """Into `out`, not scaled."""
+        places = array.data_ptr(), out.data_ptr()
+        if places != self._places:  # FFTW keeps arrays alive, so nothing else comes to lie there
+            self._planned.update_arrays(array.numpy(), out.numpy())
+            self._places = places
+        self._planned.execute()
+
+
 @dataclass(frozen=True)
 class Plans:
-    """FFT of an image and its inverse, neither of them scaled. One thread uses them at a time."""
+    """FFT of an image and its inverse."""
 
-    forward: Any
-    inverse: Any
+    forward: Plan
+    inverse: Plan
 
 
 def plans_of(shape: tuple[int, int], dtype: str) -> Plans:
@@ -87,14 +103,27 @@ def plans_of(shape: tuple[int, int], dtype: str) -> Plans:
 
 
 def folder() -> Path:
-    """Where wisdom is kept for this processor and this build of FFTW."""
+    """Where wisdom is kept for this processor and this build of FFTW.
+
+    Raises:
+        OSError: if there is no home.
+    """
     import pyfftw
 
     build = f"{processor.identity()}; {pyfftw.fftw_version}; {pyfftw.fftw_cc}"
     digest = hashlib.sha256(build.encode()).hexdigest()[:8]
     model = re.sub("[^a-z0-9]+", "-", processor.name().lower()).strip("-")
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "mri-robustness" / "fftw" / f"{model}-{digest}"
+    return _caches() / "mri-robustness" / "fftw" / f"{model}-{digest}"
+
+
+def _caches() -> Path:
+    named = os.environ.get("XDG_CACHE_HOME")
+    if named:
+        return Path(named)
+    try:
+        return Path.home() / ".cache"
+    except RuntimeError as error:  # a user without an entry and without HOME
+        raise OSError(str(error)) from None
 
 
 def _is_patient(shape: tuple[int, int], dtype: str) -> bool:
@@ -153,7 +182,7 @@ def _planned(shape: tuple[int, int], dtype: str, flags: tuple[str, ...]) -> Plan
     arrays = [pyfftw.empty_aligned(shape, np.dtype(dtype)) for _ in range(2)]
     return Plans(
         *(
-            pyfftw.FFTW(*arrays, axes=(0, 1), direction=direction, flags=flags, threads=1)
+            Plan(pyfftw.FFTW(*arrays, axes=(0, 1), direction=direction, flags=flags, threads=1))
             for direction in (FORWARD, BACKWARD)
         )
     )

@@ -13,7 +13,6 @@ import importlib.util
 import os
 import threading
 import warnings
-from typing import Any
 
 import torch
 from jaxtyping import Complex
@@ -107,12 +106,11 @@ def _largest_factor(size: int) -> int:
     return largest
 
 
-def _executed(plan: Any, array: Tensor, out: Tensor | None) -> Tensor:
+def _executed(plan: plans.Plan, array: Tensor, out: Tensor | None) -> Tensor:
     array = array.resolve_conj().contiguous()
     if array.data_ptr() % ALIGNMENT:
         array = array.clone()
     if out is None:
         out = torch.empty_like(array)
-    plan.update_arrays(array.numpy(), out.numpy())
-    plan.execute()
+    plan.execute(array, out)
     return out

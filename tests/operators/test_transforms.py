@@ -226,6 +226,19 @@ def test_where_plans_cannot_be_kept_torch_transforms_and_it_is_said(chosen, tmp_
 
 
 @needs_fftw
+def test_without_a_home_torch_transforms(chosen, monkeypatch, draw):
+    chosen("fftw")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(plans.Path, "home", homeless)
+    with pytest.warns(RuntimeWarning, match="cannot be kept .*home directory"):
+        transforms.fft2(draw(*SHAPE))
+
+
+@needs_fftw
 def test_a_plan_that_was_kept_needs_no_writing(chosen, monkeypatch, draw):
     chosen("fftw")
     image = draw(*SHAPE)
