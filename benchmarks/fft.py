@@ -132,6 +132,6 @@ def _of_a_process(engine: str, sizes: list[int]) -> list[dict[str, Any]]:
     command = [sys.executable, "-m", "benchmarks", "fft", "--engine", engine, "--sizes", *map(str, sizes)]
     with tempfile.TemporaryDirectory() as cache:
         environment = os.environ | {transforms.VARIABLE: engine, "XDG_CACHE_HOME": cache}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     found: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
     return found
