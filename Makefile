@@ -38,7 +38,7 @@ venv: $(INSTALLED) ## build .venv from envs/constraints.txt
 # One pip command, or pip replaces a CPU build of torch. The stamp comes last, so a broken build is resumed.
 $(INSTALLED): pyproject.toml envs/constraints.txt
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install $(PIP_ARGS) -c envs/constraints.txt -e '.[demo,test,dev]'
+	$(BIN)/python -m pip install $(PIP_ARGS) -c envs/constraints.txt -e '.[fftw,demo,test,dev]'
 	touch $@
 
 demo: $(INSTALLED) ## run config.yaml here: minutes on two cores, no download

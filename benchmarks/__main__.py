@@ -13,6 +13,7 @@ import sys
 # Name: whether it runs without being named, and what it is.
 NAMES = {
     "tv": (True, "total variation, ours and every installed peer: seconds to a true gap"),
+    "fft": (True, "a step of total variation over its FFT pair, with MKL and with FFTW (a minute)"),
     "attack": (
         True,
         "the localized attack, ours and the kept result of the reference (run: --reference)",

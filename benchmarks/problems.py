@@ -45,6 +45,7 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numba": numba.__version__,
+        "pyfftw": _version("pyfftw"),
         "sigpy": _version("sigpy"),
         "bart": _bart(),
         "commit": commit.stdout.strip(),

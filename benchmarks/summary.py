@@ -27,6 +27,7 @@ WHAT_RUNS = (
 HEADINGS = {
     "tv": "Total variation: processor seconds to a true relative gap",
     "tv-certified": "Total variation, ours: to a certified gap",
+    "fft": "A step of total variation over its FFT pair, in milliseconds",
     "attack": "Localized attack, all places, against the reference",
     "attack-single": "Localized attack at the middle place alone, against the reference's best of all",
     "memory": "Memory of the attack",

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from benchmarks import __main__ as entry
-from benchmarks import attack, startup, summary, tv
+from benchmarks import attack, fft, startup, summary, tv
 from benchmarks.clock import median_seconds
 from benchmarks.tv_peers import PEERS
 from benchmarks.tv_solvers import Averaged, Implementation, Last, Plain, ReferenceADMM
@@ -131,6 +131,21 @@ def test_the_reference_attack_is_kept(tmp_path, monkeypatch):
     assert len(json.loads(kept.read_text())) == 2
     monkeypatch.setattr(attack, "code_hash", lambda: "other")
     assert attack.reference(cell, kept, fresh=False, run=False) is None
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_steps_over_their_pair(monkeypatch):
+    monkeypatch.setattr(fft, "STEPS", 4)
+    monkeypatch.setattr(fft, "FEW", 2)
+    monkeypatch.setattr(fft, "RUNS", 1)
+    own = fft.rows_of("torch", 32)
+    assert [row["step of"] for row in own] == [*(f"solver, {name}" for name in COUPLINGS), "attack, coupled"]
+    other = [row | {"FFT": "fftw", "ms a pair": 2 * row["ms a pair"]} for row in own]
+    rows = fft.with_ratios([*own, *other])
+    assert len({tuple(row) for row in rows}) == 1
+    for row, twin in zip(rows[:4], rows[4:], strict=True):
+        assert row["over the best pair"] == twin["over the best pair"] == row["step over its pair"]
+        assert twin["step over its pair"] == pytest.approx(row["step over its pair"] / 2)
 
 
 def test_jobs_and_sizes(tmp_path):

@@ -27,12 +27,14 @@ NUMERICAL = (
     "pandas",
     "fastmri",
     "PyWavelets",
+    "pyfftw",
     "lightning-fabric",
     "nibabel",
     "pydicom",
     "imageio",
     "pillow",
 )
+OPTIONAL = ("pyfftw",)
 
 
 class Missing(enum.Enum):
@@ -334,4 +336,14 @@ def _rule_text(rule: str) -> str:
 
 @functools.cache
 def _versions() -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in NUMERICAL}
+    return {name: _version(name) for name in NUMERICAL}
+
+
+def _version(name: str) -> str:
+    """Of a library; one that is optional may be missing."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        if name not in OPTIONAL:
+            raise
+        return "not installed"

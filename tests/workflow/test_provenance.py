@@ -97,6 +97,27 @@ def test_a_users_own_package_is_followed(checkout, tmp_path, monkeypatch):
     assert digest() != before
 
 
+@pytest.mark.parametrize("library", provenance.NUMERICAL)
+def test_only_an_optional_library_may_be_missing(monkeypatch, library):
+    real = importlib.metadata.version
+
+    def version(name):
+        if name == library:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    provenance._versions.cache_clear()
+    try:
+        if library in provenance.OPTIONAL:
+            assert provenance._versions()[library] == "not installed"
+        else:
+            with pytest.raises(importlib.metadata.PackageNotFoundError):
+                provenance._versions()
+    finally:
+        provenance._versions.cache_clear()
+
+
 def test_a_rule_that_does_not_exist_is_told(checkout):
     with pytest.raises(ValueError, match="no rule 'attak'"):
         provenance.stage_hash("workflow_scripts/stages/attack.py", "rules/attacks.smk:attak")
@@ -211,7 +232,7 @@ def test_every_reconstructors_attributes_are_read_as_python_has_them(attribute):
                     assert attribute(f"{module}:{name}", key) == getattr(found, key), (module, name, key)
 
 
-@pytest.mark.parametrize("library", ["fastmri", "PyWavelets", "lightning-fabric", "nibabel"])
+@pytest.mark.parametrize("library", ["fastmri", "PyWavelets", "lightning-fabric", "nibabel", "pyfftw"])
 def test_a_version_of_a_numerical_library_changes_hashes(checkout, monkeypatch, library):
     def digest():
         # Not those of syntax trees, which stay.

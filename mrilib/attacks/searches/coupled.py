@@ -27,7 +27,7 @@ from mrilib.reconstructors.total_variation import TotalVariation
 from mrilib.solvers.couplings import Field
 from mrilib.solvers.total_variation import kernels
 from mrilib.solvers.total_variation.batched import BatchLoop
-from mrilib.solvers.total_variation.fused import FusedLoop
+from mrilib.solvers.total_variation.fused import FusedLoop, interleaved
 from mrilib.solvers.total_variation.problem import OVER_RELAXATION, problem_of
 
 
@@ -195,17 +195,9 @@ class _FusedRun(_Run):
         data = plain + ground.weights * self._climb.position[0]
         np.multiply(self._loop.gain, data.numpy(), out=self._loop.values)
         # Views of the tensors: the kernel moves position and velocity in place.
-        self._coordinates = [
-            tensor.numpy()
-            for tensor in (
-                ground.sampled,
-                ground.mirrored,
-                ground.weights,
-                self._climb.position[0],
-                self._climb.velocity[0],
-                plain,
-            )
-        ]
+        indices = (ground.sampled, ground.mirrored, ground.weights)
+        points = (self._climb.position[0], self._climb.velocity[0], plain.resolve_conj())
+        self._coordinates = [*(tensor.numpy() for tensor in indices), *map(interleaved, points)]
         self._loop.load(ground.state)
         self._source = self._window / np.linalg.norm(self._window)
 
@@ -225,11 +217,12 @@ class _FusedRun(_Run):
         if value > float(self._climb.value):
             self._climb.value[0], self._climb.peak[0] = value, float(np.abs(artifact).max())
             self._climb.best.copy_(self._climb.position)
+        loop = self._loop
         kernels.move(
-            self._loop.spectrum.flatten().numpy(),
+            interleaved(loop.spectrum).reshape(-1),
             *self._coordinates,
-            self._loop.gain,
-            self._loop.values,
+            loop.gain,
+            loop.values.view(loop.gain.dtype),
             self._moves.length(self._ground, self._count),
             self._ground.radius,
         )

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mrilib.operators.gradient import divergence, gradient, laplacian_spectrum
+from mrilib.operators.transforms import fft2, ifft2
 from mrilib.solvers.certificate import Certificate, bound
 from mrilib.solvers.couplings import Field
 from mrilib.solvers.total_variation import bound_kernels
@@ -82,17 +83,17 @@ def _certify_one(problem: VariationProblem, reflected: Field) -> Certificate:
     rho, weight, energy = float(double.rho), float(double.weight), float(double.energy)
     pixels, slopes = torch.empty_like(double.data), interleaved(reflected.resolve_conj())
     bound_kernels.divergence(slopes, interleaved(pixels))
-    transformed = torch.fft.fft2(pixels)
+    transformed = fft2(pixels)
     measured, square = bound_kernels.solve(interleaved(transformed), data, weights, laplacian, rho)
-    image = torch.fft.ifft2(transformed)
+    image = ifft2(transformed)
     field = torch.empty(reflected.shape, dtype=torch.complex128)
     norm = bound_kernels.subtract(interleaved(image), slopes, rule, interleaved(field))
     objective = 0.5 * (energy - 2.0 * measured + square) + weight * norm
     within = interleaved(_towards_feasible(problem, field))
     bound_kernels.divergence(within, interleaved(pixels))
-    transformed = torch.fft.fft2(pixels)
+    transformed = fft2(pixels, transformed)
     correlation, square, inside = bound_kernels.project(interleaved(transformed), data, weights, laplacian)
-    size = bound_kernels.largest(within, interleaved(torch.fft.ifft2(transformed)), rule)
+    size = bound_kernels.largest(within, interleaved(ifft2(transformed, pixels)), rule)
     values = (weight, rho * size, rho * correlation, rho * rho * square, energy - inside, objective)
     *scaled, beyond, least = torch.tensor(values, dtype=torch.float64).unbind()
     return Certificate(image, least, bound(*scaled) + 0.5 * beyond)

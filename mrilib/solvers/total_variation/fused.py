@@ -5,6 +5,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from mrilib.operators.transforms import fft2, ifft2
 from mrilib.solvers.couplings import Field
 from mrilib.solvers.total_variation import kernels
 from mrilib.solvers.total_variation.problem import OVER_RELAXATION, VariationProblem
@@ -103,11 +104,11 @@ class FusedLoop:
 
     def solve(self) -> None:
         """`image` from `reflected`."""
-        self.spectrum = torch.fft.fft2(self._pixels)
+        self.spectrum = fft2(self._pixels, self.spectrum)
         kernels.filter_spectrum(
             interleaved(self.spectrum), self._factors, self._starts, self.sampled, self.values
         )
-        self._hold(torch.fft.ifft2(self.spectrum, norm="forward"))
+        self._hold(ifft2(self.spectrum, self._pixels, scaled=False))
 
     def update(self) -> None:
         """The new state, and `reflected` from `image`."""
