@@ -27,7 +27,8 @@ from mrilib.reconstructors.total_variation import TotalVariation
 from mrilib.solvers.couplings import Field
 from mrilib.solvers.total_variation import kernels
 from mrilib.solvers.total_variation.batched import BatchLoop
-from mrilib.solvers.total_variation.fused import FusedLoop, interleaved
+from mrilib.solvers.total_variation.field_parts import interleaved
+from mrilib.solvers.total_variation.fused import FusedLoop
 from mrilib.solvers.total_variation.problem import OVER_RELAXATION, problem_of
 
 

@@ -114,20 +114,22 @@ class SplitProblem(SteppedMeasuredProblem):
         image = torch.zeros_like(self.measurement.data[:, 0])
         return SplitState(self.prior.forward(image), self.fidelity.zero())
 
-    def image_of(self, parts: Parts, copies: Images) -> Images:
-        """`x` of `2S(s) − s` and `Bᴴ(2T(r) − r)`."""
+    def image_of(self, reflected: Images, copies: Images) -> Images:
+        """`x` of `Kᴴ(2S(s) − s)` and `Bᴴ(2T(r) − r)`."""
         penalty = self.fidelity.penalty
-        right = self.rho[:, None, None] * self.prior.adjoint(parts) + penalty * copies
+        right = self.rho[:, None, None] * reflected + penalty * copies
         return self.prior.solve(right if self.slope is None else right + self.slope, penalty, self.rho)
 
     def image(self, state: SplitState) -> Images:
         kept, fitted = self.prior.shrink(state.parts, self.threshold), self.fidelity.fitted(state.copies)
-        return self.image_of(2.0 * kept - state.parts, self.fidelity.gathered(state.copies, fitted))
+        reflected = self.prior.adjoint(2.0 * kept - state.parts)
+        return self.image_of(reflected, self.fidelity.gathered(state.copies, fitted))
 
     def step(self, state: SplitState, kept: Parts, relaxation: float) -> tuple[SplitState, Images, Parts]:
         """New state, image and `Kx`, for the shrunken field `S(s)`, or its derivative."""
         fitted = self.fidelity.fitted(state.copies)
-        image = self.image_of(2.0 * kept - state.parts, self.fidelity.gathered(state.copies, fitted))
+        reflected = self.prior.adjoint(2.0 * kept - state.parts)
+        image = self.image_of(reflected, self.fidelity.gathered(state.copies, fitted))
         slopes = self.prior.forward(image)
         moved = SplitState(
             state.parts + relaxation * (slopes - kept),
@@ -136,10 +138,13 @@ class SplitProblem(SteppedMeasuredProblem):
         return moved, image, slopes
 
     def advance(self, state: SplitState, steps: int) -> SplitState:
+        loop, copies = self.prior.loop(state.parts, self.threshold, OVER_RELAXATION), state.copies
         for _ in range(steps):
-            kept = self.prior.shrink(state.parts, self.threshold)
-            state, _, _ = self.step(state, kept, OVER_RELAXATION)
-        return state
+            fitted = self.fidelity.fitted(copies)
+            image = self.image_of(loop.reflected, self.fidelity.gathered(copies, fitted))
+            copies = self.fidelity.moved(copies, fitted, image, OVER_RELAXATION)
+            loop.move(image)
+        return SplitState(loop.parts(), copies)
 
     def certify(self, state: SplitState, image: Images) -> Certificate:
         """Objective at `image`, and a lower bound of the minimum.

@@ -8,9 +8,25 @@ from mrilib.operators.coil_fourier import CoilFourier
 from mrilib.operators.gradient import divergence, gradient, laplacian_spectrum
 from mrilib.solvers.coils.data import Images, scaled_data
 from mrilib.solvers.coils.posed import ScaledProblem
-from mrilib.solvers.coils.priors import Parts, Prior, Threshold
+from mrilib.solvers.coils.priors import Loop, Parts, Prior, Threshold
 from mrilib.solvers.coils.splitting import SplitProblem
 from mrilib.solvers.couplings import COUPLINGS
+from mrilib.solvers.total_variation.field_parts import Sweep
+
+
+class SweptLoop(Loop):
+    """The steps of one item's differences on a CPU."""
+
+    def __init__(self, coupling: str, parts: Parts, threshold: Threshold, relaxation: float) -> None:
+        self._sweep = Sweep(parts[0], coupling=coupling, threshold=float(threshold), relaxation=relaxation)
+        self.reflected = self._sweep.reflected[None]
+
+    def move(self, image: Images) -> None:
+        self._sweep.move(image[0])
+        self.reflected = self._sweep.reflected[None]
+
+    def parts(self) -> Parts:
+        return self._sweep.field()[None]
 
 
 class Variation(Prior):
@@ -20,7 +36,7 @@ class Variation(Prior):
     free_mean = True
 
     def __init__(self, coupling: str) -> None:
-        self._rule = COUPLINGS[coupling]
+        self._coupling, self._rule = coupling, COUPLINGS[coupling]
 
     def forward(self, image: Images) -> Parts:
         return gradient(image)
@@ -48,6 +64,11 @@ class Variation(Prior):
 
     def jacobian(self, field: Parts, direction: Parts, threshold: Threshold) -> Parts:
         return self._rule.jacobian(field, direction, threshold)
+
+    def loop(self, parts: Parts, threshold: Threshold, relaxation: float) -> Loop:
+        if parts.device.type == "cpu" and len(parts) == 1:
+            return SweptLoop(self._coupling, parts, threshold, relaxation)
+        return super().loop(parts, threshold, relaxation)
 
 
 class SeveralCoils(ScaledProblem):

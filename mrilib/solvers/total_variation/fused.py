@@ -8,15 +8,8 @@ from torch import Tensor
 from mrilib.operators.transforms import fft2, ifft2
 from mrilib.solvers.couplings import Field
 from mrilib.solvers.total_variation import kernels
+from mrilib.solvers.total_variation.field_parts import RULES, field_of, interleaved, parts_of
 from mrilib.solvers.total_variation.problem import OVER_RELAXATION, VariationProblem
-
-RULES = {"split": kernels.SPLIT, "complex": kernels.COMPLEX, "isotropic": kernels.ISOTROPIC}
-
-
-def interleaved(array: Tensor) -> np.ndarray:
-    """The numbers of a complex tensor as floats `(..., 2x)`, sharing its memory."""
-    numbers: np.ndarray = array.numpy()
-    return numbers.view(numbers.real.dtype)
 
 
 class FusedLoop:
@@ -64,7 +57,10 @@ class FusedLoop:
             state: the state.
             mean: where `average` starts, else at `state`.
         """
-        self._parts, self._mean = self._apart(state), self._apart(state if mean is None else mean)
+        self._parts, self._mean = (
+            parts_of(field, split=self._rule == kernels.SPLIT)
+            for field in (state, state if mean is None else mean)
+        )
         self._reflect()
 
     def change_penalty(self, problem: VariationProblem) -> None:
@@ -78,15 +74,15 @@ class FusedLoop:
 
     def state(self) -> Field:
         """The state as a complex tensor `(2, y, x)`."""
-        return _field(self._parts)
+        return field_of(self._parts)
 
     def clipped(self) -> Field:
         """`s − S(s)`, likewise."""
-        return _field(self._clipped())
+        return field_of(self._clipped())
 
     def mean(self) -> Field:
         """What `average` has come to, likewise."""
-        return _field(self._mean)
+        return field_of(self._mean)
 
     def active(self) -> Bool[Tensor, "2 y x 2"]:
         """Where `|s| > τ`, of real and imaginary parts apart."""
@@ -147,21 +143,3 @@ class FusedLoop:
 
     def _hold(self, pixels: Tensor) -> None:
         self._pixels, self._floats = pixels, interleaved(pixels)
-
-    def _apart(self, field: Field) -> np.ndarray:
-        """A copy as the kernels want it, `(component, y, part, x)`."""
-        if self._rule == kernels.SPLIT:
-            return interleaved(field.resolve_conj().clone(memory_format=torch.contiguous_format))[:, :, None]
-        return _parts(field)
-
-
-def _parts(field: Field) -> np.ndarray:
-    """A copy with real and imaginary parts of every row apart, `(component, y, part, x)`."""
-    return torch.stack([field.real, field.imag], dim=-2).numpy()
-
-
-def _field(parts: np.ndarray) -> Field:
-    tensor = torch.from_numpy(parts)
-    if parts.shape[2] == 1:
-        return torch.view_as_complex(tensor.reshape(*parts.shape[:2], -1, 2)).clone()
-    return torch.complex(*tensor.unbind(-2))

@@ -60,13 +60,15 @@ def test_bounds_are_below_the_minimum_at_any_state(prior, draw):
             assert float(found.objective) >= minimum * (1 - 1e-6)
 
 
-def test_lines_have_derivatives_of_spectra(draw):
-    found = []
-    for problem in problems(Variation("isotropic")):
-        solution = problem.minimise(tolerance=1e-7, max_steps=20_000)
-        direction = draw(1, 12, 16) * problem.measurement.maps.abs().sum(1).ne(0)
-        found.append(problem.derivative(solution.state, direction, tolerance=1e-6, max_steps=5000))
-    torch.testing.assert_close(found[1], found[0], rtol=0, atol=5e-3 * float(found[0].abs().max()))
+def test_steps_in_loops_are_those_written_out(prior):
+    for problem in problems(prior):
+        state = problem.zero()
+        for _ in range(4):
+            kept = problem.prior.shrink(state.parts, problem.threshold)
+            state, _, _ = problem.step(state, kept, splitting.OVER_RELAXATION)
+        found = problem.advance(problem.advance(problem.zero(), 3), 1)
+        torch.testing.assert_close(found.parts, state.parts, rtol=0, atol=1e-12)
+        torch.testing.assert_close(problem.image(found), problem.image(state), rtol=0, atol=1e-12)
 
 
 def test_unrolled_steps_are_those_of_spectra():
@@ -75,9 +77,9 @@ def test_unrolled_steps_are_those_of_spectra():
     torch.testing.assert_close(lines.unroll(data, 7), spectra.unroll(data, 7), rtol=0, atol=0)
 
 
-def test_what_single_precision_left_is_taken_off(monkeypatch):
-    _, problem = problems(Variation("isotropic"), dtype=torch.complex64, weight=WEIGHT * 1e-3)
-    state = problem.advance(problem.zero(), 150)
+def test_data_come_closer_to_a_field_within_the_bound(monkeypatch):
+    _, problem = problems(Variation("isotropic"), dtype=torch.complex64)
+    state = problem.advance(problem.zero(), 10)
     refined = problem.certify(state, problem.image(state))
     monkeypatch.setattr(splitting, "REFINEMENTS", 0)
     plain = problem.certify(state, problem.image(state))
