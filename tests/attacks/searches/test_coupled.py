@@ -92,6 +92,13 @@ def test_moves_of_a_round_fall_to_nothing(scene, task_of):
     assert settled == 2 * [False, False, False, True]
 
 
+def test_disks_are_climbed_by_short_moves(scene, task_of):
+    for objective, rate in (("peak", coupled.RATE), ("disk", coupled.DISK_RATE)):
+        search = CoupledAscent()
+        search.begin(task_of(search, *scene(), objective=objective))
+        assert {run._moves.rate for run in search._runs} == {rate}
+
+
 def test_the_slope_is_the_norm_of_the_derivative(scene, task_of):
     # Held in one place, the loop comes to the derivative of the minimiser.
     search = CoupledAscent(rate=1e-9)
