@@ -20,7 +20,7 @@ from torch import Tensor
 
 from mrilib.attacks.searches.base import Climb, Round, Search, rounds_of
 from mrilib.attacks.searches.coordinates import Ground, imaginary_part, is_real
-from mrilib.attacks.searches.moves import Moves, move
+from mrilib.attacks.searches.moves import Moves, move, usual_rate
 from mrilib.attacks.target import Artifact, Task
 from mrilib.operators.base import MeasurementOperator
 from mrilib.operators.fourier import MaskedFourier
@@ -35,12 +35,8 @@ from mrilib.solvers.total_variation.problem import OVER_RELAXATION, problem_of
 # ρ of the loop. It weighs `∇ᵀ∇`, at most 8, against `AᴴA`, at most 1, and so has no unit. Where it follows
 # √λ, as the solver's own does, images follow perturbations slowly at high noise levels.
 PENALTY = 0.16
-# As many steps as fit into the time of the 4040 that this took before. All places take few steps, since the
-# derivative tells good ones from bad ones soon; what brings most is one long round at the best two.
+# All places take few steps: the derivative tells good ones soon. One long round at the best brings most.
 ROUNDS = (Round(24, 10), Round(50, 4), Round(120, 2), Round(600, 1))
-# Length of a round's first move, in units of the budget. A long climb on a disk spreads the artifact over it:
-# `‖φ ⊙ ρ‖₂` rises by a tenth, and `‖ρ‖∞`, which judges, falls by up to a fifth, below what the spike reaches.
-RATE, DISK_RATE = 2.0, 0.1
 # Part of a round after which its iterates count: before, moves are so long that the image has not followed
 # them, and what it shows can be more than the perturbation does.
 SETTLED = 0.75
@@ -63,7 +59,7 @@ class CoupledAscent(Search):
     Args:
         rounds: stages of the search, or pairs `[steps, keep]`.
         every: steps between two moves.
-        rate: length `t` of a round's first move, in units of the budget; by default 2, and for disks 0.1.
+        rate: length `t` of a round's first move, in units of the budget; by default `usual_rate`.
         power: how fast `t` falls to zero in a round.
 
     Source: our choice; the objective is eq. (6) of [alaifari2023].
@@ -105,7 +101,7 @@ class CoupledAscent(Search):
             state = method.solve(task.kspace, task.operator).state
         self._steps, self._moves = 0.0, 0
         operator = cast(MaskedFourier, task.operator)
-        moves = Moves(_rate_for(task.windows) if self._rate is None else self._rate, self._power)
+        moves = Moves(usual_rate(task.windows) if self._rate is None else self._rate, self._power)
         problem, scale = problem_of(task.kspace, operator, weight=method.weight, coupling=method.coupling)
         problem = replace(problem, stiffness=PENALTY / math.sqrt(float(problem.weight)))
         real = is_real(task) and method.coupling == "split"
@@ -146,11 +142,6 @@ class CoupledAscent(Search):
     @property
     def costs(self) -> dict[str, float]:
         return {"solver_steps": self._steps, "gradient_evaluations": float(self._moves)}
-
-
-def _rate_for(windows: Float[Tensor, "candidates y x"]) -> float:
-    pixels = int(windows[0].count_nonzero())
-    return RATE if pixels in (1, windows[0].numel()) else DISK_RATE
 
 
 class _Run(ABC):

@@ -7,7 +7,7 @@ import torch
 from mrilib.attacks.judge import judge
 from mrilib.attacks.kinds.localized import localized_attack
 from mrilib.attacks.pgd import global_attack
-from mrilib.attacks.searches import coupled
+from mrilib.attacks.searches import coupled, moves
 from mrilib.attacks.searches.coupled import CoupledAscent
 from mrilib.operators.base import norm2
 from mrilib.operators.fourier import MaskedFourier
@@ -45,7 +45,7 @@ def test_route_is_chosen_by_coupling_and_image(scene, task_of):
     ],
 )
 def test_fused_run_equals_the_plain_one(scene, task_of, objective, dtype, steps, tolerance):
-    search = CoupledAscent()
+    search = CoupledAscent(rate=1.0)
     task = task_of(search, *scene(dtype=dtype), objective=objective)
     search.begin(task)
     assert run_of(search) is coupled._FusedRun
@@ -93,7 +93,7 @@ def test_moves_of_a_round_fall_to_nothing(scene, task_of):
 
 
 def test_disks_are_climbed_by_short_moves(scene, task_of):
-    for objective, rate in (("peak", coupled.RATE), ("disk", coupled.DISK_RATE)):
+    for objective, rate in (("peak", moves.RATE), ("disk", moves.DISK_RATE)):
         search = CoupledAscent()
         search.begin(task_of(search, *scene(), objective=objective))
         assert {run._moves.rate for run in search._runs} == {rate}
