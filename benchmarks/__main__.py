@@ -18,6 +18,7 @@ NAMES = {
         True,
         "the localized attack, ours and the kept result of the reference (run: --reference)",
     ),
+    "effort": (False, "severity of the attack on total variation against its steps (minutes)"),
     "memory": (True, "peak memory of the attack against its steps"),
     "startup": (True, "imports of every job, planning, results on the disk"),
     "training": (True, "phantoms and training samples a second, counted operations"),

@@ -147,7 +147,7 @@ def compared(cell: Cell, theirs: dict[str, Any]) -> dict[str, Any]:
 def single(cell: Cell, steps: int, theirs: dict[str, Any]) -> dict[str, Any]:
     """Our search of `steps` steps at the middle place alone against the reference's best of all."""
     start = processor_seconds()
-    ours = cell.attacked(1, CoupledAscent(rounds=(Round(steps, 1),), decay=0.98), "peak")
+    ours = cell.attacked(1, CoupledAscent(rounds=(Round(steps, 1),)), "peak")
     return {
         "phantom": cell.phantom,
         "level": cell.level,

@@ -1,14 +1,17 @@
 import importlib
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from benchmarks import __main__ as entry
-from benchmarks import attack, fft, startup, summary, tv
+from benchmarks import attack, effort, fft, startup, summary, tv
 from benchmarks.clock import median_seconds
 from benchmarks.tv_peers import PEERS
 from benchmarks.tv_solvers import Averaged, Implementation, Last, Plain, ReferenceADMM
+from mrilib.attacks.searches.base import Round
+from mrilib.attacks.searches.coupled import CoupledAscent
 
 COUPLINGS = ("split", "complex", "isotropic")
 OURS = (Averaged, Last, Plain, ReferenceADMM)
@@ -146,6 +149,22 @@ def test_steps_over_their_pair(monkeypatch):
     for row, twin in zip(rows[:4], rows[4:], strict=True):
         assert row["over the best pair"] == twin["over the best pair"] == row["step over its pair"]
         assert twin["step over its pair"] == pytest.approx(row["step over its pair"] / 2)
+
+
+def test_effort_scales_every_round(monkeypatch):
+    given = []
+
+    def attacked(cell, grid, search, objective):
+        given.append(search.rounds)
+        stats = {"solver_steps": 10.0, "judging_steps": 5.0}
+        return SimpleNamespace(severity=2.0 if len(given) == 1 else 2.1, stats=stats)
+
+    monkeypatch.setattr(attack.Cell, "attacked", attacked)
+    rows = effort.rows_of(attack.Cell(0, 0.01, 2), (0.5, 2.0))
+    default = CoupledAscent().rounds
+    assert [stage.steps for stage in given[0]] == [stage.steps // 2 for stage in default]
+    assert given[1] == tuple(Round(2 * stage.steps, stage.keep) for stage in default)
+    assert rows[1]["more than the row before (%)"] == pytest.approx(5.0)
 
 
 def test_jobs_and_sizes(tmp_path):

@@ -67,7 +67,8 @@ def searched(
 ) -> Found:
     """Run the rounds and judge what they leave.
 
-    After a round every group keeps its own best, so that more groups find no less than fewer. The group
+    After a round every group keeps its own best, so that more groups find no less than fewer: the most
+    promising by the search's account, after the last round those with the largest severity. The group
     `GIVEN` all stays, and its starts are judged beside what the search made of them, so that the result is
     no weaker than they are.
     """
@@ -85,11 +86,12 @@ def searched(
     candidates = torch.arange(windows.shape[0])
     seen = torch.zeros(windows.shape[0], dtype=windows.dtype)
     first_round = None
-    for stage in rounds:
+    for number, stage in enumerate(rounds, start=1):
         now = search.run(stage.steps).to(seen)
         seen[candidates] = now
         first_round = seen.clone() if first_round is None else first_round
-        kept = _best(now, groups[candidates], stage.keep)
+        ranking = now if number == len(rounds) else search.promising(now)
+        kept = _best(ranking, groups[candidates], stage.keep)
         if kept.numel() < candidates.numel():
             search.keep(kept)
             candidates = candidates[kept]
@@ -152,12 +154,12 @@ def attacked(
     return stacked(results, batch)
 
 
-def _best(seen: Tensor, groups: Tensor, keep: int | None) -> Tensor:
+def _best(ranking: Tensor, groups: Tensor, keep: int | None) -> Tensor:
     """The `keep` best of every group."""
     kept = []
     for group in groups.unique().tolist():
         members = torch.nonzero(groups == group).flatten()
         if group != GIVEN and keep is not None and keep < members.numel():
-            members = members[seen[members].topk(keep).indices]
+            members = members[ranking[members].topk(keep).indices]
         kept.append(members)
     return torch.cat(kept)

@@ -30,6 +30,30 @@ class Scripted(Search):
         return {"solver_steps": 7.0, "gradient_evaluations": 8.0}
 
 
+class Promising(Scripted):
+    """Promises the opposite of what it sees."""
+
+    def promising(self, seen):
+        return -seen
+
+
+def test_rounds_rank_by_the_promise_and_the_last_by_severity(measured):
+    _, kspace, operator = measured(16, 5, dtype=torch.complex64)
+    method = ZeroFilled()
+    target = Target(method, operator, kspace, 1.0, clean_of(method, kspace, operator, None))
+    search = Promising([1, 2, 3, 4], [1, 2, 3, 4])
+    found = searched(
+        search,
+        target,
+        windows=torch.ones(4, 16, 16),
+        starts=operator.forward(torch.eye(4, 256, dtype=torch.complex64).reshape(4, 16, 16)) * 0.5,
+        groups=torch.zeros(4, dtype=torch.long),
+        rounds=(Round(5, 2), Round(6, 1)),
+    )
+    assert sorted(search.taken[1][1]) == [0, 1]
+    assert found.candidates.tolist() == [1]
+
+
 def test_every_group_keeps_its_own_best(measured):
     _, kspace, operator = measured(16, 5, dtype=torch.complex64)
     method = ZeroFilled()

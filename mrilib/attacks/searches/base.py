@@ -79,14 +79,12 @@ class Climb(Candidates):
 
     Args:
         position: the perturbation, as the search holds it.
-        velocity: of its moves.
         best: the position with the largest value.
         value: the objective there.
         peak: the largest pixel of the artifact in the window there.
     """
 
     position: Tensor
-    velocity: Tensor
     best: Tensor
     value: Float[Tensor, "candidates"]
     peak: Float[Tensor, "candidates"]
@@ -152,6 +150,10 @@ class Search(ABC):
     @abstractmethod
     def run(self, steps: int) -> Float[Tensor, "running"]:
         """Take `steps` steps with every candidate; returns each one's `‖ρ‖∞` as the search sees it."""
+
+    def promising(self, seen: Float[Tensor, "running"]) -> Float[Tensor, "running"]:
+        """What candidates are chosen by for a further round, larger is better; `seen` is what `run` gave."""
+        return seen
 
     @abstractmethod
     def keep(self, candidates: Int[Tensor, "kept"]) -> None:

@@ -1,4 +1,4 @@
-"""Perturbations of one image as the coupled search moves them: coordinates in Fourier space, and moves."""
+"""Perturbations of one image as the coupled search moves them: coordinates in Fourier space."""
 
 import math
 from dataclasses import replace
@@ -73,25 +73,6 @@ class Ground:
     def projected(self, coordinates: Complex[Tensor, "*items samples"]) -> Complex[Tensor, "*items samples"]:
         """On the sphere of the budget."""
         return coordinates * (self.radius / self.norm(coordinates))
-
-
-class Moves:
-    """The rule by which perturbations move."""
-
-    def __init__(self, rate: float, decay: float) -> None:
-        self._rate, self._decay = rate, decay
-
-    def move(
-        self, ground: Ground, position: Tensor, velocity: Tensor, derivative: Tensor, count: int
-    ) -> tuple[Tensor, Tensor]:
-        norm = ground.norm(derivative)
-        # Before the linearised problem has seen its data there is no direction yet.
-        velocity = 0.5 * velocity + torch.where(norm > 0, derivative / norm, torch.zeros_like(derivative))
-        return ground.projected(position + self.length(ground, count) * velocity), velocity
-
-    def length(self, ground: Ground, count: int) -> float:
-        """Length of move number `count`, in the solver's scale."""
-        return self._rate * self._decay**count * ground.radius
 
 
 def imaginary_part(spectrum: Tensor, mirrored: Tensor) -> Tensor:

@@ -2,12 +2,14 @@
 
 The adjoint of the minimiser's derivative solves the problem linearised at the minimiser, which the same
 ADMM step solves with a mask in place of the shrinkage (`total_variation.admm.solve_linearised` of the
-solvers). So both run side by side, the perturbation moves every few steps along the derivative as it stands,
-and neither is solved to convergence in between. Memory does not grow with the number of steps.
+solvers). So both run side by side, the perturbation moves along the derivative as it stands, and neither is
+solved to convergence in between. Memory does not grow with the number of steps.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, ClassVar, cast
 
 import numpy as np
@@ -17,7 +19,8 @@ from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from mrilib.attacks.searches.base import Climb, Round, Search, rounds_of
-from mrilib.attacks.searches.coordinates import Ground, Moves, imaginary_part, is_real
+from mrilib.attacks.searches.coordinates import Ground, imaginary_part, is_real
+from mrilib.attacks.searches.moves import Moves, move, usual_rate
 from mrilib.attacks.target import Artifact, Task
 from mrilib.operators.base import MeasurementOperator
 from mrilib.operators.fourier import MaskedFourier
@@ -25,11 +28,19 @@ from mrilib.operators.gradient import divergence, gradient
 from mrilib.reconstructors.base import Reconstructor
 from mrilib.reconstructors.total_variation import TotalVariation
 from mrilib.solvers.couplings import Field
-from mrilib.solvers.total_variation import kernels
 from mrilib.solvers.total_variation.batched import BatchLoop
 from mrilib.solvers.total_variation.field_parts import interleaved
 from mrilib.solvers.total_variation.fused import FusedLoop
 from mrilib.solvers.total_variation.problem import OVER_RELAXATION, problem_of
+
+# ρ of the loop. It weighs `∇ᵀ∇`, at most 8, against `AᴴA`, at most 1, and so has no unit. Where it follows
+# √λ, as the solver's own does, images follow perturbations slowly at high noise levels.
+PENALTY = 0.16
+# All places take few steps: the derivative tells good ones soon. One long round at the best brings most.
+ROUNDS = (Round(24, 10), Round(50, 4), Round(120, 2), Round(600, 1))
+# Part of a round after which its iterates count: before, moves are so long that the image has not followed
+# them, and what it shows can be more than the perturbation does.
+SETTLED = 0.75
 
 
 class CoupledAscent(Search):
@@ -37,7 +48,10 @@ class CoupledAscent(Search):
 
     Every `every` steps, with `g` the current derivative of the objective on the mask,
 
-        `v ← ½v + g/‖g‖`,   `e ← η·(e + t·η·v)/‖e + t·η·v‖`,   `t = rate·decay^k` at move `k`.
+        `e ← η·(e + t·η·g/‖g‖)/‖e + t·η·g/‖g‖‖`,   `t = rate·(1 − k/K)^power`
+
+    at step `k` of the `K` of a round. The best iterate of those after `SETTLED` of a round is kept. Between
+    rounds places are ranked by `‖ρ‖∞·‖g‖`.
 
     For real images under the coupling `split` the perturbation is kept that of a real image: then the
     problem is real, with spectrum `(mask(k) + mask(−k))/2`, and reconstruction and derivative share one
@@ -46,8 +60,8 @@ class CoupledAscent(Search):
     Args:
         rounds: stages of the search, or pairs `[steps, keep]`.
         every: steps between two moves.
-        rate: length `t` of the first move, in units of the budget.
-        decay: factor on `t` from move to move.
+        rate: length `t` of a round's first move, in units of the budget; by default `usual_rate`.
+        power: how fast `t` falls to zero in a round.
 
     Source: our choice; the objective is eq. (6) of [alaifari2023].
     """
@@ -62,13 +76,13 @@ class CoupledAscent(Search):
     def __init__(
         self,
         *,
-        rounds: Sequence[Round | Sequence[int | None]] = (Round(50, 8), Round(80, 2), Round(100, 1)),
-        every: Annotated[int, pydantic.Field(ge=1)] = 2,
-        rate: Annotated[float, pydantic.Field(gt=0)] = 0.2,
-        decay: Annotated[float, pydantic.Field(gt=0, le=1)] = 0.96,
+        rounds: Sequence[Round | Sequence[int | None]] = ROUNDS,
+        every: Annotated[int, pydantic.Field(ge=1)] = 1,
+        rate: Annotated[float, pydantic.Field(gt=0)] | None = None,
+        power: Annotated[float, pydantic.Field(ge=0)] = 3.0,
     ) -> None:
         self.rounds = rounds_of(rounds)
-        self._every, self._rate, self._decay = every, rate, decay
+        self._every, self._rate, self._power = every, rate, power
 
     @classmethod
     def refusal(
@@ -88,11 +102,11 @@ class CoupledAscent(Search):
             state = method.solve(task.kspace, task.operator).state
         self._steps, self._moves = 0.0, 0
         operator = cast(MaskedFourier, task.operator)
+        moves = Moves(usual_rate(task.windows) if self._rate is None else self._rate, self._power)
         problem, scale = problem_of(task.kspace, operator, weight=method.weight, coupling=method.coupling)
-        ground = Ground(
-            task, state.field, problem, float(scale), is_real(task) and method.coupling == "split"
-        )
-        moves = Moves(self._rate, self._decay)
+        problem = replace(problem, stiffness=PENALTY / math.sqrt(float(problem.weight)))
+        real = is_real(task) and method.coupling == "split"
+        ground = Ground(task, state.state_for(problem), problem, float(scale), real)
         if ground.real and task.kspace.device.type == "cpu":
             inverse = ground.problem.inverse().numpy()
             self._runs: list[_Run] = [
@@ -110,6 +124,13 @@ class CoupledAscent(Search):
             self._moves += steps // self._every * run.best_peak.shape[0]
         return torch.cat([run.best_peak for run in self._runs])
 
+    def promising(self, seen: Float[Tensor, "running"]) -> Float[Tensor, "running"]:
+        """`‖ρ‖∞·‖g‖`: the best places respond slowly, and show in the derivative first.
+
+        `η‖g‖` is what the linearised problem reaches within the budget.
+        """
+        return seen * torch.cat([run.slope for run in self._runs]).to(seen)
+
     def keep(self, candidates: Int[Tensor, "kept"]) -> None:
         if len(self._runs) == 1:
             self._runs[0].keep(candidates)
@@ -125,18 +146,23 @@ class CoupledAscent(Search):
 
 
 class _Run(ABC):
-    """Candidates on their way. `cost`: solver steps counted for one step of all of them."""
+    """Candidates on their way.
+
+    Attributes:
+        cost: solver steps counted for one step of all of them.
+        slope: `‖g‖` of each at the latest move.
+    """
 
     cost: float
+    slope: Float[Tensor, "items"]
 
     def __init__(self, ground: Ground, moves: Moves, windows: Tensor, starts: Tensor) -> None:
         self._ground, self._moves = ground, moves
-        self._count = self._since = 0
+        self._since = 0
         position = ground.projected(ground.coordinates(starts))
         value = torch.zeros(windows.shape[0], dtype=torch.float64, device=windows.device)
-        self._climb = Climb(
-            position, torch.zeros_like(position), position.clone(), value, torch.zeros_like(value)
-        )
+        self._climb = Climb(position, position.clone(), value, torch.zeros_like(value))
+        self.slope = torch.zeros_like(value)
 
     @property
     def best_peak(self) -> Float[Tensor, "items"]:
@@ -147,12 +173,13 @@ class _Run(ABC):
         return self._ground.perturbations(self._climb.best)
 
     def advance(self, steps: int, every: int) -> None:
-        for _ in range(steps):
+        """A round."""
+        for step in range(steps):
             self._solve()
             self._since += 1
             if self._since == every:
                 self._since = 0
-                self._move()
+                self._move(self._moves.length(self._ground, step / steps), (step + 1) / steps > SETTLED)
             self._update()
 
     @abstractmethod
@@ -160,8 +187,8 @@ class _Run(ABC):
         """Images of a coupled step, from the states."""
 
     @abstractmethod
-    def _move(self) -> None:
-        """Keep the best iterate, renew the linearised problem's data, move the perturbations."""
+    def _move(self, length: float, settled: bool) -> None:
+        """Renew the linearised problem's data, keep the best iterate if `settled`, move by `length`."""
 
     @abstractmethod
     def _update(self) -> None:
@@ -195,9 +222,9 @@ class _FusedRun(_Run):
         plain = ground.problem.data.flatten()[ground.sampled]
         data = plain + ground.weights * self._climb.position[0]
         np.multiply(self._loop.gain, data.numpy(), out=self._loop.values)
-        # Views of the tensors: the kernel moves position and velocity in place.
         indices = (ground.sampled, ground.mirrored, ground.weights)
-        points = (self._climb.position[0], self._climb.velocity[0], plain.resolve_conj())
+        # Views of the tensors: the kernel moves the position in place.
+        points = (self._climb.position[0], plain.resolve_conj())
         self._coordinates = [*(tensor.numpy() for tensor in indices), *map(interleaved, points)]
         self._loop.load(ground.state)
         self._source = self._window / np.linalg.norm(self._window)
@@ -209,25 +236,24 @@ class _FusedRun(_Run):
     def _update(self) -> None:
         self._loop.update()
 
-    def _move(self) -> None:
+    def _move(self, length: float, settled: bool) -> None:
         """The moves of `_Run`, fused."""
-        artifact = self._window * (self._loop.image[self._box] - self._clean)
+        loop = self._loop
+        artifact = self._window * (loop.image[self._box] - self._clean)
         value = float(np.linalg.norm(artifact))
         if value > 0:
             self._source = artifact / value
-        if value > float(self._climb.value):
+        if settled and value > float(self._climb.value):
             self._climb.value[0], self._climb.peak[0] = value, float(np.abs(artifact).max())
             self._climb.best.copy_(self._climb.position)
-        loop = self._loop
-        kernels.move(
+        # The loop's spectrum is over the number of pixels.
+        self.slope[0] = loop.spectrum.numel() * move(
             interleaved(loop.spectrum).reshape(-1),
             *self._coordinates,
             loop.gain,
             loop.values.view(loop.gain.dtype),
-            self._moves.length(self._ground, self._count),
-            self._ground.radius,
+            *map(loop.gain.dtype.type, (length, self._ground.radius, 0.5)),
         )
-        self._count += 1
 
     def keep(self, candidates: Tensor) -> None:
         pass
@@ -264,21 +290,20 @@ class _BatchRun(_Run):
     def _derivative(self) -> Tensor:
         """Spectrum of the linearised problem's image at the sampled frequencies."""
 
-    def _move(self) -> None:
+    def _move(self, length: float, settled: bool) -> None:
         artifact = self._windows * (self._forward() - self._ground.clean)
         value, peak = torch.linalg.vector_norm(artifact, dim=(-2, -1)), artifact.abs().amax(dim=(-2, -1))
         tiny = torch.finfo(value.dtype).tiny
         self._set_source(artifact / value.clamp(min=tiny)[:, None, None])
         now = self._climb
-        better = value > now.value
-        moved = self._moves.move(self._ground, now.position, now.velocity, self._derivative(), self._count)
+        better = (value > now.value) & settled
+        position, self.slope = self._moves.moved(self._ground, now.position, self._derivative(), length)
         self._climb = Climb(
-            *moved,
+            position,
             torch.where(better[:, None], now.position, now.best),
             torch.where(better, value, now.value),
             torch.where(better, peak, now.peak),
         )
-        self._count += 1
         self._set_data(self._data())
 
     def _data(self) -> Tensor:
@@ -289,6 +314,7 @@ class _BatchRun(_Run):
 
     def keep(self, candidates: Tensor) -> None:
         self._windows, self._climb = self._windows[candidates], self._climb[candidates]
+        self.slope = self.slope[candidates]
 
 
 class _PairedRun(_BatchRun):

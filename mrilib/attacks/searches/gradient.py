@@ -1,6 +1,7 @@
 """Projected gradient ascent through any differentiable reconstructor."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import torch
@@ -16,6 +17,13 @@ from mrilib.reconstructors.base import Reconstructor
 
 # Relative distance from Euler's identity at which a method counts as linear: above what solvers leave of it.
 LINEAR = 1e-2
+
+
+@dataclass(frozen=True)
+class _Momentum(Climb):
+    """Candidates with the velocity of their moves."""
+
+    velocity: Tensor
 
 
 class GradientAscent(Search):
@@ -67,17 +75,17 @@ class GradientAscent(Search):
         self._count = self._evaluations = 0
         self._windows, position = task.windows, task.starts.clone()
         nothing = torch.zeros_like(self._windows[:, 0, 0])
-        self._climb = Climb(position, torch.zeros_like(position), position.clone(), nothing, nothing)
+        self._climb = _Momentum(position, position.clone(), nothing, nothing, torch.zeros_like(position))
 
     def run(self, steps: int) -> Float[Tensor, "running"]:
         for _ in range(steps):
             count = self._climb.position.shape[0]
-            self._climb = Climb.joined(self._chunks.map(self._stepped, count))
+            self._climb = _Momentum.joined(self._chunks.map(self._stepped, count))
             self._count += 1
             self._evaluations += count
         return self._climb.peak
 
-    def _stepped(self, part: Tensor) -> Climb:
+    def _stepped(self, part: Tensor) -> _Momentum:
         """Some candidates after one more step."""
         radius, now = self._task.radius, self._climb[part]
         position = now.position
@@ -96,7 +104,7 @@ class GradientAscent(Search):
             moved = torch.where(by_item(linear, moved), derivative, moved)
         length = self._norm(moved)
         position = torch.where(length > 0, moved * (radius / length), moved)
-        return Climb(position, velocity, best, best_value, best_peak)
+        return _Momentum(position, best, best_value, best_peak, velocity)
 
     def _norm(self, kspace: Tensor) -> Tensor:
         """`‖·‖₂` of every candidate, with the axes of k-space."""

@@ -7,7 +7,7 @@ import torch
 from mrilib.attacks.judge import judge
 from mrilib.attacks.kinds.localized import localized_attack
 from mrilib.attacks.pgd import global_attack
-from mrilib.attacks.searches import coupled
+from mrilib.attacks.searches import coupled, moves
 from mrilib.attacks.searches.coupled import CoupledAscent
 from mrilib.operators.base import norm2
 from mrilib.operators.fourier import MaskedFourier
@@ -45,15 +45,16 @@ def test_route_is_chosen_by_coupling_and_image(scene, task_of):
     ],
 )
 def test_fused_run_equals_the_plain_one(scene, task_of, objective, dtype, steps, tolerance):
-    search = CoupledAscent()
+    search = CoupledAscent(rate=1.0)
     task = task_of(search, *scene(dtype=dtype), objective=objective)
     search.begin(task)
     assert run_of(search) is coupled._FusedRun
     first = search._runs[0]
     plain = coupled._PairedRun(first._ground, first._moves, task.windows, task.starts)
     seen = search.run(steps)
-    plain.advance(steps, 2)
+    plain.advance(steps, 1)
     torch.testing.assert_close(seen, plain.best_peak.to(seen.dtype), rtol=tolerance, atol=0)
+    torch.testing.assert_close(search.promising(seen), seen * plain.slope.to(seen), rtol=tolerance, atol=0)
     difference = norm2(search.found() - plain.found()) / task.radius
     assert float(difference.max()) <= tolerance
     # ... and they went somewhere
@@ -78,10 +79,46 @@ def test_coordinates_hold_the_perturbation(measured, task_of, draw, phase):
     torch.testing.assert_close(ground.norm(coordinates), norm2(task.starts)[:, None] / ground.scale)
 
 
+def test_moves_of_a_round_fall_to_nothing(scene, task_of):
+    search = CoupledAscent(rate=1.5, power=2.0)
+    search.begin(task_of(search, *scene("complex")))
+    (run,) = search._runs
+    lengths, settled = [], []
+    run._move = lambda length, counts: (lengths.append(length), settled.append(counts))
+    for _ in range(2):  # every round anew
+        search.run(4)
+    expected = [1.5 * (1 - step / 4) ** 2 * run._ground.radius for step in range(4)]
+    assert lengths == pytest.approx(2 * expected)
+    assert settled == 2 * [False, False, False, True]
+
+
+def test_disks_are_climbed_by_short_moves(scene, task_of):
+    for objective, rate in (("peak", moves.RATE), ("disk", moves.DISK_RATE)):
+        search = CoupledAscent()
+        search.begin(task_of(search, *scene(), objective=objective))
+        assert {run._moves.rate for run in search._runs} == {rate}
+
+
+def test_the_slope_is_the_norm_of_the_derivative(scene, task_of):
+    # Held in one place, the loop comes to the derivative of the minimiser.
+    search = CoupledAscent(rate=1e-9)
+    task = task_of(search, *scene(dtype=torch.complex128))
+    search.begin(task)
+    seen = search.run(2000)
+    slope = search.promising(seen) / seen
+    for candidate in range(len(seen)):
+        kspace = (task.kspace + search.found()[candidate]).requires_grad_(True)
+        artifact = task.artifacts(task.reconstructor(kspace, task.operator))
+        norm2(task.windows[candidate] * artifact).backward()
+        torch.testing.assert_close(
+            slope[candidate], norm2(kspace.grad * task.operator.mask), rtol=0.02, atol=0
+        )
+
+
 @pytest.mark.parametrize("coupling", ["split", "isotropic"])
 def test_the_best_iterate_is_kept(scene, task_of, coupling):
     # moves of two radii throw the perturbation about
-    search = CoupledAscent(rate=2.0, decay=1.0)
+    search = CoupledAscent(rate=2.0, power=0.0)
     search.begin(task_of(search, *scene(coupling)))
     seen, found, waited = search.run(2), search.found(), 0
     for _ in range(50):
