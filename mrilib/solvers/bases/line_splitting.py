@@ -26,6 +26,7 @@ from mrilib.solvers.bases.shrinkage import shrink, shrink_derivative
 from mrilib.solvers.certificate import Certificate, bound
 from mrilib.solvers.certified import minimise
 from mrilib.solvers.coils.data import CoilData, Coils, Images, Scaled
+from mrilib.solvers.coils.exact_normal import ExactNormal
 from mrilib.solvers.coils.line_inverses import LineInverses, applies
 from mrilib.solvers.coils.posed import MeasuredProblem, MeasuredRun
 from mrilib.solvers.items import Items
@@ -97,8 +98,15 @@ class LineProblem(MeasuredProblem):
         self, *, tolerance: float, max_steps: int, start: LineStart | None = None, throw: bool = True
     ) -> Solution:
         """To a certified relative duality gap: see `certified.minimise`."""
-        settings = {"tolerance": tolerance, "max_steps": max_steps, "start": start, "throw": throw}
-        return minimise(self, LineProblem.begun, name=self.name, **settings)
+        return minimise(
+            self,
+            LineProblem.begun,
+            tolerance=tolerance,
+            max_steps=max_steps,
+            start=start,
+            throw=throw,
+            name=self.name,
+        )
 
     def unroll(self, data: Coils, steps: int) -> Images:
         """That of `fista` or `coils.splitting`: the inverses here are none of autograd's."""
@@ -175,12 +183,11 @@ class LineRun(MeasuredRun):
             step = self.inverses.solve(problem.image_of(excess))
             image = image + step
             slopes = slopes - excess + problem.rho * problem.basis.forward(step)
-        measurement, double = problem.measurement.to(torch.complex128), problem.weight.double()
-        dual = self._bound(measurement, image.to(torch.complex128), slopes.to(torch.complex128))
-        sparse = problem.image_of(shrink(self.field, THRESHOLD).to(torch.complex128))
-        square = _square(measurement.data - measurement.forward(sparse))
-        size = problem.basis.forward(sparse).abs().sum((-2, -1))
-        return Certificate(sparse, 0.5 * square + double * size, dual)
+        normal = ExactNormal(problem.measurement)
+        dual = self._bound(normal, image, slopes.to(torch.complex128))
+        sparse = normal.fit(problem.image_of(shrink(self.field, THRESHOLD)))
+        size = problem.basis.forward(sparse.image).abs().sum((-2, -1))
+        return Certificate(sparse.image, 0.5 * sparse.square + problem.weight.double() * size, dual)
 
     def _pair(self) -> tuple[Images, Coefficients]:
         """`x` and `p`, means over the latest steps."""
@@ -191,19 +198,18 @@ class LineRun(MeasuredRun):
         image, reflected = (sum(values) / len(latest) for values in zip(*latest, strict=True))
         return image, self.problem.rho * (self.problem.basis.forward(image) - reflected)
 
-    def _bound(self, measurement: CoilData, image: Images, aimed: Coefficients) -> Float[Tensor, "batch"]:
+    def _bound(self, normal: ExactNormal, image: Images, aimed: Coefficients) -> Float[Tensor, "batch"]:
         """The best `D` of `image` and of what comes closer to `Aᴴ(y − Ax) = Ψᴴp` for the `p` aimed at."""
         problem, weight = self.problem, self.problem.weight.double()
         dual = torch.full_like(weight, -torch.inf)
         for _ in range(1 + REFINEMENTS):
-            residual = measurement.data - measurement.forward(image)
-            error = measurement.adjoint(residual) - problem.image_of(aimed)
+            fit = normal.fit(image)
+            error = fit.slope - problem.image_of(aimed)
             size, hoped = (_largest(field) for field in (aimed + problem.basis.forward(error), aimed))
-            correlation = (residual.conj() * measurement.data).real.sum((-3, -2, -1))
-            dual = torch.fmax(dual, bound(weight, size, correlation, _square(residual)))
+            dual = torch.fmax(dual, bound(weight, size, fit.correlation, fit.square))
             if bool((size - hoped <= WORTHWHILE * (size - weight)).all()):
                 break
-            image = image + self.inverses.solve(error.to(self.dtype))
+            image = fit.image + self.inverses.solve(error.to(self.dtype))
         return dual
 
 
@@ -252,7 +258,3 @@ def solve_linearised(
 
 def _largest(field: Coefficients) -> Float[Tensor, "batch"]:
     return field.abs().amax((-2, -1))
-
-
-def _square(data: Coils) -> Float[Tensor, "batch"]:
-    return torch.view_as_real(data).square().sum((-4, -3, -2, -1))

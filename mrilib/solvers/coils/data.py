@@ -1,5 +1,6 @@
 """Multi-coil data and measurement, scaled and unshifted, with as few transforms as can be."""
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -71,6 +72,18 @@ class CoilData(Items):
     def normal(self, image: Images) -> Images:
         """`AᴴA x`."""
         return self.gather(self.forward(image))
+
+    @functools.cached_property
+    def exact_projected(self) -> Images:
+        """`Aᴴy` in float64."""
+        double = self.to(torch.complex128)
+        return double.adjoint(double.data)
+
+    @functools.cached_property
+    def exact_constant(self) -> Images:
+        """`AᴴA1` in float64."""
+        double = self.to(torch.complex128)
+        return double.normal(torch.ones_like(double.data[:, 0]))
 
     def to(self, dtype: torch.dtype) -> "CoilData":
         maps = None if self.maps is None else self.maps.to(dtype)

@@ -49,7 +49,7 @@ class LineInverses:
         self._across = measurement.transformed == (-1,)
         self.parts = _inverses(measurement, penalty)
 
-    def __getitem__(self, items: Tensor) -> "LineInverses":
+    def __getitem__(self, items: Tensor | int) -> "LineInverses":
         found = object.__new__(LineInverses)
         found._across, found.parts = self._across, tuple(part[items] for part in self.parts)
         return found

@@ -58,11 +58,12 @@ class MeasuredRun(Run):
         problem: of the items that are not done.
     """
 
-    problem: MeasuredProblem
+    problem: Any
 
     def first_interval(self, tolerance: float) -> int:
         """Fewer steps from zero have rarely been seen to reach the tolerance."""
-        return self.problem.first_check + int(max(0.0, FIRST_A_DECADE * math.log10(1e-2 / tolerance)))
+        first: int = self.problem.first_check
+        return first + int(max(0.0, FIRST_A_DECADE * math.log10(1e-2 / tolerance)))
 
     def next_interval(self, gap: Tensor, previous: Tensor, last: int, tolerance: float) -> int:
         return extrapolated(gap, previous, last, tolerance, CHECKS, STEPS_A_DECADE)

@@ -71,7 +71,11 @@ def filtered(spectrum: Tensor, data: Tensor, rho: Tensor, inverse: Tensor) -> Te
 
 
 # Compute differences and shrunk values again where a neighbour needs them, instead of storing them.
-FUSED = {"force_pointwise_cat": True, "realize_reads_threshold": 64, "realize_opcount_threshold": 512}
+FUSED: dict[str, Any] = {
+    "force_pointwise_cat": True,
+    "realize_reads_threshold": 64,
+    "realize_opcount_threshold": 512,
+}
 
 
 class Compiled:
