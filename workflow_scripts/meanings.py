@@ -1,4 +1,4 @@
-"""What Python files say, remembered by their text: to parse hundreds of them takes seconds, in every process."""
+"""What Python files say, remembered by their text: to parse hundreds takes seconds, and every process does."""
 
 import ast
 import functools

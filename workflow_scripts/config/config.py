@@ -246,8 +246,8 @@ def load(values: dict[str, Any], *, classes: bool = True, passed: Path | None = 
         values: as YAML has them.
         classes: also hold the arguments of every class that is named against the class, which imports it, and
             look at every path.
-        passed: folder that remembers what has passed: the same config, judged by the same code, passes without an
-            import of its classes. By default nothing is remembered.
+        passed: folder that remembers what has passed: the same config, judged by the same code, passes
+            without an import of its classes. By default nothing is remembered.
 
     Raises:
         ConfigError: with one line for every mistake: the key's path, the value, what is allowed.

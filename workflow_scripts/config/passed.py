@@ -13,9 +13,9 @@ IMPORT_PATH = re.compile(r"[^\W\d][\w.]*:[^\W\d]\w*")
 
 
 def mark_of(config: Config, folder: Path) -> Path:
-    """The file in a folder that is there once a config has passed: named by its values and the code that judges.
+    """The file that is there once a config has passed, named by its values and by the code that judges them.
 
-    That is the whole library, for a class may find another by its name, and what the config's import paths
+    That code is the whole library, for a class may find another by its name, and what the config's import paths
     reach. Of third parties' classes the versions of numerical libraries count alone.
     """
     named = tuple(sorted({text for text in _texts(config.model_dump()) if IMPORT_PATH.fullmatch(text)}))
