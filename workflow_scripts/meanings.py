@@ -1,4 +1,4 @@
-"""What Python files say, remembered by their text: to parse hundreds takes seconds, and every process does."""
+"""What Python files say, remembered by their text: every process would parse hundreds of them for seconds."""
 
 import ast
 import functools

@@ -15,8 +15,8 @@ IMPORT_PATH = re.compile(r"[^\W\d][\w.]*:[^\W\d]\w*")
 def mark_of(config: Config, folder: Path) -> Path:
     """The file that is there once a config has passed, named by its values and by the code that judges them.
 
-    That code is the whole library, for a class may find another by its name, and what the config's import paths
-    reach. Of third parties' classes the versions of numerical libraries count alone.
+    That code is the whole library, for a class may find another by its name, and what the config's import
+    paths reach. Of third parties' classes the versions of numerical libraries count alone.
     """
     named = tuple(sorted({text for text in _texts(config.model_dump()) if IMPORT_PATH.fullmatch(text)}))
     modules = sorted(path.relative_to(ROOT) for path in (ROOT / "mrilib").rglob("*.py"))
