@@ -1,6 +1,7 @@
 """What Python files say, remembered by their text: every process would parse hundreds of them for seconds."""
 
 import ast
+import contextlib
 import functools
 import hashlib
 import json
@@ -41,10 +42,11 @@ def meaning_of(text: str, filename: str) -> Meaning:
 
 
 def remember(memory: Path) -> None:
-    """Write what this process has read, for others."""
+    """Write what this process has read, for others; not in a folder that is another user's."""
     stored = _stored(memory)
     if _known().keys() - stored.keys():
-        replace_text(memory, json.dumps(stored | _known()))
+        with contextlib.suppress(OSError):
+            replace_text(memory, json.dumps(stored | _known()))
 
 
 @functools.cache

@@ -116,6 +116,12 @@ def test_processes_that_read_at_once_keep_what_both_read(forgotten, tmp_path):
     assert len(json.loads(memory.read_text())) == 2
 
 
+def test_a_folder_that_cannot_be_written_is_left_alone(forgotten, tmp_path):
+    (tmp_path / "file").touch()
+    meanings.meaning_of(TEXT, "module.py")
+    meanings.remember(tmp_path / "file" / "meanings.json")
+
+
 def test_a_file_that_is_no_python_is_named():
     with pytest.raises(SyntaxError, match="broken.py"):
         meanings.meaning_of(textwrap.dedent("def broken(:"), "broken.py")

@@ -53,6 +53,11 @@ def test_nothing_is_remembered_unless_a_folder_is_given(checked, values, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_cannot_be_written_remembers_nothing(checked, values, tmp_path):
+    (tmp_path / "file").touch()
+    assert [checked(values, tmp_path / "file" / "passed") for _ in range(2)] == [True, True]
+
+
 def test_a_mistake_does_not_pass_and_is_told_each_time(checked, values, tmp_path):
     values["masks"]["radial-25"]["lines"] = 0
     for _ in range(2):

@@ -1,5 +1,6 @@
 """The configuration: what may stand in a config file, checked before anything is planned."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -268,8 +269,10 @@ def load(values: dict[str, Any], *, classes: bool = True, passed: Path | None = 
         if not (mark and mark.exists()):
             lines += _misused(found, alone=bool(lines))
         if mark and not lines:
-            mark.parent.mkdir(parents=True, exist_ok=True)
-            mark.touch()
+            # It may be another user's folder, who plans and runs there.
+            with contextlib.suppress(OSError):
+                mark.parent.mkdir(parents=True, exist_ok=True)
+                mark.touch()
     if lines:
         raise wrong(lines)
     return found
