@@ -45,7 +45,7 @@ def searches_of(method, solvers):
 
 
 def experiments():
-    """Import paths that each experiment reaches by name, with all that a run may have; last all in one job."""
+    """Import paths that each experiment reaches by name, with all that a run may have, and all in one."""
     attacks = words("attack").values()
     reached = []
     for path in words("experiment").values():

@@ -123,5 +123,5 @@ def test_a_folder_that_cannot_be_written_is_left_alone(forgotten, tmp_path):
 
 
 def test_a_file_that_is_no_python_is_named():
-    with pytest.raises(SyntaxError, match="broken.py"):
+    with pytest.raises(SyntaxError, match=r"broken\.py"):
         meanings.meaning_of(textwrap.dedent("def broken(:"), "broken.py")

@@ -23,9 +23,13 @@ class Half(Sampling):
 @pytest.fixture
 def checked(monkeypatch):
     """`checked(values)`: whether classes were imported to judge a config, in one folder."""
-    judged = []
-    misused = settings._misused
-    monkeypatch.setattr(settings, "_misused", lambda *given, **how: judged.append(1) or misused(*given, **how))
+    judged, misused = [], settings._misused
+
+    def judging(*given, **how):
+        judged.append(given)
+        return misused(*given, **how)
+
+    monkeypatch.setattr(settings, "_misused", judging)
 
     def call(values, folder):
         judged.clear()
@@ -61,7 +65,7 @@ def test_a_folder_that_cannot_be_written_remembers_nothing(checked, values, tmp_
 def test_a_mistake_does_not_pass_and_is_told_each_time(checked, values, tmp_path):
     values["masks"]["radial-25"]["lines"] = 0
     for _ in range(2):
-        with pytest.raises(settings.ConfigError, match="masks.radial-25.lines"):
+        with pytest.raises(settings.ConfigError, match=r"masks\.radial-25\.lines"):
             checked(values, tmp_path / "passed")
     assert not (tmp_path / "passed").exists()
 
