@@ -37,7 +37,7 @@ rule score:
         "../workflow_scripts/stages/score.py"
 
 
-# Those of every run in one process, which reads the scores once; the config's own apart, each with its code.
+# Those of every run in one process; those of the config apart, each with its own code.
 rule run_usual_experiments:
     input:
         scores=[score_file(each) for each in cfg.applications],
