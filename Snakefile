@@ -40,3 +40,5 @@ restore_metadata(workflow, RUN)
 # taken over.
 onstart:
     lock_run()
+    # Jobs read the same files.
+    remember(MEMORY)

@@ -1,4 +1,5 @@
 # What every stage shares: the config, where files lie, and what the code of a rule is.
+import atexit
 import functools
 import re
 import sys
@@ -7,6 +8,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
 
+from workflow_scripts.meanings import MEMORY, remember
 from workflow_scripts.place import place_fault
 
 # Before anything else, which may fail for this very reason.
@@ -25,11 +27,15 @@ from workflow_scripts.runlock import RunInUse, take
 
 use_checkout(workflow.basedir)
 
+# In full: Snakemake has left its working folder when this process ends.
+if workflow.is_main_process:
+    atexit.register(remember, MEMORY.absolute())
+
 try:
     # Jobs need not read and import what was checked when they were planned.
     if workflow.is_main_process:
         check_keys(workflow.configfiles)
-    cfg = settings.load(config, classes=workflow.is_main_process)
+    cfg = settings.load(config, classes=workflow.is_main_process, passed=Path(".snakemake/passed"))
 except (settings.ConfigError, ValueError) as error:
     raise WorkflowError(str(error)) from None
 

@@ -3,12 +3,13 @@
 
 localrules:
     score,
+    run_usual_experiments,
     run_experiment,
     run_and_draw_experiment,
-    draw_image,
-    draw_attack,
-    draw_transfer,
-    draw_transfer_matrix,
+    draw_images,
+    draw_attacks,
+    draw_transfers,
+    draw_transfer_matrices,
     draw_training,
     draw_curves,
     draw_quality,
@@ -36,6 +37,29 @@ rule score:
         "../workflow_scripts/stages/score.py"
 
 
+# Those of every run in one process; those of the config apart, each with its own code.
+rule run_usual_experiments:
+    input:
+        scores=[score_file(each) for each in cfg.applications],
+    output:
+        piece_outputs(EXPERIMENT_PIECES),
+    log:
+        f"{RUN}/logs/experiments.log",
+    conda:
+        "../envs/environment.yaml"
+    params:
+        **fixed(stage("experiment.py", "report.smk:run_usual_experiments", usual_roots())),
+        pieces=EXPERIMENT_PIECES,
+        metrics=METRICS,
+        run=known_of_run(),
+        usual=USUAL,
+        seed=cfg.seed,
+    message:
+        "Run the usual experiments on the scores of the run."
+    script:
+        "../workflow_scripts/stages/experiment.py"
+
+
 rule run_experiment:
     input:
         scores=[score_file(each) for each in cfg.applications],
@@ -47,7 +71,7 @@ rule run_experiment:
     log:
         f"{RUN}/logs/experiments/{{experiment}}.log",
     wildcard_constraints:
-        experiment=any_of(name for name in EXPERIMENTS if name not in DRAWN),
+        experiment=any_of(name for name in cfg.experiments if name not in DRAWN),
     conda:
         "../envs/environment.yaml"
     params:
@@ -71,112 +95,91 @@ use rule run_experiment as run_and_draw_experiment with:
         pdf=f"{RUN}/figures/{{experiment}}.pdf",
         png=f"{RUN}/figures/{{experiment}}.png",
     wildcard_constraints:
-        experiment=any_of(DRAWN),
+        experiment=any_of(name for name in cfg.experiments if name in DRAWN),
     message:
         "Run the experiment {wildcards.experiment} on the scores of the run, and draw its figure."
 
 
-rule draw_image:
+rule draw_images:
     input:
-        measurement=example_measurement,
+        piece_inputs(IMAGE_PIECES),
     output:
-        **{name: f"{RUN}/figures/{name}-{{example}}.pdf" for name in IMAGE_PICTURES},
-        png=[f"{RUN}/figures/{name}-{{example}}.png" for name in IMAGE_PICTURES],
+        piece_outputs(IMAGE_PIECES),
     log:
-        f"{RUN}/logs/figures/image-{{example}}.log",
-    wildcard_constraints:
-        example=any_of(EXAMPLES),
+        f"{RUN}/logs/figures/images.log",
     conda:
         "../envs/environment.yaml"
     params:
-        **fixed(stage("image_figures.py", "report.smk:draw_image")),
-        mask=lambda wildcards: example(wildcards)[2],
-        about=lambda wildcards: MASKS[example(wildcards)[2]],
-        title=lambda wildcards: "{} {}".format(*example(wildcards)[:2]),
+        **fixed(stage("image_figures.py", "report.smk:draw_images")),
+        pieces=IMAGE_PIECES,
         seed=cfg.seed,
     message:
-        "Draw the noise and the mask of {wildcards.example}."
+        "Draw the noise and the mask of every example."
     script:
         "../workflow_scripts/stages/image_figures.py"
 
 
-rule draw_attack:
+rule draw_attacks:
     input:
-        measurement=example_measurement,
-        reconstruction=lambda wildcards: example_file("reconstructions", wildcards.method, wildcards),
-        attacks=lambda wildcards: example_file("attacks", wildcards.method, wildcards),
-        transfer=example_transfer,
+        piece_inputs(ATTACK_PIECES),
     output:
-        **{name: f"{RUN}/figures/{name}-{{method}}-{{example}}.pdf" for name in attack_pictures()},
-        png=[f"{RUN}/figures/{name}-{{method}}-{{example}}.png" for name in attack_pictures()],
+        piece_outputs(ATTACK_PIECES),
     log:
-        f"{RUN}/logs/figures/{{method}}-{{example}}.log",
-    wildcard_constraints:
-        example=any_of(EXAMPLES),
+        f"{RUN}/logs/figures/attacks.log",
     conda:
         "../envs/environment.yaml"
     params:
-        **fixed(stage("attack_figures.py", "report.smk:draw_attack")),
+        **fixed(stage("attack_figures.py", "report.smk:draw_attacks")),
+        pieces=ATTACK_PIECES,
         attack=cfg.figures.attack if cfg.figures else None,
         level=cfg.figures.level if cfg.figures else None,
         levels=sorted(cfg.levels_of(cfg.figures.attack)) if cfg.figures else [],
-        title=lambda wildcards: f"{example_title(wildcards)}, {LABELS[wildcards.method]}",
     message:
-        "Draw the attacks on {wildcards.method} at {wildcards.example}."
+        "Draw the attacks on every method at every example."
     script:
         "../workflow_scripts/stages/attack_figures.py"
 
 
-rule draw_transfer:
+rule draw_transfers:
     input:
-        measurement=example_measurement,
-        reconstructions=example_files("reconstructions"),
-        attacks=example_files("attacks"),
-        transfers=example_files("transfer"),
+        piece_inputs(TRANSFER_PIECES),
     output:
-        pdf=f"{RUN}/figures/transfer-{{example}}.pdf",
-        png=f"{RUN}/figures/transfer-{{example}}.png",
+        piece_outputs(TRANSFER_PIECES),
     log:
-        f"{RUN}/logs/figures/transfer-{{example}}.log",
-    wildcard_constraints:
-        example=any_of(EXAMPLES),
+        f"{RUN}/logs/figures/transfers.log",
     conda:
         "../envs/environment.yaml"
     params:
-        **fixed(stage("transfer_panel.py", "report.smk:draw_transfer")),
+        **fixed(stage("transfer_panel.py", "report.smk:draw_transfers")),
+        pieces=TRANSFER_PIECES,
         attack=cfg.figures.attack if cfg.figures else None,
         level=cfg.figures.level if cfg.figures else None,
-        methods=lambda wildcards: figure_methods(example(wildcards)[0], example(wildcards)[2]),
         labels=LABELS,
-        title=lambda wildcards: f"{example_title(wildcards)}, level {100 * cfg.figures.level:g} %",
     message:
-        "Draw what every method makes of the perturbations of {wildcards.example}."
+        "Draw what every method makes of the perturbations of every example."
     script:
         "../workflow_scripts/stages/transfer_panel.py"
 
 
-rule draw_transfer_matrix:
+rule draw_transfer_matrices:
     input:
-        records=f"{RUN}/records/{{experiment}}.json",
+        piece_inputs(MATRIX_PIECES),
     output:
-        pdf=f"{RUN}/figures/{{experiment}}.pdf",
-        png=f"{RUN}/figures/{{experiment}}.png",
+        piece_outputs(MATRIX_PIECES),
     log:
-        f"{RUN}/logs/figures/{{experiment}}.log",
-    wildcard_constraints:
-        experiment=any_of(MATRICES),
+        f"{RUN}/logs/figures/matrices.log",
     conda:
         "../envs/environment.yaml"
     params:
-        **fixed(stage("transfer_matrix.py", "report.smk:draw_transfer_matrix")),
-        quantity=lambda wildcards: EXPERIMENTS[wildcards.experiment]["arguments"]["quantity"],
+        **fixed(stage("transfer_matrix.py", "report.smk:draw_transfer_matrices")),
+        pieces=MATRIX_PIECES,
         source_name=next((source for source, _, _ in EXAMPLES.values()), None),
         mask=next((mask for _, _, mask in EXAMPLES.values()), None),
         attack=cfg.figures.attack if cfg.figures else None,
         methods=list(cfg.methods),
         labels=LABELS,
     message:
-        "Draw {wildcards.experiment} as a matrix of methods."
+        "Draw the experiments of transfer as matrices of methods."
     script:
         "../workflow_scripts/stages/transfer_matrix.py"
 
@@ -239,27 +242,23 @@ rule draw_curves:
 
 rule draw_quality:
     input:
-        scores=lambda wildcards: [
-            score_file(each) for each in cfg.applications if each.mask == wildcards.mask
-        ],
+        piece_inputs(QUALITY_PIECES),
     output:
-        pdf=f"{RUN}/figures/quality-{{mask}}.pdf",
-        png=f"{RUN}/figures/quality-{{mask}}.png",
+        piece_outputs(QUALITY_PIECES),
     log:
-        f"{RUN}/logs/figures/quality-{{mask}}.log",
+        f"{RUN}/logs/figures/quality.log",
     conda:
         "../envs/environment.yaml"
     params:
         **fixed(stage("quality_figure.py", "report.smk:draw_quality")),
-        mask=lambda wildcards: wildcards.mask,
-        about=lambda wildcards: MASKS[wildcards.mask],
+        pieces=QUALITY_PIECES,
         usual=USUAL,
         domain_labels=domain_labels(),
         methods=list(cfg.methods),
         labels=LABELS,
         seed=cfg.seed,
     message:
-        "Draw the quality of every image under {wildcards.mask}."
+        "Draw the quality of every image under every mask."
     script:
         "../workflow_scripts/stages/quality_figure.py"
 

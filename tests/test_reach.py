@@ -45,11 +45,14 @@ def searches_of(method, solvers):
 
 
 def experiments():
-    """Import paths that each experiment reaches by name, with all that a run may have."""
+    """Import paths that each experiment reaches by name, with all that a run may have, and all in one."""
     attacks = words("attack").values()
+    reached = []
     for path in words("experiment").values():
         shown = [class_attribute(path, part) for part in ("table", "figure")]
-        yield (path, *filter(None, shown), *attacks)
+        reached.append((path, *filter(None, shown)))
+        yield (*reached[-1], *attacks)
+    yield (*{path for paths in reached for path in paths}, *attacks)
 
 
 def stages():

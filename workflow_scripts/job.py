@@ -17,6 +17,7 @@ from workflow_scripts.receipts import write_receipts
 GPU_MEMORY = "peak GPU memory:"
 # Set by the user, who knows of jobs that were given a GPU that torch cannot use.
 ALLOW_CPU = "MRI_ROBUSTNESS_ALLOW_CPU"
+Piece = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
 Main = Callable[[dict[str, Any], dict[str, Any], dict[str, Any]], None]
 
 
@@ -29,7 +30,8 @@ def use_checkout(folder: str) -> None:
 def run(snakemake: Any, main: Main) -> None:
     """Call `main(inputs, outputs, params)` with everything it prints, and its error, in the job's log.
 
-    Heavy imports belong inside `main`: the log is open before them, and threads are limited.
+    Heavy imports belong inside `main`: the log is open before them, and threads are limited. Of a job with
+    `pieces` among its params it is called for each of them: to start a process takes longer than a figure.
 
     Raises:
         RuntimeError: if the code was edited after the job was planned, or if SLURM gave the job a GPU that
@@ -53,7 +55,8 @@ def run(snakemake: Any, main: Main) -> None:
             for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
                 os.environ[name] = str(snakemake.threads)
             _check_gpu(snakemake.resources.get("gpu", 0))
-            main(dict(snakemake.input.items()), dict(snakemake.output.items()), params)
+            for piece in _pieces(snakemake, params):
+                main(*piece)
             _report_gpu_memory()
             if "code" in params:
                 write_receipts(folder, snakemake)
@@ -64,6 +67,21 @@ def run(snakemake: Any, main: Main) -> None:
             raise
         finally:
             sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+
+
+def _pieces(snakemake: Any, params: dict[str, Any]) -> list[Piece]:
+    """What `main` is called with: once for the whole job, or once for each of its `pieces`.
+
+    Such a param lists what each has for itself: `outputs`, `params`, and `inputs` where not all of the job's
+    serve.
+    """
+    inputs, outputs = dict(snakemake.input.items()), dict(snakemake.output.items())
+    if "pieces" not in params:
+        return [(inputs, outputs, params)]
+    shared = {name: value for name, value in params.items() if name != "pieces"}
+    return [
+        (each.get("inputs", inputs), each["outputs"], shared | each["params"]) for each in params["pieces"]
+    ]
 
 
 def _check_code(params: dict[str, Any]) -> None:

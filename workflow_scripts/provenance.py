@@ -14,6 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+from workflow_scripts.meanings import Meaning, meaning_of
+
 ROOT = Path(__file__).resolve().parent.parent
 # Versions that can change a number: what computes, and what reads images and volumes.
 NUMERICAL = (
@@ -83,9 +85,9 @@ def stage_modules(script: str, rule: str = "", roots: tuple[str, ...] = ()) -> d
     named = [file for root in roots if (file := _module_file(root.partition(":")[0])) is not None]
     seen = _reached([ROOT / script, *named])
     parts = dict(_versions())
-    for file in sorted(seen, key=_meaning):
+    for digest, file in sorted((_meaning(file).digest, file) for file in seen):
         # Outside packages two files may have one name: both count.
-        parts[_identity(file)] = f"{parts.get(_identity(file), '')} {_meaning(file)}".strip()
+        parts[_identity(file)] = f"{parts.get(_identity(file), '')} {digest}".strip()
     if rule:
         parts[rule] = hashlib.sha256(_rule_text(rule).encode()).hexdigest()
     return dict(sorted(parts.items()))
@@ -256,35 +258,23 @@ def _tree(file: Path) -> ast.Module:
 
 
 @functools.cache
-def _meaning(file: Path) -> str:
-    """Hash of the syntax tree without docstrings."""
-    tree = _tree(file)  # shared with _imports, to which docstrings do not matter
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                node.body = node.body[1:]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+def _meaning(file: Path) -> Meaning:
+    return meaning_of(file.read_text(encoding="utf-8"), str(file))
 
 
 @functools.cache
 def _imports(file: Path) -> tuple[Path, ...]:
     """Files of the followed modules that a file imports, at the top or inside a function."""
     names: set[str] = set()
-    for node in ast.walk(_tree(file)):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level:
-            package = file.parents[node.level - 1]
-            base = package / (node.module or "").replace(".", "/")
-            names.update(filter(None, (_dotted(base / alias.name) for alias in node.names)))
+    for level, module, imported in _meaning(file).imports:
+        if imported is None:
+            names.add(str(module))
+        elif module and not level:
+            names.add(module)
+            names.update(f"{module}.{name}" for name in imported)
+        elif level:
+            base = file.parents[level - 1] / (module or "").replace(".", "/")
+            names.update(filter(None, (_dotted(base / name) for name in imported)))
             names.update(filter(None, [_dotted(base)]))
     return tuple(found for name in sorted(names) if (found := _module_file(name)) is not None)
 

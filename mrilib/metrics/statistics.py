@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import DegenerateDataWarning, bootstrap
 
 RESAMPLES = 9999
 # Relative length of an interval below which the values are equal up to rounding.
@@ -63,6 +62,9 @@ def summarise(values: Sequence[float], *, groups: Sequence[Hashable] | None = No
 
     def mean_of(drawn: np.ndarray, axis: int = -1) -> Any:
         return sums[drawn].sum(axis=axis) / counts[drawn].sum(axis=axis)
+
+    # Here, for it takes half a second, and what writes and reads scores draws no intervals.
+    from scipy.stats import DegenerateDataWarning, bootstrap
 
     with warnings.catch_warnings():
         # Two or three groups can make the acceleration undefined; the interval is then NaN and shown so.

@@ -152,12 +152,11 @@ def usual_experiments():
 
 def all_experiments():
     """The usual experiments, and those of the config."""
-    usual = usual_experiments()
-    taken = {*usual, *OTHER_TABLES, *method_figures()}
+    taken = {*USUAL_EXPERIMENTS, *OTHER_TABLES, *method_figures()}
     for name in cfg.experiments:
         if name in taken:
             raise WorkflowError(f"experiments.{name}: the run has a file of this name; choose another")
-    return usual | {name: entry.described for name, entry in cfg.experiments.items()}
+    return USUAL_EXPERIMENTS | {name: entry.described for name, entry in cfg.experiments.items()}
 
 
 def metric_roots():
@@ -174,6 +173,18 @@ def experiment_roots(name):
     """Import paths that an experiment reaches by name: its class, table and figure, metrics and attacks."""
     path, arguments = (EXPERIMENTS[name][key] for key in ("class", "arguments"))
     return metric_roots() | {path, *shown_by(path), *modules_of(arguments), *ATTACK_ROOTS}
+
+
+def usual_roots():
+    """Import paths that the usual experiments reach by name."""
+    return set().union(*map(experiment_roots, USUAL_EXPERIMENTS))
+
+
+def experiment_files(name):
+    """What an experiment writes; one that draws a PDF writes the PNG beside it."""
+    tables = {kind: f"{RUN}/tables/{name}.{kind}" for kind in ("csv", "md", "tex")}
+    drawn = {"pdf": figure_file(name)} if name in DRAWN else {}
+    return {"records": f"{RUN}/records/{name}.json"} | tables | drawn
 
 
 def by_experiment(script, rule_name):
@@ -208,9 +219,10 @@ def known_of_run():
 CURVES = ["error", "amplification", *(["weight"] if drawn_tunings() else [])] if cfg.attacks else []
 
 
+USUAL_EXPERIMENTS = usual_experiments()
 # Experiments whose records are drawn as a matrix of methods.
 TRANSFER = import_path("experiment", "transfer")
-MATRICES = [name for name, each in usual_experiments().items() if each["class"] == TRANSFER]
+MATRICES = [name for name, each in USUAL_EXPERIMENTS.items() if each["class"] == TRANSFER and cfg.figures]
 
 
 def trained_on(domain):
@@ -227,41 +239,112 @@ def figure_methods(source, mask):
     ]
 
 
-def example(wildcards):
-    """Source, position and mask of an example."""
-    return EXAMPLES[wildcards.example]
+def figure_file(name):
+    """The PDF of a figure; the PNG is written beside it."""
+    return f"{RUN}/figures/{name}.pdf"
 
 
-def example_file(stage_name, method, wildcards):
-    source, position, mask = example(wildcards)
+# Figures of a kind are pieces of one job, as `workflow_scripts.job` takes them: what each reads, writes and is told.
+
+
+def piece_inputs(pieces):
+    """All that pieces read, each file once."""
+    given = [files for piece in pieces for files in piece["inputs"].values()]
+    return list(
+        dict.fromkeys(file for files in given for file in ([files] if isinstance(files, str) else files))
+    )
+
+
+def piece_outputs(pieces):
+    """All that pieces write, and the PNG beside each PDF."""
+    files = [Path(file) for piece in pieces for file in piece["outputs"].values()]
+    return [
+        str(each)
+        for file in files
+        for each in (file, *([file.with_suffix(".png")] if file.suffix == ".pdf" else []))
+    ]
+
+
+def example_title(example):
+    source, position, mask = EXAMPLES[example]
+    return f"{source} {position}, {MASK_LABELS[mask]}"
+
+
+def example_file(stage_name, method, example):
+    source, position, mask = EXAMPLES[example]
     return applied_file(stage_name, cfg.usually_applied(method, source, mask), position)
 
 
-def example_measurement(wildcards):
-    source, position, mask = example(wildcards)
+def example_measurement(example):
+    source, position, mask = EXAMPLES[example]
     return measurement_file(source, mask, "test", position)
 
 
-def example_transfer(wildcards):
-    """The method's transfer file, which has its attacks as they count; nothing where it is alone."""
-    source, _, mask = example(wildcards)
-    applied = cfg.usually_applied(wildcards.method, source, mask)
-    return example_file("transfer", wildcards.method, wildcards) if shared(applied) else []
+def example_methods(example):
+    """The methods of the figures that an example is shown with."""
+    source, _, mask = EXAMPLES[example]
+    return figure_methods(source, mask)
 
 
-def example_files(stage_name):
-    """Files of a stage for all methods of the figures."""
+def image_piece(example):
+    """An image's noise and mask."""
+    source, position, mask = EXAMPLES[example]
+    return {
+        "inputs": {"measurement": example_measurement(example)},
+        "outputs": {name: figure_file(f"{name}-{example}") for name in IMAGE_PICTURES},
+        "params": {"mask": mask, "about": MASKS[mask], "title": f"{source} {position}"},
+    }
 
-    def files(wildcards):
-        source, _, mask = example(wildcards)
-        return [example_file(stage_name, method, wildcards) for method in figure_methods(source, mask)]
 
-    return files
+def attack_piece(method, example):
+    """A method's attacks on an image; as they count, they stand in its transfer file, if it is not alone."""
+    source, _, mask = EXAMPLES[example]
+    alone = not shared(cfg.usually_applied(method, source, mask))
+    return {
+        "inputs": {
+            "measurement": example_measurement(example),
+            "reconstruction": example_file("reconstructions", method, example),
+            "attacks": example_file("attacks", method, example),
+            "transfer": [] if alone else example_file("transfer", method, example),
+        },
+        "outputs": {name: figure_file(f"{name}-{method}-{example}") for name in attack_pictures()},
+        "params": {"title": f"{example_title(example)}, {LABELS[method]}"},
+    }
 
 
-def example_title(wildcards):
-    source, position, mask = example(wildcards)
-    return f"{source} {position}, {MASK_LABELS[mask]}"
+def transfer_piece(example):
+    """What every method makes of an image's perturbations."""
+    methods = example_methods(example)
+    stages = {"reconstructions": "reconstructions", "attacks": "attacks", "transfers": "transfer"}
+    return {
+        "inputs": {"measurement": example_measurement(example)}
+        | {
+            name: [example_file(each, method, example) for method in methods] for name, each in stages.items()
+        },
+        "outputs": {"pdf": figure_file(f"transfer-{example}")},
+        "params": {
+            "methods": methods,
+            "title": f"{example_title(example)}, level {100 * cfg.figures.level:g} %",
+        },
+    }
+
+
+def matrix_piece(experiment):
+    """An experiment's records as a matrix of methods."""
+    return {
+        "inputs": {"records": f"{RUN}/records/{experiment}.json"},
+        "outputs": {"pdf": figure_file(experiment)},
+        "params": {"quantity": USUAL_EXPERIMENTS[experiment]["arguments"]["quantity"]},
+    }
+
+
+def quality_piece(mask):
+    """The quality of every image under a mask."""
+    return {
+        "inputs": {"scores": [score_file(each) for each in cfg.applications if each.mask == mask]},
+        "outputs": {"pdf": figure_file(f"quality-{mask}")},
+        "params": {"mask": mask, "about": MASKS[mask]},
+    }
 
 
 def shown_reconstructions(wildcards):
@@ -273,13 +356,18 @@ def shown_reconstructions(wildcards):
     ]
 
 
+def usual_masks():
+    """The masks under which methods are applied."""
+    return list(dict.fromkeys(each.mask for each in cfg.usual))
+
+
 def method_figures():
     """Names of the figures of the methods and attacks."""
     places = list(dict.fromkeys((each.source, each.mask) for each in cfg.usual))
     figures = [f"reconstructions-{source}-{mask}-0" for source, mask in places]
-    figures += [f"quality-{mask}" for mask in dict.fromkeys(mask for _, mask in places)]
+    figures += [f"quality-{mask}" for mask in usual_masks()]
     figures += [f"training-{domain}" for domain in dict.fromkeys(domain for _, domain in cfg.trainings)]
-    figures += [*CURVES, *(MATRICES if cfg.figures else [])]
+    figures += [*CURVES, *MATRICES]
     for name, (source, _, mask) in EXAMPLES.items():
         methods = figure_methods(source, mask)
         figures += [f"{picture}-{name}" for picture in IMAGE_PICTURES]
@@ -291,6 +379,15 @@ def method_figures():
 EXPERIMENTS = all_experiments()
 # Those that draw a figure of their own.
 DRAWN = [name for name, each in EXPERIMENTS.items() if class_attribute(each["class"], "figure")]
+EXPERIMENT_PIECES = [
+    {"outputs": experiment_files(name), "params": {"experiment": described}}
+    for name, described in USUAL_EXPERIMENTS.items()
+]
+IMAGE_PIECES = [image_piece(example) for example in EXAMPLES]
+ATTACK_PIECES = [attack_piece(method, example) for example in EXAMPLES for method in example_methods(example)]
+TRANSFER_PIECES = [transfer_piece(example) for example in EXAMPLES if len(example_methods(example)) > 1]
+MATRIX_PIECES = [matrix_piece(experiment) for experiment in MATRICES]
+QUALITY_PIECES = [quality_piece(mask) for mask in usual_masks()]
 
 
 def all_outputs():

@@ -95,6 +95,25 @@ def test_a_job_leaves_a_receipt_when_all_is_well(run, tmp_path):
     assert found.size == 5
 
 
+def test_a_job_of_several_pieces_makes_each(run, tmp_path):
+    called = []
+    pieces = [
+        {"outputs": {"pdf": "first.pdf"}, "params": {"title": "first"}},
+        {"inputs": {"scores": ["own.csv"]}, "outputs": {"pdf": "second.pdf"}, "params": {"title": "second"}},
+    ]
+    (tmp_path / OUTPUT).parent.mkdir(parents=True)
+    (tmp_path / OUTPUT).write_text("whole")
+    run(lambda *given: called.append(given), pieces=pieces, seed=3)
+    assert [(inputs, outputs) for inputs, outputs, _ in called] == [
+        ({}, {"pdf": "first.pdf"}),
+        ({"scores": ["own.csv"]}, {"pdf": "second.pdf"}),
+    ]
+    assert [params["title"] for _, _, params in called] == ["first", "second"]
+    assert all(params["seed"] == 3 and "pieces" not in params for _, _, params in called)
+    # What the pieces are is a part of what the outputs depend on.
+    assert repr(pieces) in read_receipt(tmp_path / "results/demo", name_of(OUTPUT)).params
+
+
 def test_a_job_refuses_code_that_was_edited_after_planning(run):
     with pytest.raises(
         RuntimeError, match=rf"the code of Snakefile:all changed .*planned 0{{16}}, found {CODE}"

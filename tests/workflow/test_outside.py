@@ -238,28 +238,29 @@ def test_they_are_run_are_in_the_tables_and_are_a_part_of_the_hashes(folder):
     assert {record["value"] for record in records} == set(own.groupby(["method", "attack"])["severity"].max())
     assert jobs_to_run(folder, str(folder / "tiny.yaml"), TARGETS, paths=[folder]) == []
     of_both = {f"{rule} ({method})" for rule in ("reconstruct", "attack", "score") for method in METHODS}
+    tabled = {"run_usual_experiments", "run_experiment"}
     assert edited(folder, "masks", "columns - 3", "columns - 2") == {
         "measure_image",
         "train (two)",
-        "run_experiment",
+        *tabled,
         *of_both,
     }
-    scored = {"run_experiment", *(f"score ({method})" for method in METHODS)}
+    scored = {*tabled, *(f"score ({method})" for method in METHODS)}
     attacked = {f"attack ({method})" for method in METHODS}
     assert edited(folder, "attacks", "argmax()", "argmin()") == attacked | scored
     assert edited(folder, "metrics", ".mean()", ".median()") == scored
     assert edited(folder, "experiments", "idxmax", "idxmin") == {"run_experiment"}
     assert edited(folder, "networks", "nn.ReLU()", "nn.Tanh()") == {
-        "run_experiment",
+        *tabled,
         *(f"{rule} (two)" for rule in ("train", "reconstruct", "attack", "score")),
     }
     assert edited(folder, "searches", "[[steps, 1]]", "[[steps, 2]]") == {
-        "run_experiment",
+        *tabled,
         "attack (half)",
         "score (half)",
     }
     assert edited(folder, "methods", "self.factor * ", "-self.factor * ") == {
-        "run_experiment",
+        *tabled,
         *(f"{rule} (half)" for rule in ("reconstruct", "attack", "score")),
     }
     assert edited(folder, "networks", "import nn", "import nn  # of torch") == set()

@@ -163,7 +163,7 @@ def test_accept_refuses_when_more_than_the_source_changed(checkout):
     # All that the config asks for: tables were never made.
     refused = call(checkout, "workflow_scripts.upkeep.accept", *CONFIG, "--yes", status=1)
     assert "nothing accepted" in refused
-    assert re.search(r"  run_experiment: \d+ jobs; missing output", refused)
+    assert "  run_usual_experiments: 1 job; missing output" in refused
     written(checkout, values(seed=1))
     refused = call(checkout, "workflow_scripts.upkeep.accept", *CONFIG, "--yes", *TARGETS, status=1)
     assert f"  attack (tv): 1 job; params changed: seed; code changed: {SOLVER}" in refused

@@ -1,5 +1,7 @@
 """The configuration: what may stand in a config file, checked before anything is planned."""
 
+import contextlib
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError, model_validator
@@ -238,13 +240,15 @@ class Config(Run):
             raise ValueError(f"{where}: {source} has {self.count(source)} test images, got {position + 1}")
 
 
-def load(values: dict[str, Any], *, classes: bool = True) -> Config:
+def load(values: dict[str, Any], *, classes: bool = True, passed: Path | None = None) -> Config:
     """Check a parsed config file.
 
     Args:
         values: as YAML has them.
         classes: also hold the arguments of every class that is named against the class, which imports it, and
             look at every path.
+        passed: folder that remembers what has passed: the same config, judged by the same code, passes
+            without an import of its classes. By default nothing is remembered.
 
     Raises:
         ConfigError: with one line for every mistake: the key's path, the value, what is allowed.
@@ -257,16 +261,33 @@ def load(values: dict[str, Any], *, classes: bool = True) -> Config:
         raise wrong(explained(Config, values, detail) for detail in details) from None
     lines = [*misnamed(found), *leaks(found), *unused(found)]
     if classes:
-        # What they import takes seconds.
-        from workflow_scripts.config.arguments import classes_wrong, misfits
+        from workflow_scripts.config.passed import mark_of
         from workflow_scripts.config.paths import unreadable
 
-        lines += [*unreadable(found), *classes_wrong(found)]
-        # Only what is right by itself can be held against the rest.
-        lines = lines or list(misfits(found))
+        lines += unreadable(found)
+        mark = passed and mark_of(found, passed)
+        if not (mark and mark.exists()):
+            lines += _misused(found, alone=bool(lines))
+        if mark and not lines:
+            # It may be another user's folder, who plans and runs there.
+            with contextlib.suppress(OSError):
+                mark.parent.mkdir(parents=True, exist_ok=True)
+                mark.touch()
     if lines:
         raise wrong(lines)
     return found
+
+
+def _misused(config: Config, *, alone: bool) -> list[str]:
+    """What is wrong with the classes that a config names, which takes seconds to import.
+
+    Args:
+        config: a run whose parts fit together.
+        alone: hold nothing against the rest: only what is right by itself can be.
+    """
+    from workflow_scripts.config.arguments import classes_wrong, misfits
+
+    return list(classes_wrong(config)) or ([] if alone else list(misfits(config)))
 
 
 def _as_written(detail: Any, replicas: dict[str, str]) -> Any:

@@ -93,7 +93,8 @@ def true_acceleration(
     """
     if acquired is None:
         acquired = torch.ones_like(mask)
-    acquired = acquired.expand(torch.broadcast_shapes(mask.shape, acquired.shape))
+    # Not by torch.broadcast_shapes, which imports sympy: half a second of every job.
+    mask, acquired = torch.broadcast_tensors(mask, acquired)
     samples = int((mask & acquired).sum())
     if not samples:
         raise ValueError("true_acceleration: the mask samples nothing")
