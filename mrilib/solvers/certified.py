@@ -17,7 +17,8 @@ CHECK = 20
 # From this relative gap on, rounding in float32 holds back the dual.
 SINGLE_PRECISION_FLOOR = 2e-5
 STALLED_CHECKS, STALLED = 8, 0.98
-# Of objectives that agree to this relative difference the later one belongs to the better image.
+# Of objectives that agree to this relative difference the later one belongs to the better image; an objective
+# and a bound that do are equal.
 ROUNDING = 1e-14
 
 Given = TypeVar("Given", bound="Problem")
@@ -290,6 +291,7 @@ def run(problem: Problem, iteration: Run, *, tolerance: float, max_steps: int) -
         objective[items] = torch.fmin(objective[items], found.objective)
         dual[items] = torch.fmax(dual[items], found.dual)
         now = (objective[items] - dual[items]) / objective[items].clamp(min=tiny)
+        now = torch.where(now.abs() <= ROUNDING, 0.0, now)
         gap[items] = now = torch.where(found.objective.isfinite(), now, math.nan)
         steps[items] = iteration.taken
         stalled = stalled + 1 if bool((now > iteration.stalled * previous).all()) else 0

@@ -29,7 +29,7 @@ from mrilib.reconstructors.base import Reconstructor
 from mrilib.reconstructors.total_variation import TotalVariation
 from mrilib.solvers.couplings import Field
 from mrilib.solvers.total_variation.batched import BatchLoop
-from mrilib.solvers.total_variation.field_parts import interleaved
+from mrilib.solvers.field_parts import interleaved
 from mrilib.solvers.total_variation.fused import FusedLoop
 from mrilib.solvers.total_variation.problem import OVER_RELAXATION, problem_of
 
@@ -38,8 +38,7 @@ from mrilib.solvers.total_variation.problem import OVER_RELAXATION, problem_of
 PENALTY = 0.16
 # All places take few steps: the derivative tells good ones soon. One long round at the best brings most.
 ROUNDS = (Round(24, 10), Round(50, 4), Round(120, 2), Round(600, 1))
-# Part of a round after which its iterates count: before, moves are so long that the image has not followed
-# them, and what it shows can be more than the perturbation does.
+# Part of a round after which its iterates count: the image follows long moves late, and can show too much.
 SETTLED = 0.75
 
 

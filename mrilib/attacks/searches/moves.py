@@ -8,7 +8,7 @@ from torch import Tensor, where, zeros_like
 
 from mrilib.attacks.searches.coordinates import Ground
 from mrilib.solvers.compiled import jit
-from mrilib.solvers.total_variation.kernels import ONE, TWO
+from mrilib.solvers.kernels import ONE, TWO
 
 # Length of a round's first move, in units of the budget. Long moves on a disk spread the artifact over it:
 # `‖φ ⊙ ρ‖₂` rises by a tenth, and `‖ρ‖∞`, which judges, falls by up to a fifth, below what the spike reaches.

@@ -11,7 +11,7 @@ from mrilib.solvers.coils.posed import ScaledProblem
 from mrilib.solvers.coils.priors import Loop, Parts, Prior, Threshold
 from mrilib.solvers.coils.splitting import SplitProblem
 from mrilib.solvers.couplings import COUPLINGS
-from mrilib.solvers.total_variation.field_parts import Sweep
+from mrilib.solvers.field_parts import Sweep
 
 
 class SweptLoop(Loop):

@@ -6,7 +6,7 @@ Images and spectra are interleaved floats `(y, 2x)`, fields `(component, y, 2x)`
 import numpy as np
 
 from mrilib.solvers.compiled import jit
-from mrilib.solvers.total_variation.kernels import ISOTROPIC, ONE, SPLIT, TWO
+from mrilib.solvers.kernels import ISOTROPIC, ONE, SPLIT, TWO
 
 
 @jit

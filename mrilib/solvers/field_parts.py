@@ -6,7 +6,7 @@ from jaxtyping import Complex
 from torch import Tensor
 
 from mrilib.solvers.couplings import Field
-from mrilib.solvers.total_variation import kernels
+from mrilib.solvers import kernels
 
 RULES = {"split": kernels.SPLIT, "complex": kernels.COMPLEX, "isotropic": kernels.ISOTROPIC}
 
