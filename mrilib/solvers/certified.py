@@ -250,7 +250,9 @@ def minimise(
     parts = []
     for first in range(0, problem.count, chunk):
         items = torch.arange(first, min(first + chunk, problem.count), device=problem.device)
-        part, own = problem[items], None if start is None else start[items]
+        # Whole where it is all: what it has computed once serves derivatives as well.
+        part = problem if chunk >= problem.count else problem[items]
+        own = None if start is None else start[items]
         parts.append(run(part, begun(part, own), tolerance=tolerance, max_steps=max_steps))
     stats = {key: torch.cat([part.stats[key] for part in parts]) for key in parts[0].stats}
     state = parts[0].state.joined([part.state for part in parts])

@@ -5,8 +5,8 @@ import torch
 from jaxtyping import Complex
 from torch import Tensor
 
-from mrilib.solvers.couplings import Field
 from mrilib.solvers import kernels
+from mrilib.solvers.couplings import Field
 
 RULES = {"split": kernels.SPLIT, "complex": kernels.COMPLEX, "isotropic": kernels.ISOTROPIC}
 

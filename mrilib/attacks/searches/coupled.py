@@ -28,8 +28,8 @@ from mrilib.operators.gradient import divergence, gradient
 from mrilib.reconstructors.base import Reconstructor
 from mrilib.reconstructors.total_variation import TotalVariation
 from mrilib.solvers.couplings import Field
-from mrilib.solvers.total_variation.batched import BatchLoop
 from mrilib.solvers.field_parts import interleaved
+from mrilib.solvers.total_variation.batched import BatchLoop
 from mrilib.solvers.total_variation.fused import FusedLoop
 from mrilib.solvers.total_variation.problem import OVER_RELAXATION, problem_of
 

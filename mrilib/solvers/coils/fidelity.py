@@ -4,6 +4,7 @@ With an isometry `B` and copies `r ≈ Bx`, `T(r)` minimises `½‖A…‖² + �
 the spectra of all coils, for any mask, and the image itself, where the mask samples lines.
 """
 
+import functools
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -141,7 +142,6 @@ class LineFidelity(Fidelity):
     Args:
         measurement: `A` and `y`.
         projected: `Aᴴy`.
-        inverses: `(AᴴA + μ)⁻¹`.
     """
 
     axes: ClassVar[Mapping[str, int]] = {"measurement": 0, "projected": 2}
@@ -151,20 +151,19 @@ class LineFidelity(Fidelity):
     first_check = 30
 
     projected: Images
-    inverses: LineInverses
 
     @staticmethod
     def of(measurement: CoilData) -> "LineFidelity":
-        count = torch.ones(measurement.data.shape[0], dtype=measurement.dtype.to_real())
-        penalty = LineFidelity.penalty * count.to(measurement.data.device)
-        projected = measurement.adjoint(measurement.data)
-        return LineFidelity(measurement, projected, LineInverses(measurement, penalty))
+        return LineFidelity(measurement, measurement.adjoint(measurement.data))
+
+    @functools.cached_property
+    def inverses(self) -> LineInverses:
+        """`(AᴴA + μ)⁻¹`, made when first asked for: what selects items would copy it."""
+        penalty = torch.full_like(self.measurement.energy, self.penalty, dtype=self.projected.real.dtype)
+        return LineInverses(self.measurement, penalty)
 
     def to(self, dtype: torch.dtype) -> "LineFidelity":
         return LineFidelity.of(self.measurement.to(dtype))
-
-    def __getitem__(self, items: Tensor | int) -> "LineFidelity":
-        return replace(super().__getitem__(items), inverses=self.inverses[items])
 
     def zero(self) -> Images:
         return torch.zeros_like(self.projected)
@@ -185,7 +184,9 @@ class LineFidelity(Fidelity):
         return image + self.inverses.solve(error.to(self.projected.dtype))
 
     def without_data(self) -> "LineFidelity":
-        return replace(self, projected=torch.zeros_like(self.projected))
+        found = replace(self, projected=torch.zeros_like(self.projected))
+        vars(found)["inverses"] = self.inverses  # which do not depend on the data
+        return found
 
 
 def fidelity_of(measurement: CoilData) -> Fidelity:

@@ -10,8 +10,8 @@ from mrilib.operators.gradient import divergence, gradient, laplacian_spectrum
 from mrilib.operators.transforms import fft2, ifft2
 from mrilib.solvers.certificate import Certificate, bound
 from mrilib.solvers.couplings import Field
-from mrilib.solvers.total_variation import bound_kernels
 from mrilib.solvers.field_parts import RULES, interleaved
+from mrilib.solvers.total_variation import bound_kernels
 from mrilib.solvers.total_variation.loops import is_single, loop_from
 from mrilib.solvers.total_variation.problem import VariationProblem
 

@@ -6,8 +6,8 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from mrilib.operators.transforms import fft2, ifft2
-from mrilib.solvers.couplings import Field
 from mrilib.solvers import kernels
+from mrilib.solvers.couplings import Field
 from mrilib.solvers.field_parts import RULES, field_of, interleaved, parts_of
 from mrilib.solvers.total_variation.problem import OVER_RELAXATION, VariationProblem
 
