@@ -1,8 +1,8 @@
-"""Multi-coil reconstruction: quality beside BART and SigPy, speed beside them, and cost at full size.
+"""Multi-coil reconstruction: quality and speed beside BART and SigPy, cost at full size, and of other sizes.
 
-`python -m benchmarks multicoil [FOLDER] [--parts quality speed scale]`: the brain data are in FOLDER, by
-default ../shared/data. Each part writes its own table, `multicoil-quality`, `multicoil-speed` and
-`multicoil-scale`; on one core they take about half an hour, a quarter and half an hour.
+`python -m benchmarks multicoil [FOLDER] [--parts quality speed scale sizes]`: brain data are in FOLDER, by
+default ../shared/data. Each part writes its own table, `multicoil-quality` and so on; on one core they take
+about half an hour, a quarter, half an hour and ten minutes.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from mrilib.data.masks import column_mask
 from mrilib.operators.base import fft2c, ifft2c
 from mrilib.operators.coils import CoilFourier, estimate_coil_maps
 
-PARTS = ("quality", "speed", "scale")
+PARTS = ("quality", "speed", "scale", "sizes")
 
 
 def raw_brain(folder: Path) -> torch.Tensor:
@@ -49,9 +49,9 @@ def undersampled(
     return image, kspace * mask / scale, operator
 
 
-def simulated() -> tuple[torch.Tensor, CoilFourier]:
-    """15 coils × 640×368 of a smooth object with edges, maps of unit sum of squares, 1 % noise."""
-    rows, columns = torch.meshgrid(torch.linspace(-1, 1, 640), torch.linspace(-1, 1, 368), indexing="ij")
+def simulated(width: int = 368) -> tuple[torch.Tensor, CoilFourier]:
+    """15 coils × 640×`width` of a smooth object with edges, maps of unit sum of squares, 1 % noise."""
+    rows, columns = torch.meshgrid(torch.linspace(-1, 1, 640), torch.linspace(-1, 1, width), indexing="ij")
     image = (rows.square() + columns.square() < 0.7) * (
         1.0 + 0.5 * torch.cos(9 * rows) * (columns.abs() < 0.3)
     )
@@ -59,7 +59,7 @@ def simulated() -> tuple[torch.Tensor, CoilFourier]:
     distance = (rows - torch.cos(angles)).square() + (columns - torch.sin(angles)).square()
     maps = torch.polar(torch.exp(-0.5 * distance), angles * columns)
     maps = maps / maps.abs().square().sum(0).sqrt()
-    mask = column_mask(368, acceleration=4, center_fraction=0.08, kind="random", seed=0)
+    mask = column_mask(width, acceleration=4, center_fraction=0.08, kind="random", seed=0)
     operator = CoilFourier(mask=mask, coil_maps=maps)
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(maps.shape, dtype=torch.complex64, generator=generator)

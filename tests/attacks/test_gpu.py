@@ -28,8 +28,8 @@ def test_the_gpu_finds_what_the_cpu_finds(coupling):
     ]
     for cpu, gpu in zip(*found, strict=True):
         assert gpu.perturbation.device.type == "cuda"
-        # Both climb the same function from the same start in float32; rounding parts their paths. On an H200 the
-        # GPU's severity was 1.7 % (split) and 1.6 % (complex) above the CPU's.
+        # Both climb the same function from the same start in float32; rounding parts their paths. On an H200
+        # the GPU's severity was 1.7 % (split) and 1.6 % (complex) above the CPU's.
         torch.testing.assert_close(gpu.severity.cpu(), cpu.severity, rtol=3e-2, atol=0)
 
 
