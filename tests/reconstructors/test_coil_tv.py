@@ -125,7 +125,11 @@ def test_implicit_derivative_equals_unrolled_and_finite_differences(coupling, dr
     inside = operator.coil_maps.abs().sum(0) > 0
     cotangent, direction = draw(14, 15) * inside, draw(3, 14, 15, seed=1) * operator.mask
     method = TotalVariation(
-        weight=WEIGHT, coupling=coupling, tolerance=1e-10, differentiation=Implicit(tolerance=1e-7)
+        weight=WEIGHT,
+        coupling=coupling,
+        tolerance=1e-10,
+        max_steps=40_000,
+        differentiation=Implicit(tolerance=1e-7),
     )
     implicit = derivative(method, kspace, operator, cotangent)
     assert not (implicit * ~operator.mask).any()

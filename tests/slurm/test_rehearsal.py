@@ -32,8 +32,9 @@ TIRA = {"first": 4, "growth": 2, "down": [1, 1], "bottleneck": 1, "up": [1, 1], 
 ANATOMIES = ("knee", "brain")
 GRID = {"low": 1e-3, "high": 1e-2, "count": 2}
 PHASES = [{"epochs": 1, "batch": 1, "learning_rate": 1e-3}]
-# Rules that neither paper has a use for: volumes simulated from images, and boxes, which P2's data lack.
-ELSEWHERE = {"simulate_volume", "place_annotations"}
+# Rules that neither paper has a use for: volumes simulated from images, boxes, which P2's data lack, and
+# experiments of the config that draw no figure.
+ELSEWHERE = {"simulate_volume", "place_annotations", "run_experiment"}
 
 
 def volume(path, seed):

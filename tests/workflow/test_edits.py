@@ -114,7 +114,7 @@ EDITS = {
         {"attack (zero-filled)", "attack (tira)", *TRANSFERS},
     ),
     "the coupled search of TV": (
-        edit("mrilib/attacks/searches/coupled.py", "le=1)] = 0.96", "le=1)] = 0.95"),
+        edit("mrilib/attacks/searches/coupled.py", "PENALTY = 0.16", "PENALTY = 0.17"),
         {"attack (tv)", *TRANSFERS},
     ),
     "masks of lines": (
