@@ -1,0 +1,91 @@
+# What the rules of experiments ask of the config: files, params, and the code that they reach by name.
+from workflow_scripts.config.entries import modules_of
+from workflow_scripts.provenance import class_attribute
+
+
+def all_experiments():
+    """The usual experiments, and those of the config."""
+    taken = {*USUAL_EXPERIMENTS, *OTHER_TABLES, *method_figures()}
+    for name in cfg.experiments:
+        if name in taken:
+            raise WorkflowError(f"experiments.{name}: the run has a file of this name; choose another")
+    return USUAL_EXPERIMENTS | {name: entry.described for name, entry in cfg.experiments.items()}
+
+
+def metric_roots():
+    """Import paths of the metrics beside ours."""
+    return {path for each in METRICS.values() for path in [each["class"], *modules_of(each["arguments"])]}
+
+
+def shown_by(path):
+    """Import paths of the functions that make an experiment's table and figure; none of a metric."""
+    return list(filter(None, [class_attribute(path, part) for part in ("table", "figure")]))
+
+
+def experiment_roots(name):
+    """Import paths that an experiment reaches by name: its class, table and figure, metrics and attacks."""
+    path, arguments = (EXPERIMENTS[name][key] for key in ("class", "arguments"))
+    return metric_roots() | {path, *shown_by(path), *modules_of(arguments), *ATTACK_ROOTS}
+
+
+def usual_roots():
+    """Import paths that the usual experiments reach by name."""
+    return set().union(*map(experiment_roots, USUAL_EXPERIMENTS))
+
+
+def experiment_files(name):
+    """What an experiment writes; one that draws a PDF writes the PNG beside it."""
+    tables = {kind: f"{RUN}/tables/{name}.{kind}" for kind in ("csv", "md", "tex")}
+    drawn = {"pdf": figure_file(name)} if name in DRAWN else {}
+    return {"records": f"{RUN}/records/{name}.json"} | tables | drawn
+
+
+def by_experiment(script, rule_name):
+    """Params of a rule whose code is that of the experiment as well."""
+
+    @functools.cache
+    def described(name):
+        return stage(script, rule_name, experiment_roots(name))
+
+    return {
+        "stage": lambda wildcards: described(wildcards.experiment),
+        "code": lambda wildcards: code_of(described(wildcards.experiment)),
+        "experiment": lambda wildcards: EXPERIMENTS[wildcards.experiment],
+    }
+
+
+def known_of_run():
+    """What experiments are told of the run beside its scores."""
+    return {
+        "methods": {name: method.published for name, method in cfg.methods.items()},
+        "masks": MASKS,
+        "attacks": {name: attack.described for name, attack in cfg.attacks.items()},
+        "sources": list(cfg.images),
+        "published_sources": PUBLISHED_SOURCES,
+        "specs": SPECS,
+        "labels": LABELS,
+        "domain_labels": domain_labels(),
+        "note": table_note(),
+    }
+
+
+EXPERIMENTS = all_experiments()
+# Those that draw a figure of their own.
+DRAWN = [name for name, each in EXPERIMENTS.items() if class_attribute(each["class"], "figure")]
+EXPERIMENT_PIECES = [
+    {"outputs": experiment_files(name), "params": {"experiment": described}}
+    for name, described in USUAL_EXPERIMENTS.items()
+]
+
+
+def all_outputs():
+    """Everything that the config asks for."""
+    # Training draws its masks itself; of all else there is a measurement, used or not.
+    measured = [
+        measurement_file(source, mask, part, position)
+        for source, found in cfg.images.items()
+        for mask in cfg.masks_for(source)
+        for part, count in (("test", found.count), ("validation", found.validation_count))
+        for position in range(count)
+    ]
+    return data_outputs() + measured + kinds_of(EXPERIMENTS, [*method_figures(), *DRAWN])
