@@ -34,21 +34,22 @@ def settled(
     Raises:
         NotConvergedError: if it gives up, and `throw`.
     """
-    image, slopes, mismatch = step()
-    # What is smaller than after the first step is none of the solution's size.
-    least = _norm(slopes), _norm(image)
-    tiny = torch.finfo(least[0].dtype).tiny
-    residual, taken = torch.tensor(torch.inf), 1
-    while taken < max_steps:
+    residual = image = torch.tensor(torch.inf)
+    for taken in range(1, max_steps + 1):
         previous = image
         image, slopes, mismatch = step()
-        taken += 1
+        if taken == 1:
+            previous = torch.zeros_like(image)
+            # Where the solution is flat sizes go to zero: those of the first step take their place.
+            least = _norm(slopes), _norm(image)
+            tiny = torch.finfo(least[0].dtype).tiny
         if taken % CHECK == 0 or taken == max_steps:
-            sizes = [
-                _norm(value).maximum(floor).clamp(min=tiny)
-                for value, floor in zip((slopes, image), least, strict=True)
+            changes = [
+                _norm(change) / _norm(value).maximum(floor).clamp(min=tiny)
+                for change, value, floor in zip(
+                    (mismatch, image - previous), (slopes, image), least, strict=True
+                )
             ]
-            changes = _norm(mismatch) / sizes[0], _norm(image - previous) / sizes[1]
             residual = torch.maximum(*changes).max()
             if not bool(residual.isfinite()) or residual <= tolerance:
                 break

@@ -18,8 +18,9 @@ from mrilib.solvers.certificate import Certificate
 from mrilib.solvers.certified import Run, extrapolated
 from mrilib.solvers.certified import minimise as certified
 from mrilib.solvers.couplings import Field
+from mrilib.solvers.linearised import settled
 from mrilib.solvers.posed import Posed
-from mrilib.solvers.solution import Solution, linearised_solution
+from mrilib.solvers.solution import Solution
 from mrilib.solvers.total_variation.certificate import certify
 from mrilib.solvers.total_variation.loops import Iteration
 from mrilib.solvers.total_variation.problem import (
@@ -224,24 +225,13 @@ def solve_linearised(
     """
     rule, threshold, inverse = problem.rule, problem.threshold, problem.inverse()
     tangent = torch.zeros_like(state)
-    image = torch.zeros_like(problem.data)
-    norm, tiny = torch.linalg.vector_norm, torch.finfo(problem.spectrum.dtype).tiny
-    residual = torch.tensor(math.inf)
-    for taken in range(1, max_steps + 1):
+
+    def step() -> tuple[Tensor, Field, Field]:
+        nonlocal tangent
         kept = rule.jacobian(state, tangent, threshold)
-        previous, image = image, image_of(problem, inverse, 2.0 * kept - tangent)
-        mismatch = gradient(image) - kept
-        tangent = tangent + OVER_RELAXATION * mismatch
-        if taken == 1:
-            least = norm(gradient(image), dim=(-3, -2, -1)), norm(image, dim=(-2, -1))
-        if taken % LINEAR_CHECK == 0 or taken == max_steps:
-            differences = norm(gradient(image), dim=(-3, -2, -1)).maximum(least[0]).clamp(min=tiny)
-            size = norm(image, dim=(-2, -1)).maximum(least[1]).clamp(min=tiny)
-            residual = torch.maximum(
-                norm(mismatch, dim=(-3, -2, -1)) / differences, norm(image - previous, dim=(-2, -1)) / size
-            ).max()
-            if not bool(residual.isfinite()) or residual <= tolerance:
-                break
-    return linearised_solution(
-        "total variation", image, residual=residual, steps=taken, tolerance=tolerance, throw=throw
-    )
+        image = image_of(problem, inverse, 2.0 * kept - tangent)
+        slopes = gradient(image)
+        tangent = tangent + OVER_RELAXATION * (slopes - kept)
+        return image, slopes, slopes - kept
+
+    return settled(step, name="total variation", tolerance=tolerance, max_steps=max_steps, throw=throw)
