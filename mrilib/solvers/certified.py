@@ -111,13 +111,36 @@ class Run(ABC):
 
 
 @dataclass(frozen=True)
-class SteppedProblem(Problem):
-    """A problem that keeps a state between steps, a dataclass of its own."""
+class BegunProblem(Problem):
+    """A problem that knows its iteration."""
 
     @property
     @abstractmethod
     def name(self) -> str:
         """Of the model, for messages."""
+
+    @abstractmethod
+    def begun(self, start: Any) -> Run:
+        """The iteration from a start, else from zero."""
+
+    def minimise(
+        self, *, tolerance: float, max_steps: int, start: Any = None, throw: bool = True
+    ) -> Solution:
+        """To a certified relative duality gap: see `certified.minimise`."""
+        return minimise(
+            self,
+            type(self).begun,
+            tolerance=tolerance,
+            max_steps=max_steps,
+            start=start,
+            throw=throw,
+            name=self.name,
+        )
+
+
+@dataclass(frozen=True)
+class SteppedProblem(BegunProblem):
+    """A problem that keeps a state between steps, a dataclass of its own."""
 
     @abstractmethod
     def zero(self) -> Items:
@@ -142,20 +165,6 @@ class SteppedProblem(Problem):
     def begun(self, start: Any) -> Run:
         """The iteration from a start, else from zero."""
         return SteppedRun(self, self.zero() if start is None else start.state_for(self))
-
-    def minimise(
-        self, *, tolerance: float, max_steps: int, start: Any = None, throw: bool = True
-    ) -> Solution:
-        """To a certified relative duality gap: see `certified.minimise`."""
-        return minimise(
-            self,
-            type(self).begun,
-            tolerance=tolerance,
-            max_steps=max_steps,
-            start=start,
-            throw=throw,
-            name=self.name,
-        )
 
 
 class SteppedRun(Run):

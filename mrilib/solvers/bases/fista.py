@@ -13,22 +13,20 @@ Source: [beck2009], restart of [odonoghue2015].
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from mrilib.operators.bases import Basis
+from mrilib.solvers.bases.problem import Coefficients, L1Problem
 from mrilib.solvers.bases.shrinkage import shrink
 from mrilib.solvers.certificate import Certificate, bound
-from mrilib.solvers.coils.data import CoilData, Coils, Images
+from mrilib.solvers.coils.data import Coils, Images
+from mrilib.solvers.coils.exact_normal import ExactNormal
 from mrilib.solvers.coils.posed import SteppedMeasuredProblem
 from mrilib.solvers.items import Items
 from mrilib.solvers.solution import Solution, linearised_solution
-
-Coefficients = Complex[Tensor, "batch cy cx"]
-Own = TypeVar("Own", bound="BasisProblem")
 
 
 @dataclass(frozen=True)
@@ -57,31 +55,8 @@ class BasisStart(Items):
 
 
 @dataclass(frozen=True)
-class BasisProblem(SteppedMeasuredProblem):
-    """`½‖Ax − y‖² + λ‖Ψx‖₁`, moduli of all coefficients, on a flat batch.
-
-    Args:
-        measurement: `A` and `y`.
-        basis: `Ψ`.
-        weight: `λ > 0`, `(batch)`.
-        projected: `Aᴴy`.
-    """
-
-    axes: ClassVar[Mapping[str, int]] = {"measurement": 0, "weight": 0, "projected": 2}
-    name = "ℓ1"
-
-    measurement: CoilData
-    basis: Basis
-    weight: Float[Tensor, "batch"]
-    projected: Images
-
-    @classmethod
-    def of(cls: type[Own], measurement: CoilData, basis: Basis, weight: Tensor) -> Own:
-        return cls(measurement, basis, weight, measurement.adjoint(measurement.data))
-
-    def to(self: Own, dtype: torch.dtype) -> Own:
-        found = super().to(dtype)
-        return replace(found, projected=found.measurement.adjoint(found.measurement.data))
+class BasisProblem(L1Problem, SteppedMeasuredProblem):
+    """The problem where the basis' grid is the image's own."""
 
     def zero(self) -> MomentumState:
         """State of the zero image."""
@@ -122,26 +97,10 @@ class BasisProblem(SteppedMeasuredProblem):
 
         Where all coil maps are zero `Aᴴq` is zero as well: such pixels loosen no bound.
         """
-        double, image = self.to(torch.complex128), image.to(torch.complex128)
-        residual = double.residual(image)
-        dual, _ = double.dual(residual)
-        return Certificate(image, double.objective(image, residual), dual)
-
-    def residual(self, image: Images) -> Coils:
-        """`q = y − Ax`."""
-        return self.measurement.data - self.measurement.forward(image)
-
-    def objective(self, image: Images, residual: Coils) -> Float[Tensor, "batch"]:
-        """`½‖q‖² + λ‖Ψx‖₁`."""
-        square = torch.view_as_real(residual).square().sum((-4, -3, -2, -1))
-        return 0.5 * square + self.weight * self.basis.forward(image).abs().sum((-2, -1))
-
-    def dual(self, residual: Coils) -> tuple[Float[Tensor, "batch"], Coefficients]:
-        """`D` of `certify`, and `ΨAᴴq`."""
-        square = torch.view_as_real(residual).square().sum((-4, -3, -2, -1))
-        correlation = (residual.conj() * self.measurement.data).real.sum((-3, -2, -1))
-        slopes = self.basis.forward(self.measurement.adjoint(residual))
-        return bound(self.weight, slopes.abs().amax((-2, -1)), correlation, square), slopes
+        fit, weight = ExactNormal(self.measurement).fit(image), self.weight.double()
+        objective = 0.5 * fit.square + weight * self.basis.forward(fit.image).abs().sum((-2, -1))
+        size = self.basis.forward(fit.slope).abs().amax((-2, -1))
+        return Certificate(fit.image, objective, bound(weight, size, fit.correlation, fit.square))
 
     def left(self, state: MomentumState) -> BasisStart:
         return BasisStart(state.coefficients)

@@ -13,7 +13,7 @@ found, are our choice.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -22,18 +22,16 @@ from torch import Tensor
 
 from mrilib.operators.bases import Basis
 from mrilib.solvers.bases.posed import AnyCoils, general_problem
+from mrilib.solvers.bases.problem import Coefficients, L1Problem
 from mrilib.solvers.bases.shrinkage import shrink, shrink_derivative
 from mrilib.solvers.certificate import Certificate, bound
-from mrilib.solvers.certified import minimise
-from mrilib.solvers.coils.data import CoilData, Coils, Images, Scaled
+from mrilib.solvers.coils.data import Coils, Images, Scaled
 from mrilib.solvers.coils.exact_normal import ExactNormal
 from mrilib.solvers.coils.line_inverses import LineInverses, applies
 from mrilib.solvers.coils.posed import MeasuredProblem, MeasuredRun
 from mrilib.solvers.items import Items
 from mrilib.solvers.linearised import settled
 from mrilib.solvers.solution import Solution
-
-Coefficients = Complex[Tensor, "batch cy cx"]
 
 # λ/ρ, for images of maximum 1. Our choice: of 0.1, 0.17 and 0.3, and of fixed ρ/√λ, it certifies 1e-3 after
 # the fewest steps over λ = 5e-4 … 3e-2 on a brain (wavelets, cosines) and a simulated object.
@@ -56,31 +54,8 @@ class LineStart(Items):
 
 
 @dataclass(frozen=True)
-class LineProblem(MeasuredProblem):
-    """`½‖Ax − y‖² + λ‖Ψx‖₁`, moduli of all coefficients, on a flat batch; `applies` is true of `A`.
-
-    Args:
-        measurement: `A` and `y`.
-        basis: `Ψ`, which may zero-pad.
-        weight: `λ > 0`, `(batch)`.
-        projected: `Aᴴy`.
-    """
-
-    axes: ClassVar[Mapping[str, int]] = {"measurement": 0, "weight": 0, "projected": 2}
-    name = "ℓ1"
-
-    measurement: CoilData
-    basis: Basis
-    weight: Float[Tensor, "batch"]
-    projected: Images
-
-    @staticmethod
-    def of(measurement: CoilData, basis: Basis, weight: Tensor) -> "LineProblem":
-        return LineProblem(measurement, basis, weight, measurement.adjoint(measurement.data))
-
-    def to(self, dtype: torch.dtype) -> "LineProblem":
-        found = super().to(dtype)
-        return replace(found, projected=found.measurement.adjoint(found.measurement.data))
+class LineProblem(L1Problem):
+    """The problem if `applies` is true of `A`; the basis may zero-pad."""
 
     @property
     def rho(self) -> Float[Tensor, "batch 1 1"]:
@@ -93,20 +68,6 @@ class LineProblem(MeasuredProblem):
     def begun(self, start: LineStart | None) -> "LineRun":
         zero = torch.zeros_like(self.basis.forward(self.projected))
         return LineRun(self, zero if start is None else start.field.to(self.dtype))
-
-    def minimise(
-        self, *, tolerance: float, max_steps: int, start: LineStart | None = None, throw: bool = True
-    ) -> Solution:
-        """To a certified relative duality gap: see `certified.minimise`."""
-        return minimise(
-            self,
-            LineProblem.begun,
-            tolerance=tolerance,
-            max_steps=max_steps,
-            start=start,
-            throw=throw,
-            name=self.name,
-        )
 
     def unroll(self, data: Coils, steps: int) -> Images:
         """That of `fista` or `coils.splitting`: the inverses here are none of autograd's."""

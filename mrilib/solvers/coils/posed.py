@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mrilib.operators.coil_fourier import CoilFourier
 from mrilib.operators.fourier import MaskedFourier
-from mrilib.solvers.certified import Problem, Run, SteppedProblem, SteppedRun, extrapolated
+from mrilib.solvers.certified import BegunProblem, Run, SteppedProblem, SteppedRun, extrapolated
 from mrilib.solvers.coils.data import CoilData, Coils, Images, Scaled
 from mrilib.solvers.posed import Posed
 from mrilib.solvers.solution import Solution
@@ -18,7 +18,7 @@ from mrilib.solvers.solution import Solution
 FIRST_CHECK, FIRST_A_DECADE, CHECKS, STEPS_A_DECADE = 20, 20, (10, 100), 40.0
 
 
-class MeasuredProblem(Problem):
+class MeasuredProblem(BegunProblem):
     """A problem of coil data, differentiable.
 
     Attributes:
@@ -35,12 +35,6 @@ class MeasuredProblem(Problem):
     @property
     def measured(self) -> Coils:
         return self.measurement.data
-
-    @abstractmethod
-    def minimise(
-        self, *, tolerance: float, max_steps: int, start: Any = None, throw: bool = True
-    ) -> Solution:
-        """To a certified relative duality gap: see `certified.minimise`."""
 
     @abstractmethod
     def unroll(self, data: Coils, steps: int) -> Images:
