@@ -35,10 +35,12 @@ help: ## list the targets
 
 venv: $(INSTALLED) ## build .venv from envs/constraints.txt
 
-# One pip command, or pip replaces a CPU build of torch. The stamp comes last, so a broken build is resumed.
+# One pip command, or pip replaces a CPU build of torch. Loops are compiled here, once, and not by the first jobs.
+# The stamp comes last, so a broken build is resumed.
 $(INSTALLED): pyproject.toml envs/constraints.txt
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install $(PIP_ARGS) -c envs/constraints.txt -e '.[fftw,demo,test,dev]'
+	OMP_NUM_THREADS=1 $(BIN)/python -m workflow_scripts.upkeep.compile
 	touch $@
 
 demo: $(INSTALLED) ## run config.yaml here: minutes on two cores, no download

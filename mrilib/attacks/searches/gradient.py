@@ -1,7 +1,7 @@
 """Projected gradient ascent through any differentiable reconstructor."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import torch
@@ -35,7 +35,8 @@ class GradientAscent(Search):
     the step is `e ← η·g/‖g‖` instead, the power method, which lowers no convex objective and reaches the top
     singular value sooner: the spectrum of coils is dense, where that of a single coil is flat.
 
-    Norms of `e`, `g` and `v` are those of all coils. The best iterate by the objective is kept. Where
+    Norms of `e`, `g` and `v` are those of all coils. The best iterate by the objective is kept. The last of a
+    round is differentiated in the next one, by those who go on, and counts as a gradient evaluation anyway. Where
     `φ ⊙ ρ = 0` the objective has no derivative; there `g` is that of `Re⟨φ, ρ⟩`.
 
     Args:
@@ -73,29 +74,35 @@ class GradientAscent(Search):
     def begin(self, task: Task) -> None:
         self._task, self._chunks = task, Chunks(self._chunk, task.kspace.device)
         self._count = self._evaluations = 0
+        self._looked_at = False
         self._windows, position = task.windows, task.starts.clone()
         nothing = torch.zeros_like(self._windows[:, 0, 0])
         self._climb = _Momentum(position, position.clone(), nothing, nothing, torch.zeros_like(position))
 
     def run(self, steps: int) -> Float[Tensor, "running"]:
-        for _ in range(steps):
-            count = self._climb.position.shape[0]
-            self._climb = _Momentum.joined(self._chunks.map(self._stepped, count))
+        count = self._climb.position.shape[0]
+        # Most candidates end with a round: where it ends is looked at, and differentiated if it goes on.
+        for _ in range(steps - 1 + self._looked_at):
+            self._climb = _Momentum.joined(self._chunks.map(self._moved, count))
             self._count += 1
-            self._evaluations += count
+        self._climb = _Momentum.joined(self._chunks.map(self._valued, count))
+        self._looked_at = True
+        self._evaluations += steps * count
         return self._climb.peak
 
-    def _stepped(self, part: Tensor) -> _Momentum:
+    def _valued(self, part: Tensor) -> _Momentum:
+        """Some candidates, the value of where they are taken into account."""
+        now = self._climb[part]
+        artifact, _ = self._artifact(now.position.clone().requires_grad_(True), self._windows[part])
+        return self._improved(now, *_sizes(artifact))
+
+    def _moved(self, part: Tensor) -> _Momentum:
         """Some candidates after one more step."""
-        radius, now = self._task.radius, self._climb[part]
-        position = now.position
+        radius, position = self._task.radius, self._climb[part].position
         value, peak, derivative = self._look(position, self._windows[part])
+        now = self._improved(self._climb[part], value, peak)
         norm = self._norm(derivative)
-        if not bool((norm.isfinite() & by_item(value.isfinite(), norm)).all()):
-            raise FloatingPointError(f"GradientAscent: non-finite value or gradient at step {self._count}")
-        better = value > now.value
-        best = torch.where(by_item(better, position), position, now.best)
-        best_value, best_peak = torch.where(better, value, now.value), torch.where(better, peak, now.peak)
+        self._check_finite(norm)
         velocity = 0.5 * now.velocity + torch.where(norm > 0, derivative / norm, 0.0)
         moved = position + self._rate * self._decay**self._count * radius * velocity
         if self._task.operator.kspace_axes > 2:
@@ -103,8 +110,23 @@ class GradientAscent(Search):
             linear = (slope - value).abs() < LINEAR * value
             moved = torch.where(by_item(linear, moved), derivative, moved)
         length = self._norm(moved)
-        position = torch.where(length > 0, moved * (radius / length), moved)
-        return _Momentum(position, best, best_value, best_peak, velocity)
+        moved = torch.where(length > 0, moved * (radius / length), moved)
+        return replace(now, position=moved, velocity=velocity)
+
+    def _improved(self, now: _Momentum, value: Tensor, peak: Tensor) -> _Momentum:
+        """Candidates whose position counts as their best if its value is the largest so far."""
+        self._check_finite(value)
+        better = value > now.value
+        return replace(
+            now,
+            best=torch.where(by_item(better, now.position), now.position, now.best),
+            value=torch.where(better, value, now.value),
+            peak=torch.where(better, peak, now.peak),
+        )
+
+    def _check_finite(self, values: Tensor) -> None:
+        if not bool(values.isfinite().all()):
+            raise FloatingPointError(f"GradientAscent: non-finite value or gradient at step {self._count}")
 
     def _norm(self, kspace: Tensor) -> Tensor:
         """`‖·‖₂` of every candidate, with the axes of k-space."""
@@ -112,8 +134,18 @@ class GradientAscent(Search):
 
     def _look(self, position: Tensor, windows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Objective, largest pixel in the window, and derivative."""
-        task = self._task
         position = position.clone().requires_grad_(True)
+        artifact, difference = self._artifact(position, windows)
+        value, peak = _sizes(artifact)
+        scale = value[:, None, None]
+        uniform = windows / norm2(windows)[:, None, None]
+        direction = torch.where(scale > 0, artifact / scale, uniform.to(artifact))
+        (derivative,) = torch.autograd.grad(difference, position, windows * direction)
+        return value, peak, derivative * self._task.operator.mask
+
+    def _artifact(self, position: Tensor, windows: Tensor) -> tuple[Tensor, Tensor]:
+        """`φ ⊙ ρ`, and `ρ` differentiably."""
+        task = self._task
         with torch.enable_grad():
             image = task.reconstructor(task.kspace + position, task.operator)
         if not image.requires_grad:
@@ -121,13 +153,7 @@ class GradientAscent(Search):
             raise ValueError(f"GradientAscent: {name} returns an image without derivative; remove its detach")
         with torch.enable_grad():
             difference = task.artifacts(task.observed(image))
-        artifact = windows * difference.detach()
-        value = norm2(artifact)
-        scale = value[:, None, None]
-        uniform = windows / norm2(windows)[:, None, None]
-        direction = torch.where(scale > 0, artifact / scale, uniform.to(artifact))
-        (derivative,) = torch.autograd.grad(difference, position, windows * direction)
-        return value, artifact.abs().amax(dim=(-2, -1)), derivative * task.operator.mask
+        return windows * difference.detach(), difference
 
     def keep(self, candidates: Int[Tensor, "kept"]) -> None:
         self._windows, self._climb = self._windows[candidates], self._climb[candidates]
@@ -138,3 +164,8 @@ class GradientAscent(Search):
     @property
     def costs(self) -> dict[str, float]:
         return {"solver_steps": float("nan"), "gradient_evaluations": float(self._evaluations)}
+
+
+def _sizes(artifact: Tensor) -> tuple[Tensor, Tensor]:
+    """`‖φ ⊙ ρ‖₂` and the largest pixel."""
+    return norm2(artifact), artifact.abs().amax(dim=(-2, -1))
