@@ -21,35 +21,38 @@ from mrilib.reconstructors.trained import Trained
 from mrilib.training.fit import fit, seeded
 from mrilib.training.schedule import Phase
 from mrilib.training.task import PhantomTask
+from workflow_scripts.config.config import load
+from workflow_scripts.config.methods import Method
 
 PHANTOMS, SAMPLES = 200, 24
 # Passes forward that a gradient costs.
 GRADIENT = 3
 
 
-def networks(path: str) -> dict[str, dict[str, Any]]:
+def networks(path: str) -> dict[str, Method]:
     """Trained methods of a config."""
-    methods = yaml.safe_load(Path(path).read_text())["methods"]
-    return {name: method for name, method in methods.items() if "training" in method}
+    methods = load(yaml.safe_load(Path(path).read_text())).methods
+    return {name: method for name, method in methods.items() if method.training is not None}
 
 
-def operations(method: dict[str, Any], operator: MaskedFourier) -> tuple[int, float]:
+def operations(method: Method, operator: MaskedFourier) -> tuple[int, float]:
     """Parameters, and operations of one reconstruction."""
-    reconstructor = Trained(**method["parameters"])
+    reconstructor = Trained(**method.arguments)
     kspace = operator.forward(ellipse_phantoms(1, size=SIZE, seed=SEED))
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         reconstructor(kspace, operator)
     return sum(value.numel() for value in reconstructor.model.parameters()), counter.get_total_flops()
 
 
-def samples_per_second(method: dict[str, Any]) -> float:
+def samples_per_second(method: Method) -> float:
     """Training samples per second, batches of the method's first phase."""
-    phase = method["training"]["phases"][0]
+    assert method.training is not None
+    phase = method.training.phases[0]
     seeds = (SEED, SEED + 1)
     task = PhantomTask(Radial(lines=LINES), size=SIZE, count=SAMPLES, validation=1, seeds=seeds, jitter=10.0)
-    model = seeded(lambda: Trained(**method["parameters"]).model.train().requires_grad_(True), SEED)
+    model = seeded(lambda: Trained(**method.arguments).model.train().requires_grad_(True), SEED)
     with TemporaryDirectory() as folder:
-        phases = [Phase(epochs=2, batch=phase["batch"], learning_rate=phase["learning_rate"])]
+        phases = [Phase(epochs=2, batch=phase.batch, learning_rate=phase.learning_rate)]
         fitted = fit(model, task, phases=phases, seed=SEED, state=Path(folder) / "state.pt")
     return float(fitted.history[-1]["samples_per_second"])
 
@@ -64,8 +67,8 @@ def main(arguments: list[str]) -> None:
     for path in ("config.yaml", "config.paper.yaml"):
         for name, method in networks(path).items():
             parameters, count = operations(method, operator)
-            training = method["training"]
-            passes = sum(phase["epochs"] for phase in training["phases"]) * training["images"]
+            assert method.training is not None
+            passes = method.training.epochs * (method.training.images or 0)
             row = {
                 "what": f"{path}: {name}",
                 "parameters": parameters,
