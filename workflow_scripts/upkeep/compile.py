@@ -1,8 +1,8 @@
 """`python -m workflow_scripts.upkeep.compile`: compile the loops of the solvers ahead of the first jobs.
 
-numba compiles a loop when it first meets arrays of a kind, and keeps it beside the module. Small problems make
-it meet them here, once, where jobs that start together would each compile for themselves. A processor of
-another kind compiles anew.
+numba compiles a loop when it first meets arrays of a kind, and keeps it beside the module. Small problems
+make it meet them here, once, where jobs that start together would each compile for themselves. A processor
+of another kind compiles anew.
 """
 
 import torch
@@ -26,7 +26,8 @@ def main() -> None:
     image = ellipse_phantoms(1, size=SIZE, seed=0)[0].to(torch.complex64)
     columns = torch.arange(SIZE) % 2 == 0
     one = MaskedFourier(mask=columns.expand(SIZE, SIZE))
-    several = CoilFourier(mask=columns, coil_maps=torch.full((2, SIZE, SIZE), 0.5**0.5, dtype=torch.complex64))
+    maps = torch.full((2, SIZE, SIZE), 0.5**0.5, dtype=torch.complex64)
+    several = CoilFourier(mask=columns, coil_maps=maps)
     for operator in (one, several):
         kspace = operator.forward(image)
         for tolerance in TOLERANCES:

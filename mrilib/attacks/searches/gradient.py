@@ -35,9 +35,9 @@ class GradientAscent(Search):
     the step is `e ← η·g/‖g‖` instead, the power method, which lowers no convex objective and reaches the top
     singular value sooner: the spectrum of coils is dense, where that of a single coil is flat.
 
-    Norms of `e`, `g` and `v` are those of all coils. The best iterate by the objective is kept. The last of a
-    round is differentiated in the next one, by those who go on, and counts as a gradient evaluation anyway. Where
-    `φ ⊙ ρ = 0` the objective has no derivative; there `g` is that of `Re⟨φ, ρ⟩`.
+    Norms of `e`, `g` and `v` are those of all coils. The best iterate by the objective is kept. The last of
+    a round is differentiated in the next one, by those who go on, and counts as a gradient evaluation anyway.
+    Where `φ ⊙ ρ = 0` the objective has no derivative; there `g` is that of `Re⟨φ, ρ⟩`.
 
     Args:
         rounds: stages of the search, or pairs `[steps, keep]`.
