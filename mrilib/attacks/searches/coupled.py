@@ -20,7 +20,8 @@ from torch import Tensor
 
 from mrilib.attacks.searches.base import Climb, Round, Search, rounds_of
 from mrilib.attacks.searches.coordinates import Ground, imaginary_part, is_real
-from mrilib.attacks.searches.moves import Moves, move, usual_rate
+from mrilib.attacks.searches.moves import move, moved
+from mrilib.attacks.searches.schedule import ROUNDS, SETTLED, Schedule
 from mrilib.attacks.target import Artifact, Task
 from mrilib.operators.base import MeasurementOperator
 from mrilib.operators.fourier import MaskedFourier
@@ -36,10 +37,6 @@ from mrilib.solvers.total_variation.problem import OVER_RELAXATION, problem_of
 # ρ of the loop. It weighs `∇ᵀ∇`, at most 8, against `AᴴA`, at most 1, and so has no unit. Where it follows
 # √λ, as the solver's own does, images follow perturbations slowly at high noise levels.
 PENALTY = 0.16
-# All places take few steps: the derivative tells good ones soon. One long round at the best brings most.
-ROUNDS = (Round(24, 10), Round(50, 4), Round(120, 2), Round(600, 1))
-# Part of a round after which its iterates count: the image follows long moves late, and can show too much.
-SETTLED = 0.75
 
 
 class CoupledAscent(Search):
@@ -59,7 +56,7 @@ class CoupledAscent(Search):
     Args:
         rounds: stages of the search, or pairs `[steps, keep]`.
         every: steps between two moves.
-        rate: length `t` of a round's first move, in units of the budget; by default `usual_rate`.
+        rate: length `t` of a round's first move, in units of the budget; by default that of `Schedule.of`.
         power: how fast `t` falls to zero in a round.
 
     Source: our choice; the objective is eq. (6) of [alaifari2023].
@@ -68,6 +65,7 @@ class CoupledAscent(Search):
     word: ClassVar[str] = "coupled"
     former_path: ClassVar[str | None] = "mrilib.attacks.coupled:CoupledAscent"
     label: ClassVar[str] = "coupled search (ours)"
+    artifacts: ClassVar[tuple[Artifact, ...]] = ("complex",)
     from_state: ClassVar[bool] = True
     # Measured on one core: 64 places.
     seconds: ClassVar[float | None] = 10.0
@@ -90,7 +88,7 @@ class CoupledAscent(Search):
         refusal = cls.refusal_unless(
             reconstructor, operator, method=TotalVariation, measured_by=MaskedFourier
         )
-        if refusal is None and artifact != "complex":
+        if refusal is None and artifact not in cls.artifacts:
             return cls.refused(f"expected artifact 'complex', got {artifact!r}")
         return refusal
 
@@ -101,7 +99,7 @@ class CoupledAscent(Search):
             state = method.solve(task.kspace, task.operator).state
         self._steps, self._moves = 0.0, 0
         operator = cast(MaskedFourier, task.operator)
-        moves = Moves(usual_rate(task.windows) if self._rate is None else self._rate, self._power)
+        schedule = Schedule.of(self._rate, self._power, task.windows)
         problem, scale = problem_of(task.kspace, operator, weight=method.weight, coupling=method.coupling)
         problem = replace(problem, stiffness=PENALTY / math.sqrt(float(problem.weight)))
         real = is_real(task) and method.coupling == "split"
@@ -109,12 +107,12 @@ class CoupledAscent(Search):
         if ground.real and task.kspace.device.type == "cpu":
             inverse = ground.problem.inverse().numpy()
             self._runs: list[_Run] = [
-                _FusedRun(ground, moves, task.windows[[item]], task.starts[[item]], inverse)
+                _FusedRun(ground, schedule, task.windows[[item]], task.starts[[item]], inverse)
                 for item in range(task.windows.shape[0])
             ]
         else:
             run = _PairedRun if ground.real else _ComplexRun
-            self._runs = [run(ground, moves, task.windows, task.starts)]
+            self._runs = [run(ground, schedule, task.windows, task.starts)]
 
     def run(self, steps: int) -> Float[Tensor, "running"]:
         for run in self._runs:
@@ -155,7 +153,7 @@ class _Run(ABC):
     cost: float
     slope: Float[Tensor, "items"]
 
-    def __init__(self, ground: Ground, moves: Moves, windows: Tensor, starts: Tensor) -> None:
+    def __init__(self, ground: Ground, moves: Schedule, windows: Tensor, starts: Tensor) -> None:
         self._ground, self._moves = ground, moves
         self._since = 0
         position = ground.projected(ground.coordinates(starts))
@@ -178,7 +176,9 @@ class _Run(ABC):
             self._since += 1
             if self._since == every:
                 self._since = 0
-                self._move(self._moves.length(self._ground, step / steps), (step + 1) / steps > SETTLED)
+                self._move(
+                    self._moves.length(self._ground.radius, step / steps), (step + 1) / steps > SETTLED
+                )
             self._update()
 
     @abstractmethod
@@ -204,7 +204,7 @@ class _FusedRun(_Run):
     cost = 1.0
 
     def __init__(
-        self, ground: Ground, moves: Moves, windows: Tensor, starts: Tensor, inverse: np.ndarray
+        self, ground: Ground, moves: Schedule, windows: Tensor, starts: Tensor, inverse: np.ndarray
     ) -> None:
         super().__init__(ground, moves, windows, starts)
         # The window's bounding box, found in the shifted image where disks are in one piece.
@@ -261,7 +261,7 @@ class _FusedRun(_Run):
 class _BatchRun(_Run):
     """All candidates at once in torch: on a GPU, and as the reference of the fused kernels."""
 
-    def __init__(self, ground: Ground, moves: Moves, windows: Tensor, starts: Tensor) -> None:
+    def __init__(self, ground: Ground, moves: Schedule, windows: Tensor, starts: Tensor) -> None:
         super().__init__(ground, moves, windows, starts)
         self._windows = torch.fft.ifftshift(windows, dim=(-2, -1))
         self._plain = ground.problem.data.flatten()[ground.sampled]
@@ -296,7 +296,7 @@ class _BatchRun(_Run):
         self._set_source(artifact / value.clamp(min=tiny)[:, None, None])
         now = self._climb
         better = (value > now.value) & settled
-        position, self.slope = self._moves.moved(self._ground, now.position, self._derivative(), length)
+        position, self.slope = moved(self._ground, now.position, self._derivative(), length)
         self._climb = Climb(
             position,
             torch.where(better[:, None], now.position, now.best),

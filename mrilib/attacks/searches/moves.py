@@ -1,7 +1,5 @@
 """How the coupled search moves perturbations: in torch, and fused for one image on one core."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from jaxtyping import Complex, Float
 from torch import Tensor, where, zeros_like
@@ -10,48 +8,18 @@ from mrilib.attacks.searches.coordinates import Ground
 from mrilib.solvers.compiled import jit
 from mrilib.solvers.kernels import ONE, TWO
 
-# Length of a round's first move, in units of the budget. Long moves on a disk spread the artifact over it:
-# `‖φ ⊙ ρ‖₂` rises by a tenth, and `‖ρ‖∞`, which judges, falls by up to a fifth, below what the spike reaches.
-RATE, DISK_RATE = 2.0, 0.03
 
-
-def usual_rate(windows: Float[Tensor, "candidates y x"]) -> float:
-    """`DISK_RATE` for disks; `RATE` for a pixel and for the whole image, whose objective is what judges."""
-    pixels = int(windows[0].count_nonzero())
-    return RATE if pixels in (1, windows[0].numel()) else DISK_RATE
-
-
-@dataclass(frozen=True)
-class Moves:
-    """Moves `e ← η·(e + t·η·g/‖g‖)/‖e + t·η·g/‖g‖‖` along the derivative `g`, `t = rate·(1 − d)^power`.
-
-    `d` is the part of the round that is done: a long round is a slow descent from moves that leap over many
-    pieces of the piecewise affine artifact to moves within one.
-
-    Args:
-        rate: length `t` of a round's first move, in units of the budget.
-        power: how fast the length falls.
-    """
-
-    rate: float
-    power: float
-
-    def length(self, ground: Ground, done: float) -> float:
-        """`t·η` in the solver's scale, after the part `done` of the round."""
-        return self.rate * (1.0 - done) ** self.power * ground.radius
-
-    @staticmethod
-    def moved(
-        ground: Ground,
-        position: Complex[Tensor, "items samples"],
-        derivative: Complex[Tensor, "items samples"],
-        length: float,
-    ) -> tuple[Complex[Tensor, "items samples"], Float[Tensor, "items"]]:
-        """Positions after a move, and `‖g‖`; the reference of `move`."""
-        norm = ground.norm(derivative)
-        # Before the linearised problem has seen its data there is no direction yet.
-        direction = where(norm > 0, derivative / norm, zeros_like(derivative))
-        return ground.projected(position + length * direction), norm[:, 0]
+def moved(
+    ground: Ground,
+    position: Complex[Tensor, "items samples"],
+    derivative: Complex[Tensor, "items samples"],
+    length: float,
+) -> tuple[Complex[Tensor, "items samples"], Float[Tensor, "items"]]:
+    """`e ← η·(e + tη·g/‖g‖)/‖e + tη·g/‖g‖‖` for `tη = length`, and `‖g‖`; the reference of `move`."""
+    norm = ground.norm(derivative)
+    # Before the linearised problem has seen its data there is no direction yet.
+    direction = where(norm > 0, derivative / norm, zeros_like(derivative))
+    return ground.projected(position + length * direction), norm[:, 0]
 
 
 @jit

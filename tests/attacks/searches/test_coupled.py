@@ -7,7 +7,7 @@ import torch
 from mrilib.attacks.judge import judge
 from mrilib.attacks.kinds.localized import localized_attack
 from mrilib.attacks.pgd import global_attack
-from mrilib.attacks.searches import coupled, moves
+from mrilib.attacks.searches import coupled, schedule
 from mrilib.attacks.searches.coupled import CoupledAscent
 from mrilib.operators.base import norm2
 from mrilib.operators.fourier import MaskedFourier
@@ -93,7 +93,7 @@ def test_moves_of_a_round_fall_to_nothing(scene, task_of):
 
 
 def test_disks_are_climbed_by_short_moves(scene, task_of):
-    for objective, rate in (("peak", moves.RATE), ("disk", moves.DISK_RATE)):
+    for objective, rate in (("peak", schedule.RATE), ("disk", schedule.DISK_RATE)):
         search = CoupledAscent()
         search.begin(task_of(search, *scene(), objective=objective))
         assert {run._moves.rate for run in search._runs} == {rate}
