@@ -15,9 +15,12 @@ class Reconstructor(ABC):
 
     Attributes:
         output: `complex`, or `magnitude` for methods that return moduli.
-        search: import path of the attack's search that suits the method best; the config may name
-            another. A path and not a class, so that generic code depends on no search in particular. `None`
-            for methods without derivative, which no search can attack.
+        search: import path of the attack's search that suits the method best where one coil measured; the
+            config may name another. A path and not a class, so that generic code depends on no search in
+            particular. `None` for methods without derivative, which no search that follows one can attack.
+        search_on_coils: the same where several coils measured; `None`: `search`, if it serves, or
+            `GradientAscent`.
+        joint: import path of the `JointStep` by which `JointDescent` attacks a method that minimises.
         through_adjoint: whether the method sees the data through `Aᴴy` alone. Only then does `r = Aᴴe` say
             what it was given, so with coils only then is there an amplification.
         on_one_coil, on_coils: import path of what solves for the method where one coil measured, or several;
@@ -27,6 +30,8 @@ class Reconstructor(ABC):
 
     output: ClassVar[Literal["complex", "magnitude"]] = "complex"
     search: ClassVar[str | None] = "mrilib.attacks.searches.gradient:GradientAscent"
+    search_on_coils: ClassVar[str | None] = None
+    joint: ClassVar[str | None] = None
     through_adjoint: ClassVar[bool] = False
     on_one_coil: ClassVar[str | None] = None
     on_coils: ClassVar[str | None] = None

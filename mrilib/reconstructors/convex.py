@@ -36,6 +36,8 @@ class Convex(Reconstructor):
         ValueError: for arguments out of range.
     """
 
+    search_on_coils = "mrilib.attacks.searches.coupled_coils:CoupledSplitting"
+    joint = "mrilib.attacks.searches.joint_convex:ConvexStep"
     through_adjoint = True
 
     def __init__(
@@ -56,6 +58,17 @@ class Convex(Reconstructor):
     def model(self) -> dict[str, Any]:
         """What is minimised: the arguments of the classes that pose the problem."""
 
+    def steps_on(self, operator: LinearOperator) -> bool:
+        """Whether its problem there can be taken step by step (`ScaledProblem.coupled`)."""
+        path = self._path(operator)
+        return path is not None and hasattr(load_class(path, Posed), "coupled")
+
+    def _path(self, operator: LinearOperator) -> str | None:
+        """Import path of what poses the problem there."""
+        if isinstance(operator, CoilFourier):
+            return self.on_coils
+        return self.on_one_coil if isinstance(operator, MaskedFourier) else None
+
     def posed(self, kspace: Tensor, operator: LinearOperator) -> Posed:
         """The problem of `kspace`.
 
@@ -63,11 +76,7 @@ class Convex(Reconstructor):
             ValueError: for k-space that is real or not finite, for an operator that is neither
                 `MaskedFourier` nor `CoilFourier`, and for what the problem's class refuses.
         """
-        path = None
-        if isinstance(operator, CoilFourier):
-            path = self.on_coils
-        elif isinstance(operator, MaskedFourier):
-            path = self.on_one_coil
+        path = self._path(operator)
         if path is None:
             raise ValueError(
                 f"{type(self).__name__}: expected a MaskedFourier or CoilFourier operator, got "

@@ -293,7 +293,7 @@ def fit(
         torch.arange(len(rows), device=device),
     )
     leaves = list(values.values())
-    optimiser = _optimiser(leaves, descent, course.memory)
+    optimiser = optimiser_of(leaves, descent, course.memory)
     first, so_far = course.step, Fit(best, curve, best_step, steps)
     with tqdm(total=descent.steps, initial=first, disable=None, desc=name, unit="step", leave=False) as bar:
         reported = time.monotonic()
@@ -340,7 +340,9 @@ def fit(
     return so_far
 
 
-def _optimiser(leaves: list[Tensor], descent: Descent, memory: list[dict[str, Any]]) -> torch.optim.Optimizer:
+def optimiser_of(
+    leaves: list[Tensor], descent: Descent, memory: list[dict[str, Any]]
+) -> torch.optim.Optimizer:
     """The optimiser, with a copy of what an earlier one remembers of every parameter, if there was one."""
     made: torch.optim.Optimizer
     if descent.optimiser == "adam":
@@ -370,4 +372,4 @@ def _shorter(
         }
         for leaf in old
     ]
-    return _optimiser(new, descent, memory)
+    return optimiser_of(new, descent, memory)

@@ -1,5 +1,5 @@
 # What the rules of attacks ask of the config: files, params, costs.
-from workflow_scripts.provenance import class_attribute
+from workflow_scripts.provenance import class_attribute, named_by_classes
 
 
 def shared(applied):
@@ -71,7 +71,7 @@ def attack_params(rule_name, chosen, script="attack.py"):
         """What all images of an application share that have the same attacks."""
         attacks = chosen(applied, position)
         base = [*roots_of(applied.method), *solver_roots(applied.method, applied.source)]
-        roots = {each["attack"]: [*base, *classes_of(each["described"])] for each in attacks}
+        roots = {each["attack"]: [*base, *classes_of(each["described"], base)] for each in attacks}
         roots["clean"] = base
         described = stage(
             script, f"attacks.smk:{rule_name}", {path for paths in roots.values() for path in paths}
@@ -101,9 +101,13 @@ def attack_params(rule_name, chosen, script="attack.py"):
     }
 
 
-def classes_of(described):
-    """Import paths of an attack: its kind's and its search's."""
-    return [path for path in (described["class"], described["search"]) if path]
+def classes_of(described, base):
+    """Import paths of an attack: its kind's, its search's, and what that loads of the method's."""
+    search = described["search"]
+    if not search:
+        return [described["class"]]
+    loaded = class_attribute(search, "loads")
+    return [described["class"], search, *(named_by_classes(tuple(base), loaded) if loaded else ())]
 
 
 def attack_memory(wildcards, attempt):

@@ -14,6 +14,7 @@ from mrilib.attacks.places import grid_places
 from mrilib.attacks.rivals import baselines, strengthened
 from mrilib.attacks.searches.base import chosen_search, gaussian_starts, starts_of
 from mrilib.attacks.searches.coupled import CoupledAscent
+from mrilib.attacks.searches.coupled_coils import CoupledSplitting
 from mrilib.attacks.searches.unrolled import UnrolledAdam
 from mrilib.attacks.target import NoPlaceError, Start, Target, Task, admitted, clean_of, visible_pixels
 from mrilib.metrics.artifacts import severity
@@ -329,7 +330,7 @@ def test_convex_methods_are_attacked_through_their_derivative(measured, method):
     kspace = operator.forward(image)
     radius = 0.04 * float(operator.kspace_norm(kspace))
     chosen = chosen_search(None, method, operator, "complex", "here")
-    assert type(chosen) is GradientAscent
+    assert type(chosen) is CoupledSplitting
     search = GradientAscent(rounds=[[8, 1]])
     result = localized_attack(method, kspace, operator, radius=radius, grid=1, seed=0, search=search)
     assert double_norm(result.perturbation) <= radius * (1 + 1e-6)
@@ -357,7 +358,7 @@ def test_searches_say_what_they_cannot_serve(coils, scene):
         )
     assert type(chosen_search(None, method, one_coil, "complex", "here")) is CoupledAscent
     assert type(chosen_search(None, method, one_coil, "magnitude", "here")) is GradientAscent
-    assert type(chosen_search(None, method, operator, "complex", "here")) is GradientAscent
+    assert type(chosen_search(None, method, operator, "complex", "here")) is CoupledSplitting
     assert type(chosen_search(None, ZeroFilled(), operator, "magnitude", "here")) is GradientAscent
     given = UnrolledAdam()
     assert chosen_search(given, method, one_coil, "complex", "here") is given

@@ -176,6 +176,8 @@ class Config(Run):
             for method in attack.methods or []:
                 if (
                     attack.needs_derivative
+                    and attack.search is None
+                    and self.methods[method].search is None
                     and class_attribute(self.methods[method].reconstructor, "search") is None
                 ):
                     raise ValueError(

@@ -183,8 +183,8 @@ class Run(Strict):
     def search_of(self, method: str, attack: str, source: str) -> str | None:
         """Import path of the search of an attack; none for noise, nor for a method without derivative.
 
-        The class's own search is for a single coil and complex artifacts; elsewhere one that serves
-        everything takes its place, as in Python.
+        Where the class's own search does not take the artifact, one that serves everything takes its place,
+        as in Python.
         """
         found = self.attacks[attack]
         if not found.needs_derivative:
@@ -192,18 +192,22 @@ class Run(Strict):
         own = self.own_search(method, source)
         if found.search or own is None:
             return found.search
-        named = self.methods[method].search
-        return named or (own if found.artifact == "complex" else DEFAULT_SEARCH)
+        served = class_attribute(own, "artifacts")
+        if self.methods[method].search or found.artifact in (("complex",) if served is MISSING else served):
+            return own
+        return DEFAULT_SEARCH
 
     def own_search(self, method: str, source: str) -> str | None:
         """The search that the config, or else the class, names for a method on a source."""
         found = self.methods[method]
+        if found.search is not None:
+            return found.search
         own = class_attribute(found.reconstructor, "search")
         if own is None:
             return None
-        if found.search is not None:
-            return found.search
-        return DEFAULT_SEARCH if own is MISSING or source in self.scans else own
+        if source in self.scans:
+            own = class_attribute(found.reconstructor, "search_on_coils")
+        return DEFAULT_SEARCH if own in (None, MISSING) else own
 
     def attacks_of(self, method: str, source: str, mask: str, position: int = 0) -> list[str]:
         """The attacks on a method on an image of a source under a mask.

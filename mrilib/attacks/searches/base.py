@@ -100,10 +100,12 @@ class Search(ABC):
         label: what figures call the search; by default the name of its class.
         start: where candidates start at first.
         start_norm: norm of noise that they start from, in radii.
+        artifacts: of which it can climb, complex ones and magnitudes.
         from_state: whether the search begins from the state of the clean solve, which whoever has several
             searches of one image may then solve for once.
         seconds: what an attack by it takes at one level on 256² pixels, by which jobs ask for their time;
             `None` if nobody has said.
+        loads: attribute in which problems of solvers name a class that the search loads; `None` if none.
         former_path: import path that seeds are made of, where the class has moved: seeds outlive a move.
     """
 
@@ -111,8 +113,10 @@ class Search(ABC):
     rounds: tuple[Round, ...]
     start: ClassVar[Literal["spike", "gaussian"]] = "spike"
     start_norm: ClassVar[float] = 1.0
+    artifacts: ClassVar[tuple[Artifact, ...]] = ("complex", "magnitude")
     from_state: ClassVar[bool] = False
     seconds: ClassVar[float | None] = None
+    loads: ClassVar[str | None] = None
     former_path: ClassVar[str | None] = None
 
     @classmethod
@@ -176,7 +180,7 @@ def chosen_search(
     artifact: Artifact,
     where: str,
 ) -> Search:
-    """The search that was given, or by default one of the class that the method names.
+    """The search that was given, or by default one of the class that the method names for so many coils.
 
     If that class cannot serve the method under this operator with this artifact, the default is
     `GradientAscent`, which follows the method's own derivative.
@@ -195,7 +199,8 @@ def chosen_search(
             "methods that have one can be attacked: TotalVariation, L1, ZeroFilled, Tikhonov, Trained, "
             "TrainedMultiCoil, and your own that name a search"
         )
-    named = load_class(reconstructor.search, Search)
+    on_coils = reconstructor.search_on_coils if operator.kspace_axes > 2 else None
+    named = load_class(on_coils or reconstructor.search, Search)
     if named.refusal(reconstructor, operator, artifact) is not None:
         named = load_class(GENERAL, Search)
     found: Search = named()

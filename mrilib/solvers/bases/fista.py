@@ -58,6 +58,8 @@ class BasisStart(Items):
 class BasisProblem(L1Problem, SteppedMeasuredProblem):
     """The problem where the basis' grid is the image's own."""
 
+    coupled = "mrilib.solvers.bases.coupled:CoupledAnalysis"
+
     def zero(self) -> MomentumState:
         """State of the zero image."""
         zeros = torch.zeros_like(self.projected)

@@ -57,6 +57,8 @@ class LineStart(Items):
 class LineProblem(L1Problem):
     """The problem if `applies` is true of `A`; the basis may zero-pad."""
 
+    coupled = "mrilib.solvers.bases.coupled:CoupledLines"
+
     @property
     def rho(self) -> Float[Tensor, "batch 1 1"]:
         return self.weight[:, None, None] / THRESHOLD

@@ -9,8 +9,10 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from mrilib.operators.bases import Basis
+from mrilib.solvers.bases.analysis import Analysis
 from mrilib.solvers.coils.data import CoilData, Images
 from mrilib.solvers.coils.posed import MeasuredProblem
+from mrilib.solvers.coils.splitting import SplitProblem
 
 Coefficients = Complex[Tensor, "batch cy cx"]
 Own = TypeVar("Own", bound="L1Problem")
@@ -38,6 +40,9 @@ class L1Problem(MeasuredProblem):
     @classmethod
     def of(cls: type[Own], measurement: CoilData, basis: Basis, weight: Tensor) -> Own:
         return cls(measurement, basis, weight, measurement.adjoint(measurement.data))
+
+    def split(self) -> SplitProblem:
+        return SplitProblem.of(self.measurement, Analysis(self.basis, *self.measurement.shape), self.weight)
 
     def to(self: Own, dtype: torch.dtype) -> Own:
         found = super().to(dtype)

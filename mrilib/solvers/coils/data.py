@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Complex, Float
 from torch import Tensor
 
-from mrilib.operators.base import LinearOperator, ifft2c
+from mrilib.operators.base import LinearOperator, fft2c, ifft2c
 from mrilib.operators.coil_fourier import CoilFourier
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.solvers.items import Items
@@ -85,6 +85,14 @@ class CoilData(Items):
         double = self.to(torch.complex128)
         return double.normal(torch.ones_like(double.data[:, 0]))
 
+    def repeated(self, count: int) -> "CoilData":
+        """A single item's for as many items, without copies, of which nothing certifies."""
+        return self.renewed(self.data.expand(count, *self.data.shape[1:]))
+
+    def renewed(self, data: Coils) -> "CoilData":
+        """The same for other data, of which nothing certifies: their energy is not asked for."""
+        return replace(self, data=data, energy=self.energy.new_full(data.shape[:1], torch.nan))
+
     def to(self, dtype: torch.dtype) -> "CoilData":
         maps = None if self.maps is None else self.maps.to(dtype)
         return replace(super().to(dtype), maps=maps, energy=self.energy)
@@ -120,14 +128,28 @@ class Scaled:
         axes = self.measurement.transformed
         return _scaled_data(kspace, operator, axes, self.measurement.mask, self.scale)
 
+    def kspace(self, data: Coils) -> Tensor:
+        """K-space of a single item's `y'`, with the axes of its operator: the inverse of `data`."""
+        coils = torch.fft.ifftn(data, dim=self.measurement.transformed, norm="ortho") * self.scale
+        kspace = fft2c(coils)
+        return kspace[:, 0] if self.measurement.maps is None else kspace
+
     def weight(self, weight: float) -> Float[Tensor, "batch"]:
         """`λ'` of `λ`."""
         return weight / (self.scale * self.bound)
 
     def image(self, value: Images) -> Complex[Tensor, "*batch y x"]:
         """`x` of `x'`."""
-        image = value * (self.scale / self.bound)[:, None, None]
+        image = self.images(value)
         return image.reshape(*self.batch, *image.shape[-2:])
+
+    def slope(self, image: Images) -> Images:
+        """`d'` of a linear term `Re⟨d, x⟩`, of the scaled problem."""
+        return image / (self.scale * self.bound)[:, None, None]
+
+    def images(self, value: Images) -> Images:
+        """`x` of `x'`, of all items or of candidates of a single one."""
+        return value * (self.scale / self.bound)[:, None, None]
 
 
 def scaled_data(kspace: Tensor, operator: LinearOperator, where: str) -> Scaled:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from mrilib.solvers.coils.data import CoilData, Coils, Images
 from mrilib.solvers.coils.line_inverses import LineInverses, applies
+from mrilib.solvers.coils.perturbations import ImagePerturbation, Perturbation, SpectraPerturbation
 from mrilib.solvers.items import Items
 
 Own = TypeVar("Own", bound="Fidelity")
@@ -63,6 +64,26 @@ class Fidelity(Items):
     @abstractmethod
     def without_data(self: Own) -> Own:
         """The same for `y = 0`."""
+
+    @abstractmethod
+    def repeated(self: Own, count: int) -> Own:
+        """A single item's for as many items, without copies; of these nothing certifies."""
+
+    @abstractmethod
+    def perturbation(self, coils: Coils) -> Perturbation:
+        """A perturbation of the data, as it is kept here."""
+
+    @abstractmethod
+    def perturbed(self: Own, perturbation: Any) -> Own:
+        """The same for `y + e`, with as many items as `e` has."""
+
+    @abstractmethod
+    def renewed(self: Own, data: Coils) -> Own:
+        """The same for other data, of which nothing certifies."""
+
+    @abstractmethod
+    def derivative(self, copies: Any, fitted: Any) -> Perturbation:
+        """`Aa` of the image `a` that the copies fit, for `y = 0`."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +155,21 @@ class SpectraFidelity(Fidelity):
         silent = replace(self.measurement, data=torch.zeros_like(self.measurement.data))
         return replace(self, measurement=silent)
 
+    def repeated(self, count: int) -> "SpectraFidelity":
+        return replace(self, measurement=self.measurement.repeated(count))
+
+    def perturbation(self, coils: Coils) -> SpectraPerturbation:
+        return SpectraPerturbation(coils)
+
+    def perturbed(self, perturbation: SpectraPerturbation) -> "SpectraFidelity":
+        return self.renewed(self.measurement.data + perturbation.spectra)
+
+    def renewed(self, data: Coils) -> "SpectraFidelity":
+        return replace(self, measurement=self.measurement.renewed(data))
+
+    def derivative(self, copies: SpectraCopies, fitted: Coils) -> SpectraPerturbation:
+        return SpectraPerturbation(fitted * self.measurement.mask)
+
 
 @dataclass(frozen=True)
 class LineFidelity(Fidelity):
@@ -184,8 +220,31 @@ class LineFidelity(Fidelity):
         return image + self.inverses.solve(error.to(self.projected.dtype))
 
     def without_data(self) -> "LineFidelity":
-        found = replace(self, projected=torch.zeros_like(self.projected))
-        vars(found)["inverses"] = self.inverses  # which do not depend on the data
+        return self._changed_to(projected=torch.zeros_like(self.projected))
+
+    def repeated(self, count: int) -> "LineFidelity":
+        projected = self.projected.expand(count, *self.projected.shape[1:])
+        return self._changed_to(measurement=self.measurement.repeated(count), projected=projected)
+
+    def perturbation(self, coils: Coils) -> ImagePerturbation:
+        return ImagePerturbation.of(self.measurement, coils)
+
+    def perturbed(self, perturbation: ImagePerturbation) -> "LineFidelity":
+        return self._changed_to(projected=self.projected + perturbation.normal)
+
+    def renewed(self, data: Coils) -> "LineFidelity":
+        return self._changed_to(
+            measurement=self.measurement.renewed(data), projected=self.measurement.adjoint(data)
+        )
+
+    def derivative(self, copies: Images, fitted: Images) -> ImagePerturbation:
+        # T(r) = (AᴴA + μ)⁻¹μr, and so AᴴAT(r) = μ(r − T(r)).
+        return ImagePerturbation(fitted, self.penalty * (copies - fitted))
+
+    def _changed_to(self, **fields: Any) -> "LineFidelity":
+        """With other data, of which the inverses know nothing."""
+        found = replace(self, **fields)
+        vars(found)["inverses"] = self.inverses
         return found
 
 

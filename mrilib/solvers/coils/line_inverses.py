@@ -61,6 +61,8 @@ class LineInverses:
         return self._multiplied(image)
 
     def _multiplied(self, lines: Complex[Tensor, "batch line n"]) -> Complex[Tensor, "batch line n"]:
+        if self.parts[0].shape[0] == 1 < lines.shape[0]:
+            return self._shared(lines.movedim(0, -1)).movedim(-1, 0)
         if len(self.parts) == 1:
             return (self.parts[0] @ lines[..., None])[..., 0]
         given = [part.contiguous() for part in (lines.real, lines.imag)]
@@ -69,6 +71,18 @@ class LineInverses:
             arrays = [part[item].numpy() for part in (*self.parts, *given, *found)]
             multiply_lines(*arrays)
         return torch.complex(*found)
+
+    def _shared(self, lines: Complex[Tensor, "line n batch"]) -> Complex[Tensor, "line n batch"]:
+        """The matrices of one item on many images: each is read once."""
+        if len(self.parts) == 1:
+            return self.parts[0][0] @ lines
+        real, imag = (part[0] for part in self.parts)
+        count = lines.shape[-1]
+        given = torch.cat([lines.real, lines.imag], dim=-1)
+        by_real, by_imag = real @ given, imag @ given
+        return torch.complex(
+            by_real[..., :count] - by_imag[..., count:], by_real[..., count:] + by_imag[..., :count]
+        )
 
 
 @jit

@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 from jaxtyping import Complex
 from torch import Tensor
@@ -13,6 +13,7 @@ from mrilib.solvers.certified import BegunProblem, Run, SteppedProblem, SteppedR
 from mrilib.solvers.coils.data import CoilData, Coils, Images, Scaled
 from mrilib.solvers.posed import Posed
 from mrilib.solvers.solution import Solution
+from mrilib.store.classes import load_class
 
 # Steps from check to check, within bounds; more steps before the first one for every decade below 1e-2.
 FIRST_CHECK, FIRST_A_DECADE, CHECKS, STEPS_A_DECADE = 20, 20, (10, 100), 40.0
@@ -23,8 +24,10 @@ class MeasuredProblem(BegunProblem):
 
     Attributes:
         measurement: `A` and `y`.
+        coupled: import path of the `Coupled` that takes steps of it and of its linearisation side by side.
     """
 
+    coupled: ClassVar[str]
     measurement: CoilData
 
     @property
@@ -39,6 +42,10 @@ class MeasuredProblem(BegunProblem):
     @abstractmethod
     def unroll(self, data: Coils, steps: int) -> Images:
         """Image after plain steps from zero, differentiable in `y`."""
+
+    @abstractmethod
+    def split(self) -> Any:
+        """The same as a `SplitProblem`."""
 
     @abstractmethod
     def derivative(self, start: Any, direction: Images, *, tolerance: float, max_steps: int) -> Images:
@@ -100,6 +107,31 @@ class ScaledProblem(Posed):
 
     def unroll(self, data: Coils, steps: int) -> Images:
         return self._problem.unroll(data, steps)
+
+    def coupled(self, start: Any, count: int) -> Any:
+        """The `Coupled` of `count` candidates on this single item, from the state that a solution left."""
+        return load_class(self._problem.coupled, object)(self._problem, start, count)
+
+    @property
+    def measurement(self) -> CoilData:
+        """Of the scaled problem."""
+        return self._problem.measurement
+
+    def split(self) -> Any:
+        """The scaled problem as a `SplitProblem`, whatever solves it."""
+        return self._problem.split()
+
+    def slope(self, image: Images) -> Images:
+        """`d'` of a linear term `Re⟨d, x⟩`, of the scaled problem."""
+        return self._scaled.slope(image)
+
+    def images(self, value: Images) -> Images:
+        """Images of the scaled problem's, of candidates of a single item."""
+        return self._scaled.images(value)
+
+    def kspace(self, data: Coils) -> Tensor:
+        """K-space of scaled data, `(items, coil, ky, kx)` or of a single coil `(items, ky, kx)`."""
+        return self._scaled.kspace(data)
 
     def derivative(self, start: Any, cotangent: Images, *, tolerance: float, max_steps: int) -> Coils:
         image = self._problem.derivative(start, cotangent, tolerance=tolerance, max_steps=max_steps)

@@ -15,7 +15,7 @@ the place of our additional coil. Copies on lines are our choice.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Complex, Float
@@ -80,6 +80,7 @@ class SplitProblem(SteppedMeasuredProblem):
     """
 
     axes: ClassVar[Mapping[str, int]] = {"fidelity": 0, "weight": 0, "slope": 2}
+    coupled = "mrilib.solvers.coils.coupled:CoupledSplit"
 
     fidelity: Fidelity
     prior: Prior
@@ -89,6 +90,9 @@ class SplitProblem(SteppedMeasuredProblem):
     @staticmethod
     def of(measurement: CoilData, prior: Prior, weight: Tensor) -> "SplitProblem":
         return SplitProblem(fidelity_of(measurement), prior, weight)
+
+    def split(self) -> "SplitProblem":
+        return self
 
     @property
     def measurement(self) -> CoilData:  # type: ignore[override]  # nobody writes it
@@ -126,9 +130,12 @@ class SplitProblem(SteppedMeasuredProblem):
         reflected = self.prior.adjoint(2.0 * kept - state.parts)
         return self.image_of(reflected, self.fidelity.gathered(state.copies, fitted))
 
-    def step(self, state: SplitState, kept: Parts, relaxation: float) -> tuple[SplitState, Images, Parts]:
-        """New state, image and `Kx`, for the shrunken field `S(s)`, or its derivative."""
-        fitted = self.fidelity.fitted(state.copies)
+    def step(
+        self, state: SplitState, kept: Parts, relaxation: float, fitted: Any = None
+    ) -> tuple[SplitState, Images, Parts]:
+        """New state, image and `Kx`, for the shrunken field `S(s)` or its derivative; `T(r)` may be given."""
+        if fitted is None:
+            fitted = self.fidelity.fitted(state.copies)
         reflected = self.prior.adjoint(2.0 * kept - state.parts)
         image = self.image_of(reflected, self.fidelity.gathered(state.copies, fitted))
         slopes = self.prior.forward(image)
