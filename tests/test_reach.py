@@ -24,6 +24,7 @@ INNER = {
 METHODS = sorted(words("method").values())
 SOLVERS = ("on_one_coil", "on_coils")
 GENERAL = "mrilib.attacks.searches.gradient:GradientAscent"
+JOINT = "mrilib.attacks.searches.joint:JointDescent"
 # Scripts that load methods by name; those of attacks load a search as well, and that of training a mask.
 BY_METHOD = ("attack", "transfer", "reconstruct", "tune", "train")
 SEARCHING, TRAINING = ("attack", "transfer"), ("train",)
@@ -34,14 +35,22 @@ MASKS = {
 
 
 def searches_of(method, solvers):
-    """Those that the workflow may take: a method's own is for one coil."""
-    own = class_attribute(method, "search")
-    if own in (None, MISSING):
-        return []
-    serving = [GENERAL, own]
-    if "total_variation" in method:
+    """Those that the workflow may take: a method's own for so many coils, and what serves it besides."""
+    own = class_attribute(method, "search" if solvers == "on_one_coil" else "search_on_coils")
+    serving = [] if class_attribute(method, "search") in (None, MISSING) else [GENERAL]
+    if own not in (None, MISSING):
+        serving.append(own)
+    if class_attribute(method, "joint") not in (None, MISSING):
+        serving.append(JOINT)
+    if "total_variation" in method and solvers == "on_one_coil":
         serving.append("mrilib.attacks.searches.unrolled:UnrolledAdam")
-    return sorted(set(serving)) if solvers == "on_one_coil" else [GENERAL]
+    return sorted(set(serving))
+
+
+def loaded_by(search, roots):
+    """What a search loads of the method's, as the rules of attacks have it."""
+    loads = class_attribute(search, "loads")
+    return named_by_classes(tuple(roots), loads) if loads else ()
 
 
 def experiments():
@@ -73,7 +82,8 @@ def stages():
                 if script in TRAINING:
                     roots = (*roots, MASKS[solvers])
                 found = searches_of(method, solvers) if script in SEARCHING else []
-                yield from ((script, (*roots, search)) for search in found) if found else [(script, roots)]
+                searched = ((script, (*roots, search, *loaded_by(search, roots))) for search in found)
+                yield from searched if found else [(script, roots)]
 
 
 def share(script, roots):
@@ -109,4 +119,4 @@ def test_solvers_of_other_methods_and_of_other_coils_are_not_reached(word, solve
 def test_a_word_means_one_class():
     families = ("basis", "network", "method", "search")
     found = [word for family in families for word in words(family)]
-    assert len(found) == len(set(found)) == 21
+    assert len(found) == len(set(found)) == 23

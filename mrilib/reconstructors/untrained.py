@@ -87,6 +87,7 @@ class Untrained(Reconstructor):
     network_takes: ClassVar[tuple[str, ...]] = ("nothing",)
     output = "magnitude"
     search = None
+    joint = "mrilib.attacks.searches.joint_decoder:DecoderStep"
     resumable = True
 
     def __init__(
@@ -124,8 +125,8 @@ class Untrained(Reconstructor):
         if torch.is_grad_enabled() and kspace.requires_grad:
             raise NotImplementedError(
                 "Untrained: no derivative with respect to kspace; attack by the two-step procedure, "
-                "mrilib.attacks.joint, which moves the network's parameters and the perturbation together, "
-                "or call it under torch.no_grad()"
+                "mrilib.attacks.kinds.joint, which moves the network's parameters and the perturbation "
+                "together, or call it under torch.no_grad()"
             )
         return self.solve(kspace, operator).value
 

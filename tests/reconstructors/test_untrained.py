@@ -351,7 +351,7 @@ def test_a_derivative_is_refused():
     _, kspace, operator = scan(16, 1)
     method = Untrained(network=CONV, steps=1)
     kspace.requires_grad_()
-    with pytest.raises(NotImplementedError, match=r"two-step procedure, mrilib.attacks.joint"):
+    with pytest.raises(NotImplementedError, match=r"two-step procedure, mrilib.attacks.kinds.joint"):
         method(kspace, operator)
     with torch.no_grad():
         assert not method(kspace, operator).requires_grad
