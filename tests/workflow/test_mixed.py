@@ -26,7 +26,7 @@ ATTACKS = ("peak", "object", "gaussian")
 
 
 def mixed():
-    """TV, zero-filled and Tikhonov on all three, and a network on scans."""
+    """TV, zero-filled and Tikhonov on all three; a network, ℓ1 and a decoder on scans."""
     values = tiny(levels=[0.08])
     values["methods"] = {name: values["methods"][name] for name in METHODS}
     values["attacks"] = {name: values["attacks"][name] for name in ATTACKS}
@@ -38,8 +38,19 @@ def mixed():
     del values["methods"]["zero-filled"]["masks"]
     values["methods"]["tikhonov"] = SCAN_METHODS["tikhonov"]
     values["methods"]["unet"] = SCAN_METHODS["unet"] | {"masks": ["columns"]}
-    for name in ("unet", "tv"):
+    for name in ("l1", "decoder"):
+        values["methods"][name] = SCAN_METHODS[name] | {"masks": ["columns"]}
+    values["methods"]["decoder"]["search"] = "joint"
+    for name in ("unet", "tv", "l1"):
         values["methods"][name]["search_arguments"] = {"rounds": [[2, 1]]}
+    values["methods"]["decoder"]["search_arguments"] = {"beta": 0.05, "warm": 2, "rounds": [[6, 2]]}
+    values["attacks"]["two-step"] = {
+        "kind": "global",
+        "search": "joint",
+        "steps": 120,
+        "artifact": "magnitude",
+        "methods": ["l1", "decoder"],
+    }
     values["datasets"] = {"abdomen-data": SCAN_DATA}
     values["images"]["abdomen"] = scan_source(train=2, validation=1, test=1)
     values["masks"]["columns"] = COLUMNS
@@ -86,7 +97,7 @@ def test_every_source_is_reconstructed_attacked_and_scored_by_every_method(run):
     for source, methods in (
         ("ellipses", {"tv", "zero-filled", "tikhonov"}),
         ("head", {"tv", "zero-filled", "tikhonov"}),
-        ("abdomen", {"tv", "zero-filled", "tikhonov", "unet"}),
+        ("abdomen", {"tv", "zero-filled", "tikhonov", "unet", "l1", "decoder"}),
     ):
         here = scores[scores["source"] == source]
         assert set(here["method"]) == methods
@@ -97,9 +108,12 @@ def test_every_source_is_reconstructed_attacked_and_scored_by_every_method(run):
             assert severity["localized"] >= severity["gaussian"] * 0.999
     # What is seen through more than Aᴴy has no amplification on coils, and a severity all the same.
     coils = scores[(scores["source"] == "abdomen") & (scores["kind"] == "localized")]
-    assert coils.loc[coils["method"] == "unet", "amplification"].isna().all()
+    assert coils.loc[coils["method"].isin(["unet", "decoder"]), "amplification"].isna().all()
     assert coils.loc[coils["method"] == "tikhonov", "amplification"].notna().all()
     assert (coils["severity"] > 0).all()
+    joint = scores[(scores["attack"] == "two-step") & (scores["made_for"] == scores["method"])]
+    assert set(joint["method"]) == {"l1", "decoder"}
+    assert (joint["severity"] > 0).all()
 
 
 def test_a_shift_is_a_path_and_no_second_source(run):
