@@ -10,7 +10,7 @@ from mrilib.attacks.kinds.localized import localized_attack
 from mrilib.attacks.kinds.whole import global_attack
 from mrilib.attacks.places import Region
 from mrilib.attacks.searches.base import Round
-from mrilib.attacks.searches.joint import STEPS, WARM, JointDescent
+from mrilib.attacks.searches.joint import BETA, STEPS, WARM, JointDescent
 from mrilib.attacks.target import Artifact, Observed
 from mrilib.operators.base import MeasurementOperator
 from mrilib.reconstructors.base import Reconstructor
@@ -24,7 +24,7 @@ def joint_attack(
     *,
     radius: float | Float[Tensor, "*batch"],
     reference: Float[Tensor, "y x"] | None = None,
-    beta: float = 1.0,
+    beta: float = BETA,
     steps: int = STEPS,
     seed: int,
     warm: int = WARM,
