@@ -9,6 +9,7 @@ from torch.autograd.function import once_differentiable
 
 from mrilib.operators.base import LinearOperator
 from mrilib.reconstructors.base import Reconstructor, check_kspace
+from mrilib.solvers.conjugate_gradients import conjugate_gradients
 from mrilib.solvers.solution import NotConvergedError, Solution, Status
 
 
@@ -76,48 +77,30 @@ class Tikhonov(Reconstructor):
         return self._solve(operator.adjoint(kspace), operator, start, throw)
 
     def _solve(self, right: Tensor, operator: LinearOperator, start: Tensor | None, throw: bool) -> Solution:
-        image = torch.zeros_like(right) if start is None else start
-        residual = right - self._normal(image, operator)
-        direction, energy = residual, _energy(residual)
-        goal = self.tolerance**2 * _energy(right)
-        taken = 0
-        steps = torch.zeros_like(energy[..., 0, 0], dtype=torch.long)
-        while bool((running := energy > goal).any()) and taken < self.max_steps:
-            applied = self._normal(direction, operator)
-            # An item that is done has nothing to step along.
-            length = energy / _product(direction, applied).clamp(min=torch.finfo(energy.dtype).tiny)
-            image = image + length * direction
-            residual = residual - length * applied
-            before, energy = energy, _energy(residual)
-            direction = residual + energy / before.clamp(min=torch.finfo(energy.dtype).tiny) * direction
-            steps = steps + running[..., 0, 0]
-            taken += 1
-        status = Status.CONVERGED if bool((energy <= goal).all()) else Status.MAX_STEPS
-        if not bool(energy.isfinite().all()):
+        found = conjugate_gradients(
+            lambda image: self._normal(image, operator),
+            right,
+            start=start,
+            tolerance=self.tolerance,
+            max_steps=self.max_steps,
+        )
+        status = Status.CONVERGED if found.reached else Status.MAX_STEPS
+        if not bool(found.energy.isfinite().all()):
             status = Status.NOT_FINITE
-        relative = (energy / _energy(right).clamp(min=torch.finfo(energy.dtype).tiny)).sqrt()[..., 0, 0]
-        bound = energy[..., 0, 0].sqrt() / math.sqrt(self.weight)
-        stats = {"residual": relative, "steps": steps, "error_bound": bound}
-        solution = Solution(image, status, stats, image)
+        bound = found.energy.sqrt() / math.sqrt(self.weight)
+        stats = {"residual": found.relative, "steps": found.steps, "error_bound": bound}
+        solution = Solution(found.image, status, stats, found.image)
         if throw and status is not Status.CONVERGED:
             raise NotConvergedError(
-                f"Tikhonov: {status.value}, relative residual {float(relative.max()):.1e} after {taken} "
-                f"steps, expected at most {self.tolerance:.1e}; raise max_steps, the weight or the tolerance",
+                f"Tikhonov: {status.value}, relative residual {float(found.relative.max()):.1e} after "
+                f"{int(found.steps.max())} steps, expected at most {self.tolerance:.1e}; raise max_steps, "
+                "the weight or the tolerance",
                 solution,
             )
         return solution
 
     def _normal(self, image: Tensor, operator: LinearOperator) -> Tensor:
         return operator.adjoint(operator.forward(image)) + self.weight * image
-
-
-def _energy(image: Tensor) -> Tensor:
-    """`‖·‖²` of every item, with the axes of the image."""
-    return _product(image, image)
-
-
-def _product(first: Tensor, second: Tensor) -> Tensor:
-    return (first.conj() * second).real.sum(dim=(-2, -1), keepdim=True)
 
 
 class _Inverse(torch.autograd.Function):

@@ -5,11 +5,10 @@ from torch import Tensor
 from mrilib.operators.bases import Basis
 from mrilib.operators.coil_fourier import CoilFourier
 from mrilib.operators.fourier import MaskedFourier
-from mrilib.solvers.bases.analysis import Analysis
 from mrilib.solvers.bases.fista import BasisProblem
+from mrilib.solvers.bases.problem import split_problem
 from mrilib.solvers.coils.data import CoilData, Scaled, scaled_data
 from mrilib.solvers.coils.posed import MeasuredProblem, ScaledProblem
-from mrilib.solvers.coils.splitting import SplitProblem
 
 
 class AnyCoils(ScaledProblem):
@@ -40,4 +39,4 @@ def general_problem(measurement: CoilData, basis: Basis, weight: Tensor) -> Meas
     """The problem for any mask, that of `fista` or of `splitting`."""
     if basis.coefficient_shape(*measurement.shape) == measurement.shape:
         return BasisProblem.of(measurement, basis, weight)
-    return SplitProblem.of(measurement, Analysis(basis, *measurement.shape), weight)
+    return split_problem(measurement, basis, weight)

@@ -42,8 +42,13 @@ class L1Problem(MeasuredProblem):
         return cls(measurement, basis, weight, measurement.adjoint(measurement.data))
 
     def split(self) -> SplitProblem:
-        return SplitProblem.of(self.measurement, Analysis(self.basis, *self.measurement.shape), self.weight)
+        return split_problem(self.measurement, self.basis, self.weight)
 
     def to(self: Own, dtype: torch.dtype) -> Own:
         found = super().to(dtype)
         return replace(found, projected=found.measurement.adjoint(found.measurement.data))
+
+
+def split_problem(measurement: CoilData, basis: Basis, weight: Tensor) -> SplitProblem:
+    """The problem for any mask and any basis."""
+    return SplitProblem.of(measurement, Analysis(basis, *measurement.shape), weight)

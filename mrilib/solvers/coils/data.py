@@ -152,6 +152,11 @@ class Scaled:
         return value * (self.scale / self.bound)[:, None, None]
 
 
+def inner(first: Images, second: Images) -> Float[Tensor, "batch"]:
+    """`Re⟨x, z⟩`."""
+    return (torch.view_as_real(first) * torch.view_as_real(second)).sum((-3, -2, -1))
+
+
 def scaled_data(kspace: Tensor, operator: LinearOperator, where: str) -> Scaled:
     """Scaled measurement of `kspace` by a `MaskedFourier` or `CoilFourier` operator.
 

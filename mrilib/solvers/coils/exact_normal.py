@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from mrilib.solvers.coils.data import CoilData, Images
+from mrilib.solvers.coils.data import CoilData, Images, inner
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,5 @@ class ExactNormal:
         return self._fit(fit.image + mean, fit.slope - mean * constant)
 
     def _fit(self, image: Images, slope: Images) -> Fit:
-        correlation = self._given.energy - _product(image, self._given.exact_projected)
-        return Fit(image, slope, correlation, correlation - _product(image, slope))
-
-
-def _product(first: Images, second: Images) -> Float[Tensor, "batch"]:
-    return (torch.view_as_real(first) * torch.view_as_real(second)).sum((-3, -2, -1))
+        correlation = self._given.energy - inner(image, self._given.exact_projected)
+        return Fit(image, slope, correlation, correlation - inner(image, slope))

@@ -14,7 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mrilib.solvers.coils.data import CoilData, Coils, Images
+from mrilib.solvers.coils.data import CoilData, Coils, Images, inner
+from mrilib.solvers.conjugate_gradients import conjugate_gradients
 from mrilib.solvers.items import Items
 
 Own = TypeVar("Own", bound="Perturbation")
@@ -86,24 +87,13 @@ class ImagePerturbation(Perturbation):
     @staticmethod
     def of(measurement: CoilData, coils: Coils) -> "ImagePerturbation":
         """What of `e` a minimiser sees: `Au`, `u` minimising `‖Au − e‖`, by conjugate gradients."""
-        wanted = measurement.adjoint(coils)
-        image, residual = torch.zeros_like(wanted), wanted
-        direction, square = residual, _square(residual)
-        least = CG_TOLERANCE**2 * square
-        for _ in range(CG_STEPS):
-            if bool((square <= least).all()):
-                break
-            curved = measurement.normal(direction)
-            step = square / _product(direction, curved).clamp(min=torch.finfo(square.dtype).tiny)
-            image = image + _of_item(step, image) * direction
-            residual = residual - _of_item(step, image) * curved
-            previous, square = square, _square(residual)
-            share = square / previous.clamp(min=torch.finfo(square.dtype).tiny)
-            direction = residual + _of_item(share, image) * direction
-        return ImagePerturbation(image, measurement.normal(image))
+        found = conjugate_gradients(
+            measurement.normal, measurement.adjoint(coils), tolerance=CG_TOLERANCE, max_steps=CG_STEPS
+        )
+        return ImagePerturbation(found.image, measurement.normal(found.image))
 
     def norm(self) -> Float[Tensor, "items"]:
-        return _product(self.image, self.normal).clamp(min=0.0).sqrt()
+        return inner(self.image, self.normal).clamp(min=0.0).sqrt()
 
     def coils(self, measurement: CoilData) -> Coils:
         return measurement.forward(self.image)
@@ -111,11 +101,3 @@ class ImagePerturbation(Perturbation):
 
 def _of_item(values: Tensor, arrays: Tensor) -> Tensor:
     return values.reshape(-1, *[1] * (arrays.ndim - 1))
-
-
-def _product(first: Images, second: Images) -> Float[Tensor, "items"]:
-    return (torch.view_as_real(first) * torch.view_as_real(second)).sum((-3, -2, -1))
-
-
-def _square(image: Images) -> Float[Tensor, "items"]:
-    return _product(image, image)
