@@ -10,10 +10,9 @@ from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from mrilib.attacks.searches.base import Climb, Round, Search, rounds_of
-from mrilib.attacks.target import Artifact, Task
+from mrilib.attacks.target import Artifact, Task, admitted
 from mrilib.operators.base import MeasurementOperator, norm2
 from mrilib.reconstructors.base import Reconstructor
-from mrilib.reconstructors.convex import Convex
 from mrilib.store.classes import load_class
 
 # Of the authors' code: up to 350 steps for ℓ1 and 400 for ConvDecoder, the perturbation from step 100 on.
@@ -37,6 +36,11 @@ class JointStep(ABC):
 
     @abstractmethod
     def __init__(self, task: Task, window: Tensor, reference: Tensor, beta: float) -> None: ...
+
+    @classmethod
+    def serves(cls, reconstructor: Reconstructor, operator: MeasurementOperator) -> bool:
+        """Whether there are such steps under the operator; asked of the classes of both alone."""
+        return True
 
     @abstractmethod
     def step(self, perturbation: Tensor) -> tuple[Tensor, Tensor]:
@@ -100,7 +104,7 @@ class JointDescent(Search):
         name = type(reconstructor).__name__
         if reconstructor.joint is None:
             return cls.refused(f"{name} minimises nothing that it could step through")
-        if isinstance(reconstructor, Convex) and not reconstructor.steps_on(operator):
+        if not load_class(reconstructor.joint, JointStep).serves(reconstructor, operator):
             return cls.refused(f"{name} takes no such steps under {type(operator).__name__}")
         return None
 
@@ -115,8 +119,9 @@ class JointDescent(Search):
                 f"{tuple(reference.shape)}; leave it out to compare with the clean reconstruction"
             )
         self._joint = [kind(task, window, reference, self._beta) for window in task.windows]
-        nothing = torch.zeros(len(task.windows), device=task.windows.device)
-        self._climb = Climb(task.starts.clone(), task.starts.clone(), nothing, nothing)
+        # Apart, for they are changed in place.
+        nothing = torch.zeros(2, len(task.windows), device=task.windows.device)
+        self._climb = Climb(task.starts.clone(), task.starts.clone(), *nothing)
 
     def run(self, steps: int) -> Float[Tensor, "running"]:
         for item in range(len(self._joint)):
@@ -144,7 +149,7 @@ class JointDescent(Search):
             size = task.operator.kspace_norm(residual)
             if size > 0:
                 moved = climb.position[item] + self._rate * task.radius / size * residual
-                climb.position[item] = moved * (task.radius / task.operator.kspace_norm(moved)).clamp(max=1.0)
+                climb.position[item] = admitted(moved, task.operator, task.radius)
 
     def keep(self, candidates: Int[Tensor, "kept"]) -> None:
         self._windows, self._climb = self._windows[candidates], self._climb[candidates]

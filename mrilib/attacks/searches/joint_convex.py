@@ -8,6 +8,8 @@ from torch import Tensor
 
 from mrilib.attacks.searches.joint import JointStep
 from mrilib.attacks.target import Task
+from mrilib.operators.base import MeasurementOperator
+from mrilib.reconstructors.base import Reconstructor
 from mrilib.reconstructors.convex import Convex
 from mrilib.solvers.coils.posed import ScaledProblem
 
@@ -27,13 +29,16 @@ class ConvexStep(JointStep):
         self._image = torch.zeros_like(self._problem.measurement.data[:, 0])
         self._factor = 2.0 * beta
 
+    @classmethod
+    def serves(cls, reconstructor: Reconstructor, operator: MeasurementOperator) -> bool:
+        return cast(Convex, reconstructor).steps_on(operator)
+
     def step(self, perturbation: Tensor) -> tuple[Tensor, Tensor]:
         task, posed, clean = self._task, self._posed, self._problem
         image = task.operator.seen(posed.images(self._image)[0])
         away = self._window.square() * (image - self._reference)
         if task.artifact == "magnitude" or not self._reference.is_complex():
-            moduli = image.abs()
-            away = self._window.square() * (moduli - self._reference.abs()) * image / moduli.clamp(min=1e-12)
+            away = self._window.square() * (image.abs() - self._reference.abs()) * torch.sgn(image)
         data = clean.measurement.data + posed.data(perturbation)
         residual = clean.measurement.forward(self._image) - data
         slope = self._factor * posed.slope(task.operator.seen(away)[None])

@@ -18,7 +18,7 @@ class DecoderStep(JointStep):
 
     def __init__(self, task: Task, window: Tensor, reference: Tensor, beta: float) -> None:
         method = cast(Untrained, task.reconstructor)
-        self._task, self._window, self._reference, self._beta = task, window, reference, beta
+        self._window, self._reference, self._beta = window, reference, beta
         self._problem = method.problem(task.kspace, task.operator)
         self._values = {name: value.clone().requires_grad_() for name, value in self._problem.start().items()}
         self._descent, self._taken = method.descent, 0

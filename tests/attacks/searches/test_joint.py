@@ -174,3 +174,22 @@ def test_the_given_reference_is_what_the_image_leaves(scene):
     search.begin(task)
     search.run(30)
     assert float(search.found().abs().max()) > 0
+
+
+def test_the_iterate_that_is_kept_is_the_farthest_over_the_window(scene):
+    operator, kspace = scene
+    method = METHODS["l1"]
+    task = task_of(method, operator, kspace)
+    search = JointDescent(beta=0.05, warm=3)
+    search.begin(task)
+    farthest, kept = 0.0, None
+    for _ in range(25):
+        position = search._climb.position.clone()
+        search.run(1)
+        # What the step looked at: the image before it.
+        value = float(search._climb.value[0])
+        if value > farthest:
+            farthest, kept = value, position
+    assert kept is not None
+    torch.testing.assert_close(search.found(), kept)
+    assert float(search._climb.value[0]) > 1.5 * float(search._climb.peak[0]) > 0
