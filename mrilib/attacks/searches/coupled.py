@@ -8,20 +8,18 @@ solved to convergence in between. Memory does not grow with the number of steps.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, ClassVar, cast
+from typing import ClassVar, cast
 
 import numpy as np
-import pydantic
 import torch
-from jaxtyping import Complex, Float, Int
+from jaxtyping import Complex, Float
 from torch import Tensor
 
-from mrilib.attacks.searches.base import Climb, Round, Search, rounds_of
+from mrilib.attacks.searches.base import Climb
 from mrilib.attacks.searches.coordinates import Ground, imaginary_part, is_real
 from mrilib.attacks.searches.moves import move, moved
-from mrilib.attacks.searches.schedule import ROUNDS, SETTLED, Schedule
+from mrilib.attacks.searches.schedule import SETTLED, CoupledSearch, Schedule
 from mrilib.attacks.target import Artifact, Task
 from mrilib.operators.base import MeasurementOperator
 from mrilib.operators.fourier import MaskedFourier
@@ -39,7 +37,7 @@ from mrilib.solvers.total_variation.problem import OVER_RELAXATION, problem_of
 PENALTY = 0.16
 
 
-class CoupledAscent(Search):
+class CoupledAscent(CoupledSearch):
     """Coupled search of the localized and global attacks on `TotalVariation` with a single coil.
 
     Every `every` steps, with `g` the current derivative of the objective on the mask,
@@ -64,22 +62,9 @@ class CoupledAscent(Search):
 
     word: ClassVar[str] = "coupled"
     former_path: ClassVar[str | None] = "mrilib.attacks.coupled:CoupledAscent"
-    label: ClassVar[str] = "coupled search (ours)"
     artifacts: ClassVar[tuple[Artifact, ...]] = ("complex",)
-    from_state: ClassVar[bool] = True
     # Measured on one core: 64 places.
     seconds: ClassVar[float | None] = 10.0
-
-    def __init__(
-        self,
-        *,
-        rounds: Sequence[Round | Sequence[int | None]] = ROUNDS,
-        every: Annotated[int, pydantic.Field(ge=1)] = 1,
-        rate: Annotated[float, pydantic.Field(gt=0)] | None = None,
-        power: Annotated[float, pydantic.Field(ge=0)] = 3.0,
-    ) -> None:
-        self.rounds = rounds_of(rounds)
-        self._every, self._rate, self._power = every, rate, power
 
     @classmethod
     def refusal(
@@ -97,7 +82,6 @@ class CoupledAscent(Search):
         state = task.clean.state
         if state is None:
             state = method.solve(task.kspace, task.operator).state
-        self._steps, self._moves = 0.0, 0
         operator = cast(MaskedFourier, task.operator)
         schedule = Schedule.of(self._rate, self._power, task.windows)
         problem, scale = problem_of(task.kspace, operator, weight=method.weight, coupling=method.coupling)
@@ -106,40 +90,15 @@ class CoupledAscent(Search):
         ground = Ground(task, state.state_for(problem), problem, float(scale), real)
         if ground.real and task.kspace.device.type == "cpu":
             inverse = ground.problem.inverse().numpy()
-            self._runs: list[_Run] = [
-                _FusedRun(ground, schedule, task.windows[[item]], task.starts[[item]], inverse)
-                for item in range(task.windows.shape[0])
-            ]
+            self._begun(
+                [
+                    _FusedRun(ground, schedule, task.windows[[item]], task.starts[[item]], inverse)
+                    for item in range(task.windows.shape[0])
+                ]
+            )
         else:
             run = _PairedRun if ground.real else _ComplexRun
-            self._runs = [run(ground, schedule, task.windows, task.starts)]
-
-    def run(self, steps: int) -> Float[Tensor, "running"]:
-        for run in self._runs:
-            run.advance(steps, self._every)
-            self._steps += steps * run.cost
-            self._moves += steps // self._every * run.best_peak.shape[0]
-        return torch.cat([run.best_peak for run in self._runs])
-
-    def promising(self, seen: Float[Tensor, "running"]) -> Float[Tensor, "running"]:
-        """`‖ρ‖∞·‖g‖`: the best places respond slowly, and show in the derivative first.
-
-        `η‖g‖` is what the linearised problem reaches within the budget.
-        """
-        return seen * torch.cat([run.slope for run in self._runs]).to(seen)
-
-    def keep(self, candidates: Int[Tensor, "kept"]) -> None:
-        if len(self._runs) == 1:
-            self._runs[0].keep(candidates)
-        else:
-            self._runs = [self._runs[int(candidate)] for candidate in candidates]
-
-    def found(self) -> Complex[Tensor, "running ky kx"]:
-        return torch.cat([run.found() for run in self._runs])
-
-    @property
-    def costs(self) -> dict[str, float]:
-        return {"solver_steps": self._steps, "gradient_evaluations": float(self._moves)}
+            self._begun([run(ground, schedule, task.windows, task.starts)])
 
 
 class _Run(ABC):

@@ -1,16 +1,13 @@
 """The coupled search where several coils measured, and for ℓ1: reconstruction and derivative side by side."""
 
 import math
-from collections.abc import Sequence
-from typing import Annotated, ClassVar, cast
+from typing import ClassVar, cast
 
-import pydantic
 import torch
-from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
-from mrilib.attacks.searches.base import Round, Search, rounds_of
-from mrilib.attacks.searches.schedule import ROUNDS, SETTLED, Schedule
+from mrilib.attacks.searches.base import by_item
+from mrilib.attacks.searches.schedule import SETTLED, CoupledSearch, Schedule
 from mrilib.attacks.target import Artifact, Task
 from mrilib.operators.base import MeasurementOperator
 from mrilib.reconstructors.base import Reconstructor
@@ -22,7 +19,7 @@ from mrilib.solvers.coils.posed import ScaledProblem
 LARGEST = 1 << 25
 
 
-class CoupledSplitting(Search):
+class CoupledSplitting(CoupledSearch):
     """Coupled search of the localized and global attacks on TV and ℓ1, under any measurement.
 
     One step of the method's own iteration and one of its linearisation at the current state, with data
@@ -47,20 +44,7 @@ class CoupledSplitting(Search):
     """
 
     word: ClassVar[str] = "coupled-splitting"
-    label: ClassVar[str] = "coupled search (ours)"
-    from_state: ClassVar[bool] = True
     loads: ClassVar[str | None] = "coupled"
-
-    def __init__(
-        self,
-        *,
-        rounds: Sequence[Round | Sequence[int | None]] = ROUNDS,
-        every: Annotated[int, pydantic.Field(ge=1)] = 1,
-        rate: Annotated[float, pydantic.Field(gt=0)] | None = None,
-        power: Annotated[float, pydantic.Field(ge=0)] = 3.0,
-    ) -> None:
-        self.rounds = rounds_of(rounds)
-        self._every, self._rate, self._power = every, rate, power
 
     @classmethod
     def refusal(
@@ -79,42 +63,10 @@ class CoupledSplitting(Search):
         posed = cast(ScaledProblem, method.posed(task.kspace, task.operator))
         state = task.clean.state
         state = None if state is None else state.reshape(-1)
-        self._task, self._steps, self._moves = task, 0.0, 0
         schedule = Schedule.of(self._rate, self._power, task.windows)
         together = max(1, LARGEST // math.prod(task.kspace.shape))
-        self._runs = [
-            _Run(task, posed, state, schedule, part)
-            for part in torch.arange(task.windows.shape[0]).split(together)
-        ]
-
-    def run(self, steps: int) -> Float[Tensor, "running"]:
-        for run in self._runs:
-            run.advance(steps, self._every)
-            self._steps += 2.0 * steps * len(run.peak)
-            self._moves += steps // self._every * len(run.peak)
-        return torch.cat([run.peak for run in self._runs])
-
-    def promising(self, seen: Float[Tensor, "running"]) -> Float[Tensor, "running"]:
-        """`‖ρ‖∞·‖g‖`: `η‖g‖` is what the linearised problem reaches within the budget."""
-        return seen * torch.cat([run.slope for run in self._runs]).to(seen)
-
-    def keep(self, candidates: Int[Tensor, "kept"]) -> None:
-        first, kept = 0, []
-        for run in self._runs:
-            last = first + len(run.peak)
-            own = candidates[(candidates >= first) & (candidates < last)] - first
-            if own.numel():
-                run.keep(own)
-                kept.append(run)
-            first = last
-        self._runs = kept
-
-    def found(self) -> Complex[Tensor, "running *coil ky kx"]:
-        return torch.cat([run.found() for run in self._runs])
-
-    @property
-    def costs(self) -> dict[str, float]:
-        return {"solver_steps": self._steps, "gradient_evaluations": float(self._moves)}
+        parts = torch.arange(task.windows.shape[0]).split(together)
+        self._begun([_Run(task, posed, state, schedule, part) for part in parts])
 
 
 class _Run:
@@ -122,8 +74,8 @@ class _Run:
 
     Attributes:
         slope: `‖g‖` of each at the latest move.
-        value: `‖φ ⊙ ρ‖₂` of its best iterate.
-        peak: the largest pixel of that.
+        best_value: `‖φ ⊙ ρ‖₂` of its best iterate.
+        best_peak: the largest pixel of that.
     """
 
     def __init__(
@@ -133,14 +85,17 @@ class _Run:
         self._windows = task.windows[part]
         self._radius = task.radius / float(posed.scale)
         self._coupled = posed.coupled(state, len(part))
-        self._clean = self._measured(task.clean.value)
-        self.value = torch.zeros(len(part), device=self._windows.device)
-        self.peak, self.slope = torch.zeros_like(self.value), torch.zeros_like(self.value)
+        self.best_value = torch.zeros(len(part), device=self._windows.device)
+        self.best_peak, self.slope = torch.zeros_like(self.best_value), torch.zeros_like(self.best_value)
         starts = torch.cat([posed.data(start) for start in task.starts[part]])
         self._position = self._projected(self._coupled.perturbation(starts))
         self._best: Perturbation = self._position
         self._aim(self._windows / torch.linalg.vector_norm(self._windows, dim=(-2, -1), keepdim=True))
         self._since = 0
+
+    @property
+    def cost(self) -> float:
+        return 2.0 * len(self.best_peak)
 
     def advance(self, steps: int, every: int) -> None:
         """A round."""
@@ -154,19 +109,17 @@ class _Run:
     def _move(self, length: float, settled: bool) -> None:
         """Renew the linearised problem's data, keep the best iterate if `settled`, move by `length`."""
         image = self._task.operator.seen(self._posed.images(self._coupled.image))
-        artifact = self._windows * (self._measured(image) - self._clean)
+        artifact = self._windows * self._task.artifacts(image)
         value, peak = torch.linalg.vector_norm(artifact, dim=(-2, -1)), artifact.abs().amax((-2, -1))
         if settled:
-            better = value > self.value
+            better = value > self.best_value
             self._best = self._position.where(better, self._best)
-            self.value, self.peak = (
-                torch.where(better, value, self.value),
-                torch.where(better, peak, self.peak),
-            )
+            self.best_value = torch.where(better, value, self.best_value)
+            self.best_peak = torch.where(better, peak, self.best_peak)
         tiny = torch.finfo(value.dtype).tiny
         direction = artifact / value.clamp(min=tiny)[:, None, None]
         if self._task.artifact == "magnitude":
-            direction = direction * image / image.abs().clamp(min=tiny)
+            direction = direction * torch.sgn(image)
         derivative = self._coupled.derivative
         self.slope = derivative.norm()
         # Before the linearised problem has seen its data there is no direction yet.
@@ -180,9 +133,6 @@ class _Run:
         self._coupled.perturb(self._position)
         self._coupled.aim(self._direction)
 
-    def _measured(self, image: Tensor) -> Tensor:
-        return image.abs() if self._task.artifact == "magnitude" else image
-
     def _projected(self, perturbation: Perturbation) -> Perturbation:
         """On the sphere of the budget."""
         norm = perturbation.norm()
@@ -191,7 +141,8 @@ class _Run:
     def keep(self, candidates: Tensor) -> None:
         self._position, self._best = self._position[candidates], self._best[candidates]
         self._windows, self._direction = self._windows[candidates], self._direction[candidates]
-        self.value, self.peak, self.slope = (kept[candidates] for kept in (self.value, self.peak, self.slope))
+        self.best_value, self.best_peak = self.best_value[candidates], self.best_peak[candidates]
+        self.slope = self.slope[candidates]
         self._coupled.keep(candidates)
         self._coupled.perturb(self._position)
         self._coupled.aim(self._direction)
@@ -200,5 +151,4 @@ class _Run:
         """Perturbations, in the budget."""
         operator = self._task.operator
         kspace = self._posed.kspace(self._best.coils(self._posed.measurement)) * operator.mask
-        norm = operator.kspace_norm(kspace)
-        return kspace * (self._task.radius / norm).reshape(-1, *[1] * (kspace.ndim - 1))
+        return kspace * by_item(self._task.radius / operator.kspace_norm(kspace), kspace)

@@ -61,17 +61,19 @@ class CoupledSplit(Coupled):
 
     def __init__(self, problem: SplitProblem, start: Any, count: int) -> None:
         self._single = problem
-        state = problem.zero() if start is None else start.state_for(problem)
-        if start is None:
-            state = problem.advance(state, WARM)
+        zero = problem.zero()
+        state = problem.advance(zero, WARM) if start is None else start.state_for(problem)
         none = torch.zeros(count, dtype=torch.long, device=problem.device)
-        self._state, self._tangent = state[none], problem.zero()[none]
-        self._clean = self._forward = self._repeated(count)
-        self._linear = replace(self._clean, fidelity=self._clean.fidelity.without_data())
+        self._state, self._tangent = state[none], zero[none]
+        self._pose(count)
 
-    def _repeated(self, count: int) -> SplitProblem:
+    def _pose(self, count: int) -> None:
+        """The problems of `count` candidates, without perturbation and direction."""
         single = self._single
-        return replace(single, fidelity=single.fidelity.repeated(count), weight=single.weight.expand(count))
+        self._clean = self._forward = replace(
+            single, fidelity=single.fidelity.repeated(count), weight=single.weight.expand(count)
+        )
+        self._linear = replace(self._clean, fidelity=self._clean.fidelity.without_data())
 
     def perturbation(self, coils: Coils) -> Perturbation:
         return self._clean.fidelity.perturbation(coils)
@@ -93,5 +95,4 @@ class CoupledSplit(Coupled):
 
     def keep(self, candidates: Tensor) -> None:
         self._state, self._tangent = self._state[candidates], self._tangent[candidates]
-        self._clean = self._forward = self._repeated(len(candidates))
-        self._linear = replace(self._clean, fidelity=self._clean.fidelity.without_data())
+        self._pose(len(candidates))

@@ -4,11 +4,14 @@ import pytest
 import torch
 
 from mrilib.attacks.kinds.localized import localized_attack
+from mrilib.attacks.kinds.spike import spike
 from mrilib.attacks.kinds.whole import global_attack
+from mrilib.attacks.objectives import localized_windows
 from mrilib.attacks.searches import coupled_coils
 from mrilib.attacks.searches.base import chosen_search
 from mrilib.attacks.searches.coupled_coils import CoupledSplitting
 from mrilib.attacks.searches.gradient import GradientAscent
+from mrilib.attacks.target import Task, clean_of
 from mrilib.operators.bases import Cosine, Wavelet
 from mrilib.operators.coil_fourier import CoilFourier
 from mrilib.operators.fourier import MaskedFourier
@@ -153,6 +156,35 @@ def test_candidates_in_parts_are_as_together(monkeypatch):
     torch.testing.assert_close(apart.severities, together.severities, rtol=1e-3, atol=1e-4)
     assert torch.equal(apart.location, together.location)
     assert float(apart.stats["solver_steps"]) == 2 * (9 * 10 + 4 * 20 + 2 * 30)
+
+
+def test_parts_tell_of_candidates_in_the_order_that_was_asked_for(monkeypatch):
+    operator, kspace = scene(points(), dtype=torch.complex64)
+    method = METHODS["cosine"](tolerance=1e-4)
+    places = torch.tensor([[row, column] for row in (6, 12, 18) for column in (5, 15)])
+    starts = torch.stack([spike(operator, place, 0.5) for place in places])
+    task = Task(
+        method,
+        operator,
+        kspace,
+        0.5,
+        clean_of(method, kspace, operator, None),
+        windows=localized_windows(places, HEIGHT, WIDTH, objective="peak", disk_radius=0.0),
+        starts=starts,
+    )
+    told = []
+    for largest in (1 << 25, 2 * COILS * HEIGHT * WIDTH):
+        monkeypatch.setattr(coupled_coils, "LARGEST", largest)
+        search = CoupledSplitting()
+        search.begin(task)
+        search.run(8)
+        search.keep(torch.tensor([5, 0, 3]))
+        search.run(8)
+        search.keep(torch.tensor([2, 0]))
+        seen = search.run(8)
+        told.append((seen, search.promising(seen), search.found()))
+    for together, apart in zip(*told, strict=True):
+        torch.testing.assert_close(apart, together, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("artifact", ["complex", "magnitude"])
