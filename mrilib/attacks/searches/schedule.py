@@ -129,8 +129,10 @@ class CoupledSearch(Search):
         for run in self._runs:
             last = first + len(run.best_peak)
             own = torch.nonzero((first <= wanted) & (wanted < last)).flatten()
-            if own.numel():
+            own = own[wanted[own].argsort()]  # as the part has them
+            if 0 < own.numel() < last - first:  # a part that stays whole goes on as it is
                 run.keep(wanted[own] - first)
+            if own.numel():
                 kept.append(run)
                 taken.append(own)
             first = last
