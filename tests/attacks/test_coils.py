@@ -196,10 +196,11 @@ def test_the_artifact_can_be_that_of_moduli(coils, several):
     bounds = (seen * torch.linalg.vector_norm(matrix, dim=1)).reshape(HEIGHT, WIDTH)
     places = grid_locations(HEIGHT, WIDTH, 4)
     assert float(found.severity) >= 0.99 * ETA * float(bounds[places[:, 0], places[:, 1]].max())
-    # moduli change less than what is complex: the attack that climbs them is no weaker than the other
+    # Moduli change less than what is complex: the attack that climbs them is no weaker than the other. Of one
+    # coil both find the same; images of 40 in float32 leave their norms 1e-5 apart.
     other = global_attack(method, kspace, operator, radius=ETA, seed=0, steps=20)
     moduli = operator.seen(method(kspace + other.perturbation, operator)).abs() - clean
-    assert float(norm2(whole.artifact)) >= (1.05 if several else 1) * float(norm2(moduli))
+    assert float(norm2(whole.artifact)) >= (1.05 if several else 1 - 1e-4) * float(norm2(moduli))
     with pytest.raises(ValueError, match="localized_attack: expected artifact 'complex' or 'magnitude', got"):
         localized_attack(method, kspace, operator, radius=ETA, seed=0, artifact="modulus")
 
