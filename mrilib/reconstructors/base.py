@@ -21,6 +21,7 @@ class Reconstructor(ABC):
         search_on_coils: the same where several coils measured; `None`: `search`, if it serves, or
             `GradientAscent`.
         joint: import path of the `JointStep` by which `JointDescent` attacks a method that minimises.
+        unrolled: import path of the `Unrolling` by which `UnrolledAscent` does.
         through_adjoint: whether the method sees the data through `Aᴴy` alone. Only then does `r = Aᴴe` say
             what it was given, so with coils only then is there an amplification.
         on_one_coil, on_coils: import path of what solves for the method where one coil measured, or several;
@@ -32,6 +33,7 @@ class Reconstructor(ABC):
     search: ClassVar[str | None] = "mrilib.attacks.searches.gradient:GradientAscent"
     search_on_coils: ClassVar[str | None] = None
     joint: ClassVar[str | None] = None
+    unrolled: ClassVar[str | None] = None
     through_adjoint: ClassVar[bool] = False
     on_one_coil: ClassVar[str | None] = None
     on_coils: ClassVar[str | None] = None

@@ -38,6 +38,7 @@ class Convex(Reconstructor):
 
     search_on_coils = "mrilib.attacks.searches.coupled_coils:CoupledSplitting"
     joint = "mrilib.attacks.searches.joint_convex:ConvexStep"
+    unrolled = "mrilib.attacks.searches.unrolled_convex:ConvexUnrolling"
     through_adjoint = True
 
     def __init__(

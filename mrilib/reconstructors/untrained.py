@@ -88,6 +88,7 @@ class Untrained(Reconstructor):
     output = "magnitude"
     search = None
     joint = "mrilib.attacks.searches.joint_decoder:DecoderStep"
+    unrolled = "mrilib.attacks.searches.unrolled_decoder:DecoderUnrolling"
     resumable = True
 
     def __init__(

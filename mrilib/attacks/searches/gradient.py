@@ -147,13 +147,17 @@ class GradientAscent(Search):
         """`φ ⊙ ρ`, and `ρ` differentiably."""
         task = self._task
         with torch.enable_grad():
-            image = task.reconstructor(task.kspace + position, task.operator)
+            image = self._image(task.kspace + position)
         if not image.requires_grad:
             name = type(task.reconstructor).__name__
             raise ValueError(f"GradientAscent: {name} returns an image without derivative; remove its detach")
         with torch.enable_grad():
             difference = task.artifacts(task.observed(image))
         return windows * difference.detach(), difference
+
+    def _image(self, kspace: Tensor) -> Tensor:
+        """What stands for the method's reconstruction, differentiably."""
+        return self._task.reconstructor(kspace, self._task.operator)
 
     def keep(self, candidates: Int[Tensor, "kept"]) -> None:
         self._windows, self._climb = self._windows[candidates], self._climb[candidates]
