@@ -75,10 +75,10 @@ def save(name: str, rows: list[dict[str, Any]]) -> None:
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:
-    """The rows as a table."""
-    columns = list(rows[0])
+    """The rows as a table; what a row does not have is left empty."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
     lines = [" | ".join(columns), " | ".join("---" for _ in columns)]
-    lines += [" | ".join(_shown(row[column]) for column in columns) for row in rows]
+    lines += [" | ".join(_shown(row.get(column, "")) for column in columns) for row in rows]
     return "".join(f"| {line} |\n" for line in lines)
 
 
