@@ -95,7 +95,7 @@ def transfer_matrix(
 ) -> pd.DataFrame:
     """Means of a quantity by the method a perturbation was made for and the one it was given to.
 
-    Levels and relative errors are in per cent.
+    Levels and relative errors are in per cent. `doubtful` counts the images whose artifact may be rounding.
     """
     wanted = {"source": source, "mask": mask, "attack": attack}
     rows = []
@@ -114,5 +114,6 @@ def transfer_matrix(
                 "n": record.n,
             }
         )
-    columns = ["made_for", "reconstructed_by", "level", "mean", "low", "high", "n"]
+    columns = ["made_for", "reconstructed_by", "level", "mean", "low", "high", "n", "doubtful"]
     return pd.DataFrame(rows, columns=columns)
+                "doubtful": record.doubtful,

@@ -96,6 +96,13 @@ def has_interval(frame: pd.DataFrame) -> np.ndarray:
     return told & (frame["n"].to_numpy(dtype=float) > 1) if "n" in frame.columns else told
 
 
+def doubted(frame: pd.DataFrame) -> np.ndarray:
+    """Which rows have images whose artifact may be rounding; none without a column `doubtful`."""
+    if "doubtful" not in frame.columns:
+        return np.zeros(len(frame), dtype=bool)
+    return frame["doubtful"].to_numpy(dtype=float) > 0
+
+
 def curve(axes: Axes, frame: pd.DataFrame, *, x: str, color: str, signs: Signs, shift: float = 1.0) -> None:
     """Means over `x` with their intervals; a gap and a cross where a mean is missing.
 

@@ -175,7 +175,7 @@ def amplification_by_level(
             curves.sign_key("ours: mean, 95 % interval", OURS),
             curves.sign_key("paper: mean ± sd", PAPER),
             Line2D([], [], **curves.SPIKE, label="n²/m (spike)"),
-            *[Line2D([], [], **DOUBTFUL, label="may be rounding")] * bool(_doubtful(frame).any()),
+            *[Line2D([], [], **DOUBTFUL, label="may be rounding")] * bool(curves.doubted(frame).any()),
         ],
         intervals=False,
     )
@@ -249,13 +249,6 @@ def _draw(axes: Axes, line: pd.DataFrame, color: str, signs: Signs, *, across: b
         curves.curve(axes, line[line["level"] > 0], x="level", color=color, signs=signs)
 
 
-def _doubtful(frame: pd.DataFrame) -> np.ndarray:
-    """Which rows have images whose artifact may be rounding."""
-    if "doubtful" not in frame.columns:
-        return np.zeros(len(frame), dtype=bool)
-    return frame["doubtful"].to_numpy(dtype=float) > 0
-
-
 def _levels_side_by_side(axes: Axes, part: pd.DataFrame, levels: list[float], every: Sequence[str]) -> None:
     """Ours and the paper's points of all methods at every level, in slots that do not overlap."""
     for index in range(0, len(levels), 2):
@@ -267,7 +260,7 @@ def _levels_side_by_side(axes: Axes, part: pd.DataFrame, levels: list[float], ev
         places = np.array([levels.index(level) for level in rows["level"]]) - 0.42 + slot * (2 * index + 0.5)
         color = style.color(method, every)
         curves.curve(axes, rows.assign(place=places), x="place", color=color, signs=OURS)
-        doubtful = _doubtful(rows)
+        doubtful = curves.doubted(rows)
         axes.plot(places[doubtful], rows["mean"].to_numpy(dtype=float)[doubtful], **DOUBTFUL)
         mean, sd = (rows[name].to_numpy(dtype=float) for name in ("paper_mean", "paper_sd"))
         axes.vlines(places + slot, mean - sd, mean + sd, color=color, linewidth=0.9, alpha=0.8)

@@ -61,12 +61,13 @@ def transfer_matrix(
     """Every method under the perturbations made for every other, one panel a level.
 
     Rows are methods that perturbations were made for, columns methods that reconstruct. All panels share
-    their colours, in equal factors where values differ by `heat_maps.WIDE` or more.
+    their colours, in equal factors where values differ by `heat_maps.WIDE` or more. A mean is marked with ‡
+    where the artifact of some of its images may be rounding, as in tables.
 
     Args:
         frame: `made_for`, `reconstructed_by`, `level` (per cent of `‖Ax‖₂`), `mean`, `low`, `high` (in the
-            unit of the label: relative errors in per cent), `n`. A mean that is NaN, or not there, is
-            grey.
+            unit of the label: relative errors in per cent), `n`, and the number of `doubtful` images, where
+            they are known. A mean that is NaN, or not there, is grey.
         quantity: of the values: one of `quantities`, or what stands beside the colours.
         methods: order of rows and columns; others come after.
         labels: names to print for methods, before those of `report.names`.
@@ -87,13 +88,23 @@ def transfer_matrix(
         sheets.bare(axes[0, 0])
         curves.nothing(axes[0, 0])
         return figure
-    values = np.stack([_means(frame[frame["level"] == level], made, by) for level in levels])
-    texts = [[[style.number(value, zeros=True) for value in row] for row in panel] for panel in values]
+    marked = frame.assign(mark=np.where(curves.doubted(frame) & frame["mean"].notna(), style.DOUBTFUL, ""))
+    cells = [_cells(marked[marked["level"] == level], made, by) for level in levels]
+    values = np.array([[[value for value, _ in row] for row in panel] for panel in cells], dtype=float)
+    texts = [
+        [[f"{style.number(value, zeros=True)}{mark}" for value, mark in row] for row in panel]
+        for panel in cells
+    ]
     known = quantities.get(quantity)
     label = known.axis or known.title if known else quantity
     note = "Numbers: means over n images. Framed: the method that the perturbation was made for."
     if np.isnan(values).any():
         note += " n/a: failed, or not computed."
+    if marked["mark"].any():
+        note += (
+            f" {style.DOUBTFUL}: of some images the largest pixel of the artifact is less than ten times "
+            "what the method is accurate to; these means may be rounding."
+        )
     figure, axes = heat_maps.panels(
         [
             style.fitted(method_label(method, labels), NAME if len(made) <= FEW else 2 * NAME)
@@ -205,10 +216,11 @@ def _ordered(found: Iterable[str], methods: Sequence[str]) -> list[str]:
     return [name for name in methods if name in names] + [name for name in names if name not in methods]
 
 
-def _means(part: pd.DataFrame, made: Sequence[str], by: Sequence[str]) -> np.ndarray:
-    """Matrix of the means of one level, NaN where there is none."""
-    found = part.set_index(["made_for", "reconstructed_by"])["mean"].to_dict()
-    return np.array([[found.get((first, second), np.nan) for second in by] for first in made], dtype=float)
+def _cells(part: pd.DataFrame, made: Sequence[str], by: Sequence[str]) -> list[list[tuple[float, str]]]:
+    """Means of one level with their marks, NaN where there is none."""
+    pairs = zip(part["made_for"], part["reconstructed_by"], strict=True)
+    found = dict(zip(pairs, zip(part["mean"], part["mark"], strict=True), strict=True))
+    return [[found.get((first, second), (np.nan, "")) for second in by] for first in made]
 
 
 def _images(row: TransferRow) -> list[np.ndarray | None]:

@@ -51,6 +51,8 @@ SPARE_COLORS = ("#AA4499", "#661100", "#6699CC", "#B8860B")
 ABOVE = "#FF3B20"
 BELOW = "#0072B2"
 MISSING = "#CFCFCF"
+# Mark of numbers that may be rounding.
+DOUBTFUL = "‡"
 REFERENCE = "#444444"
 
 # Labels of axes, in two lines, so that narrow panels hold them.

@@ -9,12 +9,13 @@ from typing import Any
 import pandas as pd
 
 from mrilib.metrics.quantities import QUANTITIES, Quantity
+from mrilib.report.style import DOUBTFUL
 from mrilib.store.records import Record
 
 NOTHING = "—"
 DOUBTFUL_NOTE = (
-    "‡k: for k images the largest pixel of the artifact is less than ten times what the method is accurate "
-    "to; these numbers may be rounding, or where a solver stopped."
+    f"{DOUBTFUL}k: for k images the largest pixel of the artifact is less than ten times what the method is "
+    "accurate to; these numbers may be rounding, or where a solver stopped."
 )
 
 # What LaTeX reads otherwise, or has no letter for.
@@ -136,7 +137,7 @@ def cell(record: Record, quantities: Mapping[str, Quantity] = QUANTITIES) -> str
         text += f" [{scale * record.low:.{digits}f}, {scale * record.high:.{digits}f}]"
     marks = [
         f" †{record.flagged}" if record.flagged else "",
-        f" ‡{record.doubtful}" if record.doubtful else "",
+        f" {DOUBTFUL}{record.doubtful}" if record.doubtful else "",
     ]
     return text + missing + "".join(marks)
 

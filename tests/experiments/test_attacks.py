@@ -271,6 +271,11 @@ def test_transfer_has_records_of_all_pairs():
     ]
     matrix = curves.transfer_matrix(found, source="set", mask="mask", attack="peak")
     assert matrix[["made_for", "reconstructed_by"]].to_numpy().tolist()[:2] == [["m", "m"], ["m", "other"]]
+    assert matrix["doubtful"].tolist() == [0] * 4
+    doubted = curves.transfer_matrix(
+        transferred(frame.assign(accuracy=1.0)), source="set", mask="mask", attack="peak"
+    )
+    assert doubted["doubtful"].tolist() == [1] * 4
     errors = transferred(frame, "relative_error")
     scaled = curves.transfer_matrix(errors, source="set", mask="mask", attack="peak")
     assert scaled["mean"].tolist() == pytest.approx([100 * each.value for each in errors])

@@ -92,6 +92,9 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "transfer_matrix of six with gaps": lambda: matrix(
         with_gaps(means((0.5, 1.0, 2.0, 4.0, 8.0, 10.0), scale=0.1, power=1.0)), "severity", title=TITLE
     ),
+    "transfer_matrix with doubts": lambda: matrix(
+        means((1.0, 4.0), methods=METHODS[:2]).assign(doubtful=[0, 2, 0, 0, 0, 0, 0, 0]), title=TITLE
+    ),
     "transfer_matrix of one": lambda: matrix(means((4.0,), scale=5.0), "relative_error", title=TITLE),
     "transfer_matrix of moduli": lambda: matrix(
         means((0.5, 1.0, 2.0, 4.0), methods=METHODS[:2]), "amplification_of_moduli", title=TITLE
@@ -171,6 +174,19 @@ def test_what_failed_or_was_not_computed_is_grey_and_never_zero(texts):
     assert len(nothing["n/a"]) == 48
     assert style.AMPLIFICATION not in nothing
     assert "no data" in texts(built("transfer_matrix, empty"))
+
+
+def test_a_mean_of_artifacts_that_may_be_rounding_is_marked_and_explained(texts):
+    figure = built("transfer_matrix with doubts")
+    found = texts(figure)
+    cells = [text.get_text() for text in figure.axes[0].texts]
+    assert [text for text in cells if "‡" in text] == ["1.21‡"]
+    told = next(text for text in found if "Framed" in text).replace("\n", " ")
+    assert "‡: of some images the largest pixel of the artifact is less than ten times" in told
+    assert not any("‡" in text for text in texts(built("transfer_matrix")))
+    # What is missing is no number to doubt.
+    missing = matrix(means((4.0,)).assign(mean=np.nan, doubtful=1))
+    assert not any("‡" in text for text in texts(missing))
 
 
 def test_panels_share_their_colors():
