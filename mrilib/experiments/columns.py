@@ -21,6 +21,7 @@ KINDS: dict[str, Kind] = {
     "acceleration": "number",
     "coils": "count",
     "through_adjoint": "flag",
+    "output": "text",
     "kind": "text",
     "attack": "text",
     "region": "text",

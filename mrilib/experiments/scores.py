@@ -121,15 +121,17 @@ def clean_scores(scores: pd.DataFrame) -> pd.DataFrame:
 def valued(scores: pd.DataFrame, quantity: str) -> pd.DataFrame:
     """The scores with `number`, NaN where there is none, `missing`, and a `patient` in every row.
 
-    A number is missing if its unit failed or if it is not finite. An amplification is not missing where a
-    method has none: on several coils, unless it sees its data through `Aᴴy`. Where no patient is known the
-    volume stands for it.
+    A number is missing if its unit failed or if it is not finite. It is not missing where a method has none:
+    an amplification on several coils, unless the method sees its data through `Aᴴy`, and what needs a phase
+    of methods that return magnitudes. Where no patient is known the volume stands for it.
     """
     number = scores[quantity].astype(float)
     usable = (scores["failed"] == "") & np.isfinite(number)
     applies = pd.Series(True, index=scores.index)
     if quantity in QUANTITIES and QUANTITIES[quantity].relative_to_perturbation:
         applies = (scores["coils"] == 0) | scores["through_adjoint"]
+    if quantity in QUANTITIES and QUANTITIES[quantity].of_complex_images:
+        applies = scores["output"] != "magnitude"
     return scores.assign(
         number=number.where(usable & applies),
         missing=applies & ~usable,

@@ -35,6 +35,9 @@ def score_image(
       `|rec(y + e)| − |rec(y)|`; `amplification_to_truth` with `|rec(y + e)| − |x|`, as the reference's
       code has it, in the middle that `x` shows;
     - `artifact_norm` `‖ρ‖₂/‖x‖₂`;
+    - `data_residual` `‖A rec(y + e) − (y + e)‖₂/η`, of methods that return complex images: 1 where `rec`
+      solves [alaifari2023], eq. (2), whose constraint allows `η` (see `ImageResults.data_residual`);
+    - `gradient_evaluations` of the search, where it was counted;
     - `relative_error` `‖|rec| − |x|‖₂/‖x‖₂`; `clean_error`, that of the clean reconstruction;
     - `ssim`, `ssim_slice`, `psnr`, `nmse` as `assess`, and every further metric under its name.
 
@@ -99,7 +102,7 @@ def _of_perturbed(
     unit, about = perturbed.unit, perturbed.unit.attributes
     row: dict[str, Any] = {"attack": perturbed.attack, "made_for": perturbed.made_for}
     row |= {key: about.get(key, "") for key in ("kind", "region", "artifact", "tuned", "varied")}
-    numbers = ("level", "factor", "value", "weight", "gap", "seconds", "solver_steps")
+    numbers = ("level", "factor", "value", "weight", "gap", "seconds", "solver_steps", "gradient_evaluations")
     row |= {key: about.get(key, math.nan) for key in numbers}
     row |= {key: about.get(key, -1) for key in ("row", "column")}
     row |= {key: about.get(key, "") for key in ("weaker_than", "weaker_than_transfer")}
@@ -118,6 +121,7 @@ def _of_perturbed(
         "severity_of_moduli": float(severity(moduli)) / peak,
         "accuracy": about.get("accuracy", math.nan) / peak,
         "artifact_norm": float(artifact.norm() / reference.norm()),
+        "data_residual": found.data_residual(perturbed) if found.is_complex else math.nan,
         # Of the tuned weight it is known; the weight study has others.
         "clean_error": errors[about["tuned"]] if about["factor"] == 1.0 else _error(found, before),
     }

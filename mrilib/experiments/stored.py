@@ -63,6 +63,11 @@ class ImageResults:
         return not self.root.get("coils", 0) or bool(self.root.get("through_adjoint", False))
 
     @property
+    def is_complex(self) -> bool:
+        """Whether the method returns complex images."""
+        return bool(self.root.get("output", "complex") == "complex")
+
+    @property
     def tunings(self) -> list[str]:
         """What the clean reconstructions were tuned for: `clean`, or levels as text."""
         return [name for name in group_names(self.reconstructions) if "/" not in name]
@@ -102,7 +107,7 @@ class ImageResults:
         """
         first, second = (torch.from_numpy(each.arrays["reconstruction"]) for each in (before, after))
         moduli = second.abs() - first.abs()
-        if self.root.get("output", "complex") == "complex":
+        if self.is_complex:
             return second - first, moduli
         moduli = moduli * (self.operator.seen(torch.ones_like(moduli)) > 0)
         return moduli, moduli
@@ -110,6 +115,23 @@ class ImageResults:
     def picture(self, perturbed: Perturbed) -> Complex[Tensor, "y x"]:
         """`r`, the picture of a perturbation, on the whole grid."""
         return self.operator.to_image(torch.from_numpy(perturbed.unit.arrays["perturbation"]))
+
+    def data_residual(self, perturbed: Perturbed) -> float:
+        """`‖A rec(y + e) − (y + e)‖₂/η` with `η = level·‖y‖₂`, over all coils, of a complex reconstruction.
+
+        1 says that the tuned weight solves the constrained problem, for whose minimiser the constraint
+        `‖Az − (y + e)‖₂ ≤ η` is active: less fits the data closer, more does not satisfy it. What is stored
+        is what coils see, `x·√Σ_c|S_c|²`; `x` is had by division, and where no coil sees it `A` does not.
+
+        Source: [alaifari2023], eq. (2).
+        """
+        operator, kspace = self.operator, self.measurement.kspace
+        image = torch.from_numpy(perturbed.unit.arrays["reconstruction"]).to(torch.complex128)
+        sight = operator.seen(torch.ones(operator.mask.shape, dtype=torch.float64))
+        image = torch.where(sight > 0, image / sight.clamp_min(torch.finfo(torch.float64).tiny), 0)
+        data = kspace + torch.from_numpy(perturbed.unit.arrays["perturbation"])
+        radius = perturbed.unit.attributes["level"] * operator.kspace_norm(kspace)
+        return float(operator.kspace_norm(operator.forward(image) - data) / radius)
 
     def _perturbed(self, name: str) -> Perturbed:
         unit = read_group(str(self.transfer if name in self._groups(self.transfer) else self.attacks), name)

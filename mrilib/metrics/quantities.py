@@ -16,9 +16,11 @@ class Quantity:
         decimals: printed in tables.
         percent: whether tables and figures show a hundred times the number.
         higher_is_better: for measures of quality.
-        of: what it is measured on: one reconstruction, or what a perturbation changes in it.
+        of: what it is measured on: one reconstruction, or a perturbation and what it changes.
         relative_to_perturbation: whether it is divided by the perturbation's picture `r`: then it is not
             defined for every method, see `mrilib.experiments.scoring`.
+        of_complex_images: whether it needs the phase of a reconstruction: then it is not defined for methods
+            that return magnitudes.
         size: name of the largest pixel of an artifact that the number is made of: tables mark it where that
             is not well above the method's accuracy. Empty for numbers that are made of none.
         median: whether records hold the median over images, without sd and interval, and not the mean.
@@ -36,6 +38,7 @@ class Quantity:
     higher_is_better: bool = False
     of: Literal["reconstruction", "perturbation"] = "reconstruction"
     relative_to_perturbation: bool = False
+    of_complex_images: bool = False
     size: str = ""
     median: bool = False
     in_quality_table: bool = True
@@ -102,6 +105,19 @@ QUANTITIES = {
         axis="norm of the artifact\n‖ρ‖₂/‖x‖₂",
         of="perturbation",
         size="severity",
+    ),
+    "data_residual": Quantity(
+        "Residual of the perturbed data over the budget, ‖A rec(y+e) − (y+e)‖₂/η",
+        axis="residual of the data\n‖A rec(y+e) − (y+e)‖₂/η",
+        of="perturbation",
+        of_complex_images=True,
+        tabled=True,
+    ),
+    "gradient_evaluations": Quantity(
+        "Gradient evaluations of the search",
+        axis="gradient evaluations\nof the search",
+        of="perturbation",
+        decimals=0,
     ),
     "ssim": Quantity(
         "SSIM (data range: maximum of the volume)", column="SSIM", decimals=3, higher_is_better=True

@@ -22,6 +22,7 @@ EMPTY = {name: math.nan if name in NUMBERS else "" for name in COLUMNS} | {
     "acceleration": 4.0,
     "coils": 0,
     "through_adjoint": False,
+    "output": "complex",
     "tuned": "clean",
     "factor": 1.0,
     "row": -1,

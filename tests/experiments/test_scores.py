@@ -109,6 +109,16 @@ def test_a_method_without_amplification_misses_none():
     assert (found["n"], found["missing"]) == (0, 2)
 
 
+def test_a_method_that_returns_magnitudes_misses_no_residual():
+    frame = pd.DataFrame([peak(1.0, output="magnitude"), peak(1.0, output="magnitude", failed="no step")])
+    (found,) = summarise_scores(frame, "data_residual", by=["method"], seed=0).to_dict("records")
+    assert (found["n"], found["missing"]) == (0, 0)
+    (found,) = summarise_scores(
+        frame.assign(output="complex"), "data_residual", by=["method"], seed=0
+    ).to_dict("records")
+    assert (found["n"], found["missing"]) == (0, 2)
+
+
 def test_every_reported_quantity_is_scored():
     assert {*ARTIFACTS, *QUALITY} == set(QUANTITIES)
     assert set(QUANTITIES) <= set(NUMBERS) <= set(COLUMNS)

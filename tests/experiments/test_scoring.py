@@ -64,6 +64,29 @@ def test_an_attack_beats_noise_of_its_norm_and_its_scores_are_consistent(tmp_pat
     assert peak["failed"] == ""
 
 
+def test_the_residual_says_whether_the_constrained_problem_is_solved(tmp_path):
+    """Of zero-filling it vanishes, of total variation it grows with the weight and passes the budget."""
+    zero = Stored(tmp_path, phantom(), ZeroFilled())
+    _, row = score_image(*zero.attacked(gaussian=GAUSSIAN))
+    assert row["data_residual"] < 1e-5
+    assert row["gradient_evaluations"] == 0.0
+    found = []
+    for weight in (1e-3, 1e-2, 1e-1):
+        stored = Stored(tmp_path, phantom(), TotalVariation(weight=weight), name=f"tv-{weight:g}")
+        files = stored.attacked(peak=PEAK | ASCENT)
+        _, row = score_image(*files)
+        found.append(row["data_residual"])
+        unit = read_group(files[2], f"perturbed/peak/{LEVEL:g}/1")
+        data = stored.measurement.kspace.to(torch.complex128) + torch.from_numpy(unit.arrays["perturbation"])
+        again = TotalVariation(weight=weight, tolerance=1e-6).solve(data, stored.operator).value
+        misfit = stored.operator.forward(again) - data
+        expected = float(misfit.norm() / (LEVEL * stored.measurement.kspace.norm()))
+        assert row["data_residual"] == pytest.approx(expected, rel=0.05)
+        assert row["gradient_evaluations"] > 0
+    assert found == sorted(found)
+    assert found[0] < 1 < found[-1]
+
+
 def test_a_method_that_does_not_converge_fails_with_its_reason(tmp_path):
     stored = Stored(tmp_path, phantom(), TotalVariation(weight=0.01, tolerance=1e-9, max_steps=2))
     rows = score_image(*stored.attacked(gaussian=GAUSSIAN))
@@ -112,6 +135,18 @@ def test_scores_of_coils_are_those_of_the_definitions(tmp_path, output, through_
         "psnr": 10 * math.log10(1.3**2 / ((middle - reference) ** 2).mean()),
         "ssim": structural_similarity(middle, reference, data_range=1.3),
     }
+    data = stored.measurement.kspace.to(torch.complex128).numpy()
+    sight = np.sqrt((np.abs(maps) ** 2).sum(0))
+    images = maps * np.divide(after, sight, out=np.zeros_like(after), where=seen)
+    shifted = np.fft.ifftshift(images, axes=(-2, -1))
+    fitted = np.fft.fftshift(np.fft.fft2(shifted, norm="ortho"), axes=(-2, -1))
+    residual = (fitted * stored.operator.mask.numpy() - data - error.numpy()).ravel()
+    residual = np.linalg.norm(residual) / (LEVEL * np.linalg.norm(data))
+    assert row["output"] == output
+    if output == "complex":
+        assert row["data_residual"] == pytest.approx(residual, rel=1e-5)
+    else:
+        assert math.isnan(row["data_residual"])
     alphas = {
         "amplification": np.abs(rho).max() / r,
         "amplification_of_moduli": np.abs(moduli).max() / r,
