@@ -235,7 +235,7 @@ rule draw_curves:
         ),
         seed=cfg.seed,
     message:
-        "Draw error and amplification against the noise level."
+        "Draw error, quality, severity and amplification against the noise level."
     script:
         "../workflow_scripts/stages/curve_figures.py"
 
@@ -243,6 +243,7 @@ rule draw_curves:
 rule draw_quality:
     input:
         piece_inputs(QUALITY_PIECES),
+        curves=LEVEL_CURVES,
     output:
         piece_outputs(QUALITY_PIECES),
     log:

@@ -1,7 +1,7 @@
 """Data of the curve figures, from scores, records and tunings. Levels and errors in per cent."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -15,16 +15,34 @@ from mrilib.store.records import Record
 Spikes = Mapping[tuple[str, str], float]
 
 
-def error_curves(scores: pd.DataFrame, *, seed: int) -> pd.DataFrame:
-    """Relative error against level for every source, method, mask and attack; clean ones have no attack.
+def level_curves(
+    scores: pd.DataFrame,
+    quantity: str = "relative_error",
+    *,
+    attacks: Iterable[str] | None = None,
+    seed: int,
+    quantities: Mapping[str, Quantity] = QUANTITIES,
+) -> pd.DataFrame:
+    """A quantity against level for every source, method, mask and attack.
 
-    Scores of methods that were tuned elsewhere than usual are left out: see `with_usual_domains`.
+    Clean reconstructions, which quantities of reconstructions have as well, have no attack. Scores of methods
+    that were tuned elsewhere than usual are left out: see `with_usual_domains`.
+
+    Args:
+        scores: of `read_scores`.
+        quantity: one of `quantities`.
+        attacks: those to show; by default all.
+        seed: of the resampling.
+        quantities: how numbers are shown.
     """
     usual = scores[scores["domain"] == ""]
-    both = pd.concat([clean_scores(usual), own_scores(usual)], ignore_index=True)
+    own, clean = own_scores(usual), clean_scores(usual)
+    own = own if attacks is None else own[own["attack"].isin(list(attacks))]
+    shown = [own] if quantities[quantity].of == "perturbation" else [clean, own]
     by = ["source", "method", "mask", "kind", "attack", "level"]
-    frame = summarise_scores(both, "relative_error", by=by, seed=seed)
-    frame[["level", "mean", "low", "high"]] *= 100.0
+    frame = summarise_scores(pd.concat(shown, ignore_index=True), quantity, by=by, seed=seed)
+    frame[["mean", "low", "high"]] *= quantities[quantity].scale
+    frame["level"] *= 100.0
     # Methods that nothing attacks have no level.
     return frame.assign(level=frame["level"].fillna(0.0))
 
@@ -112,8 +130,8 @@ def transfer_matrix(
                 "low": scale * record.low,
                 "high": scale * record.high,
                 "n": record.n,
+                "doubtful": record.doubtful,
             }
         )
     columns = ["made_for", "reconstructed_by", "level", "mean", "low", "high", "n", "doubtful"]
     return pd.DataFrame(rows, columns=columns)
-                "doubtful": record.doubtful,

@@ -1,4 +1,4 @@
-"""Figures over the noise level: errors, amplification, and the choice of the weight.
+"""Figures over the noise level: errors and quality, amplification, and the choice of the weight.
 
 Frames hold summaries: `mean` with the ends `low` and `high` of its 95 % interval over `n` images. A row whose
 `mean` is NaN stands for units that failed: a gap, with a cross at the foot of the axes. No interval is
@@ -16,6 +16,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from mrilib.metrics.quantities import QUANTITIES, Quantity
 from mrilib.report import curves, style
 from mrilib.report.names import NO_ATTACK, About, attack_labels, method_label
 from mrilib.report.style import Signs
@@ -42,28 +43,33 @@ CHOSEN: dict[str, Any] = {
 
 
 @style.printed()
-def error_against_noise(
+def quantity_by_level(
     frame: pd.DataFrame,
     *,
+    quantity: str = "relative_error",
     methods: Sequence[str] | None = None,
     attacks: Mapping[str, About] | None = None,
     labels: Mapping[str, str] | None = None,
     mask_labels: Mapping[str, str] | None = None,
+    quantities: Mapping[str, Quantity] = QUANTITIES,
     title: str | None = None,
 ) -> Figure:
-    """Relative error against the noise level: one row of panels a mask, one column a source.
+    """A quantity against the noise level: one row of panels a mask, one column a source.
 
     A colour is a method, a line with its marker an attack: attacks are filled, Gaussian noise is open. Rows
-    without attack at a single level, or at level 0, are drawn across the panel. Both axes are logarithmic,
-    so that other rows at level 0 have no place.
+    without attack at a single level, or at level 0, are drawn across the panel. The level is logarithmic,
+    so that other rows at level 0 have no place; so is the quantity, unless more of it is better, as of SSIM
+    and PSNR.
 
     Args:
         frame: `source`, `method`, `mask`, `attack` (its name; empty for clean data), `level` (per cent of
-            `‖Ax‖₂`), `mean`, `low`, `high` (relative ℓ2 error in per cent), `n`.
+            `‖Ax‖₂`), `mean`, `low`, `high` (relative errors in per cent), `n`.
+        quantity: of the values: one of `quantities`.
         methods: all methods of the run, so that colours are those of its other figures.
         attacks: all attacks of the run with what each is, which decides its line and its name here.
         labels: names to print for methods, before those of `report.names`.
         mask_labels: names to print for masks.
+        quantities: how numbers are shown.
         title: heading.
 
     Raises:
@@ -72,7 +78,7 @@ def error_against_noise(
     Source: our choice; the curves of [genzel2022] for the attacks of [alaifari2023], eq. (4) and (6).
     """
     keys = ("source", "method", "mask", "attack", "level")
-    curves.check(frame, columns=(*keys, "mean", "low", "high", "n"), keys=keys, where="error_against_noise")
+    curves.check(frame, columns=(*keys, "mean", "low", "high", "n"), keys=keys, where="quantity_by_level")
     sources, masks = curves.order(frame["source"]), curves.order(frame["mask"], mask_labels)
     found = curves.order(frame["attack"], [NO_ATTACK, *(attacks or {})])
     about = dict(attacks or {}) | {name: {} for name in found if name not in {*(attacks or {}), NO_ATTACK}}
@@ -96,11 +102,12 @@ def error_against_noise(
             curves.nothing(panel)
     for panel in axes.flat[: len(places)]:
         curves.level_axis(panel, frame["level"], width=figure.get_figwidth() / columns - 0.6)
-    if frame["mean"].notna().any():
-        curves.log_scale(axes[0, 0], "y", inches=1.1)
-    else:
+    if not frame["mean"].notna().any():
         curves.without_ticks(axes)
-    curves.label(axes, len(places), x=style.NOISE_LEVEL, y=style.RELATIVE_ERROR)
+    elif not quantities[quantity].higher_is_better:
+        curves.log_scale(axes[0, 0], "y", inches=1.1)
+    y = quantities[quantity].axis or quantities[quantity].heading
+    curves.label(axes, len(places), x=style.NOISE_LEVEL, y=y)
     return _finish(
         figure,
         frame,

@@ -44,7 +44,16 @@ def drawn_tunings():
     }
 
 
-CURVES = ["error", "amplification", *(["weight"] if drawn_tunings() else [])] if cfg.attacks else []
+def level_curves():
+    """Figures against the level, with what each shows: errors under all attacks, the rest under few."""
+    noise = [name for name, attack in cfg.attacks.items() if not attack.needs_derivative and name in ATTACKS]
+    few = [cfg.figures.attack, *noise] if cfg.figures else None
+    drawn = {name: {"quantity": name, "attacks": few} for name in ("ssim", "psnr", "severity")}
+    return {"error": {"quantity": "relative_error", "attacks": None}} | drawn if cfg.attacks else {}
+
+
+LEVEL_CURVES = level_curves()
+CURVES = [*LEVEL_CURVES, "amplification", *(["weight"] if drawn_tunings() else [])] if cfg.attacks else []
 # Experiments whose records are drawn as a matrix of methods.
 TRANSFER = import_path("experiment", "transfer")
 MATRICES = [name for name, each in USUAL_EXPERIMENTS.items() if each["class"] == TRANSFER and cfg.figures]
@@ -167,5 +176,6 @@ def method_figures():
     """Names of the figures of the methods and attacks."""
     figures = [f"reconstructions-{source}-{mask}-0" for source, mask in USUAL_PLACES]
     figures += [f"training-{domain}" for domain in dict.fromkeys(domain for _, domain in cfg.trainings)]
-    pieces = (*QUALITY_PIECES, *MATRIX_PIECES, *IMAGE_PIECES, *ATTACK_PIECES, *TRANSFER_PIECES)
-    return figures + CURVES + [Path(file).stem for piece in pieces for file in piece["outputs"].values()]
+    kinds = (QUALITY_PIECES, MATRIX_PIECES, IMAGE_PIECES, ATTACK_PIECES, PERTURBED_PIECES, TRANSFER_PIECES)
+    files = [file for pieces in kinds for piece in pieces for file in piece["outputs"].values()]
+    return figures + CURVES + [Path(file).stem for file in files]

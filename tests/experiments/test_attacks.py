@@ -145,7 +145,7 @@ def test_somebody_elses_kind_is_none_of_ours_whatever_its_word(word):
     assert [(each.row["attack"], each.n, each.value) for each in errors] == [("", 1, 0.01), ("mine", 1, 0.5)]
     quality = [each for each in Quality().records(run_of(frame)) if each.quantity == "relative_error"]
     assert [(each.value, each.n) for each in quality] == [(0.01, 1)]
-    drawn = curves.error_curves(frame, seed=0)
+    drawn = curves.level_curves(frame, seed=0)
     assert drawn[["attack", "mean"]].to_numpy().tolist() == [["", 1.0], ["mine", 50.0]]
 
 
@@ -194,7 +194,7 @@ def test_no_name_of_a_users_collides_with_ours(name):
     assert [each.value for each in Transfer(quantity="severity").records(run)] == [2.0] * 3
     quality = [each for each in Quality().records(run) if each.quantity == "relative_error"]
     assert [(each.method, each.n, each.value) for each in quality] == [(name, 1, 0.01)]
-    shown = curves.error_curves(frame, seed=0)
+    shown = curves.level_curves(frame, seed=0)
     assert shown["n"].tolist() == [1] * 3
     long = table.long
     assert long["method"].tolist() == [name, name, "other"]
@@ -303,7 +303,7 @@ def test_curves_are_in_per_cent_and_carry_their_reference_lines():
 def test_error_curves_have_the_clean_reconstruction_of_each_level():
     rows = [clean(0.01), peak(2.0, relative_error=0.1), peak(2.0, level=0.04, relative_error=0.2)]
     rows += [clean(0.5, method="alone"), clean(0.9, domain="else")]
-    frame = curves.error_curves(with_usual_domains(pd.DataFrame(rows)), seed=0)
+    frame = curves.level_curves(with_usual_domains(pd.DataFrame(rows)), seed=0)
     found = frame[["method", "attack", "level", "mean"]].to_numpy().tolist()
     assert found == [
         ["m", "", 1.0, 1.0],
@@ -312,6 +312,21 @@ def test_error_curves_have_the_clean_reconstruction_of_each_level():
         ["m", "peak", 1.0, 10.0],
         ["m", "peak", 4.0, 20.0],
     ]
+
+
+def test_curves_of_other_quantities_have_their_units_and_the_attacks_that_are_asked_for():
+    rows = [clean(0.01, ssim=0.9), peak(2.0, ssim=0.5, severity=0.3, level=0.04)]
+    rows += [peak(1.0, ssim=0.8, severity=0.1, level=0.04, attack="white", kind="gaussian")]
+    rows += [peak(1.0, ssim=0.7, severity=0.2, level=0.04, attack="disk")]
+    scores = with_usual_domains(pd.DataFrame(rows))
+    few = {"attacks": ["peak", "white"], "seed": 0}
+    frame = curves.level_curves(scores, "ssim", **few)
+    found = frame[["attack", "level", "mean"]].to_numpy().tolist()
+    assert found == [["", 4.0, 0.9], ["peak", 4.0, 0.5], ["white", 4.0, 0.8]]
+    # What a perturbation changes is nothing of clean data.
+    frame = curves.level_curves(scores, "severity", **few)
+    assert frame[["attack", "mean"]].to_numpy().tolist() == [["peak", 0.3], ["white", 0.1]]
+    assert curves.level_curves(scores, "severity", seed=0)["attack"].tolist() == ["peak", "white", "disk"]
 
 
 def test_spikes_are_of_single_coils():

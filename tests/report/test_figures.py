@@ -177,6 +177,63 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "mask_and_zero_filled": lambda: figures_images.mask_and_zero_filled(
         phantom() > 0, phantom(), 0.9j * phantom(), label="40 lines", acceleration=5.99, title=TITLE
     ),
+def efforts(methods: tuple[str, ...] = ("tv", "unet", "varnet"), panels: int = 2) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "panel": f"knee {panel}",
+            "method": method,
+            "source": f"knee {panel}",
+            "position": position,
+            "value": steps,
+            "evaluations": 2.0 * steps * (1 + index),
+            "share_of_largest": 1 - (0.5 + 0.05 * position) * (20 / steps) ** (1 + index) + 0.001,
+            "enough": steps == 100 and index > 0,
+        }
+        for panel in range(panels)
+        for index, method in enumerate(methods)
+        for position in range(3)
+        for steps in (25, 50, 100, 200)
+    )
+
+
+def perturbation(height: int = 64, width: int = 64, **changes: object) -> figures_perturbed.Perturbation:
+    image = phantom(height, width)
+    artifact = np.zeros((height, width))
+    artifact[height // 2, width // 3] = 0.42
+    found = {
+        "clean": 0.97 * image,
+        "perturbed": image + 0.01,
+        "reconstruction": (0.97 * image + artifact).astype(complex),
+        "added": np.full((height, width), 0.01),
+        "artifact": -1j * artifact,
+        "clean_ssim": 0.873,
+        "ssim": 0.412,
+        "severity": 0.424,
+        "location": (height // 2, width // 3),
+    }
+    return figures_perturbed.Perturbation(**(found | changes))
+
+
+FAMILIES = ("tv", "unet", "varnet", "convdecoder")
+
+
+def perturbed(count: int = 4, *, missing: tuple[int, ...] = (), **changes: object) -> Figure:
+    rows = {
+        name: None if index in missing else perturbation(**changes)
+        for index, name in enumerate(FAMILIES[:count])
+    }
+    labels = {"convdecoder": "ConvDecoder (reduced)", "tv": "TV"}
+    return figures_perturbed.perturbed_panel(
+        rows, level=8, labels=labels, title="knee, slice 4, simulated: random 4×, global attack"
+    )
+
+
+def qualities(quantity: str) -> pd.DataFrame:
+    frame = errors(sources=("brain", "knee"))
+    values = {"ssim": lambda mean: 1 / (1 + mean / 40), "psnr": lambda mean: 40 - mean / 4}[quantity]
+    return frame.assign(**{name: values(frame[name]) for name in ("mean", "low", "high")})
+
+
     "attack_panel": attacked,
     "attack_panel of a global attack": lambda: attacked(location=(-1, -1), alpha=np.nan),
     "level_panel": lambda: figures_images.level_panel(level_rows(), title=TITLE),
@@ -205,10 +262,10 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "severity_map of many places": lambda: figures_images.severity_map(
         {4.0: np.kron(severities(), np.ones((2, 2)))}, image=phantom(), title=TITLE
     ),
-    "error_against_noise": lambda: figures_curves.error_against_noise(
+    "quantity_by_level": lambda: figures_curves.quantity_by_level(
         errors(), attacks=ATTACKS, mask_labels=MASKS, title=TITLE
     ),
-    "error_against_noise of many": lambda: figures_curves.error_against_noise(
+    "quantity_by_level of many": lambda: figures_curves.quantity_by_level(
         errors(sources=("ellipses", "knee"), masks=(25, 40, 80)), title=TITLE
     ),
     "amplification_by_level": lambda: figures_curves.amplification_by_level(
@@ -224,14 +281,27 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "weight_study of one": lambda: figures_studies.weight_study(weight_factors((4.0,)), title=TITLE),
 }
 EMPTY: dict[str, Callable[[], Figure]] = {
-    "error_against_noise": lambda: figures_curves.error_against_noise(errors().iloc[:0]),
+    "quantity_by_level": lambda: figures_curves.quantity_by_level(errors().iloc[:0]),
     "amplification_by_level": lambda: figures_curves.amplification_by_level(amplifications().iloc[:0]),
     "weight_choice": lambda: figures_curves.weight_choice(weights().iloc[:0]),
     "radius_study": lambda: figures_studies.radius_study(radii().iloc[:0]),
     "weight_study": lambda: figures_studies.weight_study(weight_factors().iloc[:0]),
+    "effort_study": lambda: figures_studies.effort_study(efforts(), labels={"tv": "TV"}, title=TITLE),
+    "effort_study of one": lambda: figures_studies.effort_study(efforts(("tv",), 1), title=TITLE),
+    "quantity_by_level of SSIM": lambda: figures_curves.quantity_by_level(
+        qualities("ssim"), quantity="ssim", attacks=ATTACKS, mask_labels=MASKS
+    ),
+    "quantity_by_level of PSNR": lambda: figures_curves.quantity_by_level(
+        qualities("psnr"), quantity="psnr", attacks=ATTACKS, mask_labels=MASKS
+    ),
+    "perturbed_panel": perturbed,
+    "perturbed_panel of one": lambda: perturbed(1),
+    "perturbed_panel of tall images": lambda: perturbed(height=320, width=160),
+    "perturbed_panel of failures": lambda: perturbed(2, missing=(0, 1)),
+    "perturbed_panel of wide images": lambda: perturbed(3, height=40, width=64, missing=(1,)),
 }
 FAILED: dict[str, Callable[[], Figure]] = {
-    "error_against_noise": lambda: figures_curves.error_against_noise(failed(errors())),
+    "quantity_by_level": lambda: figures_curves.quantity_by_level(failed(errors())),
     "amplification_by_level": lambda: figures_curves.amplification_by_level(failed(amplifications())),
     "weight_choice": lambda: figures_curves.weight_choice(failed(weights())),
     "radius_study": lambda: figures_studies.radius_study(failed(radii())),
@@ -303,7 +373,7 @@ def test_equal_input_gives_equal_files(name, tmp_path):
 
 
 def test_a_figure_saved_twice_gives_equal_files(tmp_path):
-    figure = FIGURES["error_against_noise"]()
+    figure = FIGURES["quantity_by_level"]()
     saved = [style.save(figure, tmp_path / name) for name in ("first", "again")]
     assert [path.read_bytes() for path in saved[0]] == [path.read_bytes() for path in saved[1]]
 
@@ -370,7 +440,7 @@ def test_a_failed_save_leaves_what_was_there(tmp_path, monkeypatch):
     assert len(list(tmp_path.iterdir())) == 2
 
 
-@pytest.mark.parametrize("name", ["error_against_noise", "amplification_by_level", "weight_choice"])
+@pytest.mark.parametrize("name", ["quantity_by_level", "amplification_by_level", "weight_choice"])
 def test_axes_name_their_quantities(name, texts):
     found = texts(built(name))
     x = "weight λ (image maximum = 1)" if name == "weight_choice" else style.NOISE_LEVEL
@@ -397,6 +467,67 @@ def test_panels_say_what_they_show(texts):
     assert "above 1" in found
     panels = texts(built("amplification_by_level"))
     assert "ellipses, 40 lines\nn²/m = 5.99, n = 50" in panels
+def test_quality_is_linear_and_errors_are_logarithmic(texts):
+    ssim = built("quantity_by_level of SSIM")
+    assert {axes.get_yscale() for axes in ssim.axes} == {"linear"}
+    assert "SSIM" in texts(ssim)
+    assert "PSNR (dB)" in texts(built("quantity_by_level of PSNR"))
+    assert built("quantity_by_level").axes[0].get_yscale() == "log"
+    severity = figures_curves.quantity_by_level(errors(), quantity="severity")
+    assert severity.axes[0].get_yscale() == "log"
+    assert style.SEVERITY in texts(severity)
+
+
+def test_perturbed_methods_say_what_was_done_to_each(texts):
+    found = texts(built("perturbed_panel"))
+    assert {"TV", "unet", "ConvDecoder\n(reduced)"} <= set(found)
+    # the largest artifact is 0.42: twice that is in the range of the colours, and five times it is not
+    heads = {"reconstruction\nrec(y)\nSSIM 0.873", "perturbed image\nx + |Aᴴe|\n8 % of ‖Ax‖₂"}
+    heads |= {"reconstruction\nrec(y + e)\nSSIM 0.412", "perturbation\n2 × |Aᴴe|\nlargest 0.01"}
+    assert heads | {"artifact\n2 × |ρ|\nseverity 0.42"} <= set(found)
+    assert len(found["severity 0.42"]) == 3
+    assert {"2 × modulus, in the same unit", "modulus (reference maximum = 1)", "above 1"} <= set(found)
+    axes = built("perturbed_panel").axes
+    assert axes[4].images[0].get_array().max() == pytest.approx(2 * 0.42)
+    assert axes[3].images[0].get_array().max() == pytest.approx(2 * 0.01)
+    assert axes[4].images[0].cmap.name == error_maps.COLORS
+    # rings where the attack aimed, in the reconstruction, the perturbation and the artifact
+    rings = [[tuple(map(float, line.get_xydata()[0])) for line in panel.get_lines()] for panel in axes[:5]]
+    assert rings == [[], [], *[[(21.0, 32.0)] * 2] * 3]
+    free = perturbed(1, location=(-1, -1))
+    assert not any(panel.get_lines() for panel in free.axes[:5])
+
+
+def test_a_method_whose_attack_failed_is_missing(texts):
+    found = texts(built("perturbed_panel of wide images"))
+    assert len(found["missing"]) == 5
+    assert len(found["n/a"]) == 5
+    assert len(texts(built("perturbed_panel of failures"))["missing"]) == 10
+
+
+@pytest.mark.parametrize(
+    ("largest", "factor"),
+    [
+        ([0.42], 2.0),
+        ([0.5], 2.0),
+        ([0.51], 1.0),
+        ([7.5], 0.1),
+        ([0.01, 0.02, 9.0], 50.0),
+        ([], 1.0),
+        ([0.0], 1.0),
+    ],
+)
+def test_the_factor_leaves_the_median_artifact_in_range(largest, factor):
+    assert figures_perturbed.magnification(largest) == factor
+
+
+def test_wrong_numbers_of_methods_are_refused():
+    for count in (0, 5):
+        rows = {f"m{index}": perturbation() for index in range(count)}
+        with pytest.raises(ValueError, match=f"perturbed_panel: expected 1 to 4 methods, got {count}"):
+            figures_perturbed.perturbed_panel(rows, level=8)
+
+
 
 
 @pytest.mark.parametrize(
@@ -515,15 +646,15 @@ def test_what_failed_is_a_gap_with_a_cross_and_never_zero(texts):
     frame = errors()
     gone = (frame["method"] == "tv") & (frame["level"] == 2.0) & (frame["attack"] == "everywhere")
     frame.loc[gone, ["mean", "low", "high"]] = np.nan
-    figure = figures_curves.error_against_noise(frame)
+    figure = figures_curves.quantity_by_level(frame)
     lines = curves_of(figure)
     assert sum(np.isnan(line).sum() for line in lines) == 1
     assert all((line[np.isfinite(line)] > 0).all() for line in lines)
-    assert intervals_of(figure) == intervals_of(figures_curves.error_against_noise(errors())) - 1
+    assert intervals_of(figure) == intervals_of(figures_curves.quantity_by_level(errors())) - 1
     crosses = [line for line in figure.axes[0].get_lines() if line.get_marker() == "x"]
     assert [line.get_xdata().tolist() for line in crosses] == [[2.0]]
     assert "missing (failed)" in texts(figure)
-    assert "missing (failed)" not in texts(built("error_against_noise"))
+    assert "missing (failed)" not in texts(built("quantity_by_level"))
 
 
 @pytest.mark.parametrize("name", FAILED)
@@ -534,10 +665,10 @@ def test_figures_without_any_value_say_so(name, texts):
 
 def test_a_single_image_has_no_interval(texts):
     legend = "95 % interval"
-    assert legend in texts(built("error_against_noise"))
-    assert legend not in texts(figures_curves.error_against_noise(errors(n=1)))
-    assert intervals_of(figures_curves.error_against_noise(errors())) == 3 * 3 * len(LEVELS)
-    assert intervals_of(figures_curves.error_against_noise(errors(n=1))) == 0
+    assert legend in texts(built("quantity_by_level"))
+    assert legend not in texts(figures_curves.quantity_by_level(errors(n=1)))
+    assert intervals_of(figures_curves.quantity_by_level(errors())) == 3 * 3 * len(LEVELS)
+    assert intervals_of(figures_curves.quantity_by_level(errors(n=1))) == 0
     one = radii().query("position == 0 and source == 'ellipses'")
     assert intervals_of(figures_studies.radius_study(one)) == 0
     assert intervals_of(figures_studies.radius_study(radii())) == 2 * 4
@@ -584,7 +715,7 @@ def test_the_paper_stands_beside_ours():
 @pytest.mark.parametrize(
     ("make", "frame"),
     [
-        (figures_curves.error_against_noise, errors()),
+        (figures_curves.quantity_by_level, errors()),
         (figures_curves.amplification_by_level, amplifications()),
         (figures_curves.weight_choice, weights()),
         (figures_studies.radius_study, radii()),
@@ -629,7 +760,7 @@ def test_colors_of_a_run_hold_in_figures_that_show_a_part_of_it():
 @pytest.mark.parametrize(
     ("make", "frame"),
     [
-        (figures_curves.error_against_noise, errors()),
+        (figures_curves.quantity_by_level, errors()),
         (figures_curves.amplification_by_level, amplifications()),
     ],
 )
@@ -665,9 +796,9 @@ def test_attacks_are_filled_and_noise_is_open():
 
 
 def test_the_legend_says_what_attacks_are(texts):
-    found = texts(built("error_against_noise"))
+    found = texts(built("quantity_by_level"))
     assert {"global attack", "localized attack (one pixel)", "Gaussian noise", "no noise"} <= set(found)
-    assert "everywhere" in texts(figures_curves.error_against_noise(errors()))
+    assert "everywhere" in texts(figures_curves.quantity_by_level(errors()))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ DERIVED |= {"series", "limit", "search", "table", "unit", "paper", "paper_sd"}
 TABLES = {"catalogue", "costs", "quality", "table-1"}
 TABLES |= {name for name, each in QUANTITIES.items() if each.tabled}
 TABLES |= {f"transfer-{name}" for name, each in QUANTITIES.items() if each.transferred}
-CURVES = {"error", "amplification", "weight", "curves"}
+CURVES = {"error", "ssim", "psnr", "severity", "amplification", "weight", "curves"}
 PICTURES = (
     *("noise", "mask", "image", "attack", "levels", "map", "transfer", "training", "quality"),
     *("reconstructions", "thumbnails", "annotations"),

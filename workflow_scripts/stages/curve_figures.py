@@ -1,4 +1,4 @@
-"""Figures of the whole run: error against noise, amplification against level, choice of the weight.
+"""Figures of the whole run: error, quality and severity against level, amplification, choice of the weight.
 
 Inputs:
     scores: score files of the run.
@@ -6,10 +6,12 @@ Inputs:
     tunings: of the method whose choice of the weight is drawn, one file a mask; may be empty.
 
 Outputs:
-    error, amplification: the PDF of each; the PNG is written beside it.
+    amplification: its PDF; the PNG is written beside it.
+    those of `curves`: so.
     weight: so, where there are tunings.
 
 Params:
+    curves: figure to the `quantity` that it draws, and the `attacks` that it shows, or `None` for all.
     methods: all methods of the run, in order.
     attacks: attack to what it is.
     masks: mask to what it is (`about` of its sampling).
@@ -41,8 +43,11 @@ def main(inputs, outputs, params):
     scores = with_usual_domains(read_scores(inputs["scores"]), params["usual"])
     masks, seed = mask_labels(params["masks"]), params["seed"]
     names = {"methods": params["methods"], "labels": params["labels"], "mask_labels": masks}
-    frame = curves.error_curves(scores, seed=seed)
-    save("error", figures_curves.error_against_noise(frame, attacks=abouts(params["attacks"]), **names))
+    attacks = abouts(params["attacks"])
+    for name, shown in params["curves"].items():
+        frame = curves.level_curves(scores, shown["quantity"], attacks=shown["attacks"], seed=seed)
+        drawn = figures_curves.quantity_by_level(frame, quantity=shown["quantity"], attacks=attacks, **names)
+        save(name, drawn)
     records, spikes = read_records(inputs["records"]), curves.spikes_of(scores)
     frame = curves.amplification_curves(records, attack=params["attack"], spikes=spikes)
     save("amplification", figures_curves.amplification_by_level(frame, **names))
