@@ -9,6 +9,7 @@ from mrilib.attacks.kinds.localized import Localized
 from mrilib.attacks.kinds.whole import Global
 from mrilib.experiments.attacks import Attacks
 from mrilib.experiments.columns import COLUMNS
+from mrilib.experiments.effort_study import EffortStudy
 from mrilib.experiments.quality import Quality
 from mrilib.experiments.radius_study import RadiusStudy
 from mrilib.experiments.scores import clean_scores, lowest_tuned, own_scores
@@ -23,6 +24,7 @@ ATTACKS = {
     "peak": Localized().about | {"grid": None},
     "global": Global().about,
     "radii": Localized(objective="disk", grid=2).about,
+    "effort": {"kind": "global"},
     "mine": {"kind": "his own", "grid": 1},
     "reference": {"kind": "his own", "grid": 1},
 }
@@ -60,6 +62,20 @@ def by_factor(**changes):
         for attack in ("mine", "reference")
         for factor in (0.5, 1.0, 2.0)
         for level in (0.01, 0.08)
+    ]
+
+
+def by_effort(reached, *, method="m", images=(0, 1), **changes):
+    """Severities by steps, of images that differ by a factor."""
+    return [
+        varied("effort", "steps", float(steps), kind="global", **about | {"severity": (1 + image) * value})
+        for image in images
+        for steps, value in reached.items()
+        for about in [
+            {"method": method, "made_for": method, "position": image, "patient": f"p{image}"}
+            | {"gradient_evaluations": 2.0 * steps, "accuracy": 1e-6}
+            | changes
+        ]
     ]
 
 
@@ -126,10 +142,82 @@ def test_searches_that_are_alike_are_told_apart_by_their_attacks():
     assert set(frame["search"]) == {"TV: coupled search (ours)", "other: coupled search (ours)"}
 
 
+def test_the_study_of_effort_tells_which_effort_is_enough(texts_of):
+    soon = by_effort({25: 0.9, 50: 0.995, 100: 1.0, 200: 1.002})
+    late = by_effort({25: 0.5, 50: 0.7, 100: 0.9, 200: 1.0}, method="other")
+    records, frame, table, figure = drawn(EffortStudy(attack="effort"), study_run(soon + late))
+    enough = {each.method: each.value for each in records if each.quantity == "enough"}
+    # 100 adds 0.5 % to 50, and 200 adds 0.2 % to 100; of the other every doubling adds 10 % or more.
+    assert enough == {"m": 50.0}
+    shares = [each.value for each in records if each.quantity == "share_of_largest" and each.method == "m"]
+    assert shares == pytest.approx([0.9 / 1.002, 0.995 / 1.002, 1 / 1.002, 1.0])
+    gains = {
+        (each.method, each.row["value"]): each.value for each in records if each.quantity == "doubling_gain"
+    }
+    assert gains["m", 50.0] == pytest.approx(0.995 / 0.9 - 1)
+    assert gains["other", 200.0] == pytest.approx(1 / 0.9 - 1)
+    assert ("m", 25.0) not in gains
+    evaluations = [each.value for each in records if each.quantity == "gradient_evaluations"]
+    assert evaluations == [50.0, 100.0, 200.0, 400.0] * 2
+    heads = ["images", "method", "mask", "level", "n", *(f"steps {steps}" for steps in (25, 50, 100, 200))]
+    assert table.wide.columns.tolist() == [*heads, "the last doubling adds, %", "enough"]
+    assert table.wide["method"].tolist() == ["TV", "other"]
+    assert table.wide["enough"].tolist() == ["50 (100)", "more than 200"]
+    assert table.wide["steps 25"].tolist()[0].startswith("0.898")
+    assert table.wide["steps 25"].tolist()[0].endswith("(50)")
+    assert table.wide["the last doubling adds, %"].tolist()[1].startswith("11.1")
+    assert (
+        frame.loc[frame["enough"], ["method", "value", "evaluations"]].to_numpy().tolist()
+        == [["m", 50.0, 100.0]] * 2
+    )
+    assert "gradient evaluations\n(mean over images)" in texts_of(figure)
+    assert any("attack effort" in text and "Severity" in text for text in texts_of(figure))
+    assert {"TV", "other", "from here a doubling adds less than 1 %"} <= legend(figure)
+    stars = [line for line in figure.axes[0].get_lines() if line.get_marker() == "*"]
+    assert [line.get_xydata().tolist() for line in stars if len(line.get_xdata())] == [
+        [[100.0, pytest.approx(0.995 / 1.002)]]
+    ]
+
+
+def test_efforts_that_are_no_doublings_count_by_doublings():
+    records, *_ = drawn(EffortStudy(attack="effort"), study_run(by_effort({10: 1.0, 40: 1.21, 80: 1.33})))
+    gains = [each.value for each in records if each.quantity == "doubling_gain"]
+    assert gains == pytest.approx([0.1, 1.33 / 1.21 - 1])
+
+
+def test_a_gain_that_comes_back_takes_what_seemed_enough():
+    records, *_ = drawn(EffortStudy(attack="effort"), study_run(by_effort({25: 1.0, 50: 1.001, 100: 1.2})))
+    assert not [each for each in records if each.quantity == "enough"]
+
+
+def test_efforts_that_failed_are_missing_and_other_quantities_may_be_asked():
+    rows = by_effort({25: 0.9, 50: 1.0, 100: 1.0})
+    failed = {"failed": "max_steps", "severity": math.nan, "artifact_norm": math.nan}
+    rows[2] |= failed
+    records, _, table, _ = drawn(EffortStudy(attack="effort"), study_run(rows))
+    shares = [each for each in records if each.quantity == "share_of_largest"]
+    assert [(each.n, each.missing) for each in shares] == [(1, 1)] * 3
+    assert table.wide["n"].tolist() == ["1"]
+    records, *_ = drawn(EffortStudy(attack="effort", quantity="artifact_norm"), study_run(rows))
+    assert {each.quantity for each in records} >= {"artifact_norm", "share_of_largest"}
+
+
+def test_a_study_of_effort_needs_an_effort_and_a_number_of_perturbations():
+    run = study_run(by_factor())
+    with pytest.raises(ValueError, match=r"effort-study: expected an attack that varies its effort.*'mine'"):
+        EffortStudy(attack="mine").records(run)
+    with pytest.raises(ValueError, match=r"effort-study: expected a quantity of perturbations.*'ssim'"):
+        EffortStudy(attack="effort", quantity="ssim").records(run)
+
+
 @pytest.mark.parametrize(
     "experiment",
-    [RadiusStudy(attack="radii", limits=["peak"]), WeightStudy(attacks=["mine", "reference"])],
-    ids=["radius", "weight"],
+    [
+        RadiusStudy(attack="radii", limits=["peak"]),
+        WeightStudy(attacks=["mine", "reference"]),
+        EffortStudy(attack="effort"),
+    ],
+    ids=["radius", "weight", "effort"],
 )
 def test_studies_without_any_score_say_so(experiment, texts_of):
     records, frame, table, figure = drawn(experiment, study_run(pd.DataFrame([], columns=list(COLUMNS))))

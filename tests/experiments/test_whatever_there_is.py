@@ -82,6 +82,11 @@ EXPERIMENTS = {
     "radius": {"class": "mrilib.experiments.radius_study:RadiusStudy", "arguments": {"attack": "radii"}},
     "weight": {"class": "mrilib.experiments.weight_study:WeightStudy", "arguments": {"attacks": ["radii"]}},
     **{
+    "effort": {"class": "mrilib.experiments.effort_study:EffortStudy", "arguments": {"attack": "radii"}},
+    "hypotheses": {
+        "class": "mrilib.experiments.amplification_hypotheses:AmplificationHypotheses",
+        "arguments": {"attack": "peak"},
+    },
         name: {"class": "mrilib.experiments.attacks:Attacks", "arguments": {"quantity": name}}
         for name in ("amplification", "severity", "relative_error")
     },
@@ -93,7 +98,7 @@ EXPERIMENTS = {
         for name in ("amplification", "relative_error")
     },
 }
-DRAWN = ("radius", "weight")
+DRAWN = ("radius", "weight", "effort")
 
 
 # Those whose figures are drawn in the fast tests; it takes seconds each.

@@ -300,12 +300,21 @@ EMPTY: dict[str, Callable[[], Figure]] = {
     "perturbed_panel of failures": lambda: perturbed(2, missing=(0, 1)),
     "perturbed_panel of wide images": lambda: perturbed(3, height=40, width=64, missing=(1,)),
 }
+EMPTY: dict[str, Callable[[], Figure]] = {
+    "quantity_by_level": lambda: figures_curves.quantity_by_level(errors().iloc[:0]),
+    "amplification_by_level": lambda: figures_curves.amplification_by_level(amplifications().iloc[:0]),
+    "weight_choice": lambda: figures_curves.weight_choice(weights().iloc[:0]),
+    "radius_study": lambda: figures_studies.radius_study(radii().iloc[:0]),
+    "weight_study": lambda: figures_studies.weight_study(weight_factors().iloc[:0]),
+    "effort_study": lambda: figures_studies.effort_study(efforts().iloc[:0]),
+}
 FAILED: dict[str, Callable[[], Figure]] = {
     "quantity_by_level": lambda: figures_curves.quantity_by_level(failed(errors())),
     "amplification_by_level": lambda: figures_curves.amplification_by_level(failed(amplifications())),
     "weight_choice": lambda: figures_curves.weight_choice(failed(weights())),
     "radius_study": lambda: figures_studies.radius_study(failed(radii())),
     "weight_study": lambda: figures_studies.weight_study(failed(weight_factors())),
+    "effort_study": lambda: figures_studies.effort_study(failed(efforts())),
 }
 EVERY = FIGURES | {f"{name}, empty": make for name, make in EMPTY.items()}
 EVERY |= {f"{name}, all failed": make for name, make in FAILED.items()}
@@ -720,6 +729,7 @@ def test_the_paper_stands_beside_ours():
         (figures_curves.weight_choice, weights()),
         (figures_studies.radius_study, radii()),
         (figures_studies.weight_study, weight_factors()),
+        (figures_studies.effort_study, efforts()),
     ],
 )
 def test_wrong_frames_are_refused(make, frame):
