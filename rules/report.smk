@@ -8,6 +8,7 @@ localrules:
     run_and_draw_experiment,
     draw_images,
     draw_attacks,
+    draw_perturbed,
     draw_transfers,
     draw_transfer_matrices,
     draw_training,
@@ -140,6 +141,26 @@ rule draw_attacks:
         "../workflow_scripts/stages/attack_figures.py"
 
 
+rule draw_perturbed:
+    input:
+        piece_inputs(PERTURBED_PIECES),
+    output:
+        piece_outputs(PERTURBED_PIECES),
+    log:
+        f"{RUN}/logs/figures/perturbed.log",
+    conda:
+        "../envs/environment.yaml"
+    params:
+        **fixed(stage("perturbed_panel.py", "report.smk:draw_perturbed", ATTACK_ROOTS)),
+        pieces=PERTURBED_PIECES,
+        attacks=ATTACKS,
+        labels=LABELS,
+    message:
+        "Draw methods side by side, each under the perturbation made for it, at every example."
+    script:
+        "../workflow_scripts/stages/perturbed_panel.py"
+
+
 rule draw_transfers:
     input:
         piece_inputs(TRANSFER_PIECES),
@@ -222,6 +243,7 @@ rule draw_curves:
         "../envs/environment.yaml"
     params:
         **fixed(stage("curve_figures.py", "report.smk:draw_curves", ATTACK_ROOTS)),
+        curves=LEVEL_CURVES,
         methods=list(cfg.methods),
         attacks=ATTACKS,
         masks=MASKS,
@@ -243,7 +265,6 @@ rule draw_curves:
 rule draw_quality:
     input:
         piece_inputs(QUALITY_PIECES),
-        curves=LEVEL_CURVES,
     output:
         piece_outputs(QUALITY_PIECES),
     log:

@@ -11,20 +11,24 @@ from torch import Tensor
 
 from mrilib.attacks.places import grid_places
 from mrilib.data.measurement import Measurement
-from mrilib.experiments.assessment import assess
+from mrilib.experiments.assessment import OURS, assess
 from mrilib.experiments.stored import CLEAN, ImageResults, read_results
 from mrilib.metrics.artifacts import amplification, severity
 from mrilib.operators.coil_images import crop_corner
+from mrilib.store.arrays import Group
 
 
 @dataclass(frozen=True)
 class AttackPicture:
-    """An attack as a figure shows it: `x`, `x + r`, `rec(y + e)`, its numbers, and severities by place.
+    """An attack as a figure shows it: images, numbers, and severities by place.
+
+    `image` is `x`, `perturbed` `x + r`, `clean` `rec(y)`, `reconstruction` `rec(y + e)`, `added` `r` and
+    `artifact` `ρ`. `clean_ssim` and `ssim` are those of both reconstructions, with the maximum of the volume.
 
     Images are the middle that the reference shows, divided by its maximum. Those of scans are turned
     upright, for they are stored upside down; so are the location and the map of severities. With several
-    coils `x` has no phase, and `|r|` is added to it. Where the location is outside the reference it is
-    (−1, −1), as it is for an attack on the whole image.
+    coils `x` has no phase, and `|r|` is added to it. `severity` is that of the whole grid. Where the location
+    is outside the reference it is (−1, −1), as it is for an attack on the whole image.
 
     `severities` are those after the search's first round, when every place had the same number of steps;
     NaN where a place was left out. `places` are row and column of each in the image, NaN where it was left
@@ -34,10 +38,15 @@ class AttackPicture:
 
     image: np.ndarray
     perturbed: np.ndarray
+    clean: np.ndarray
     reconstruction: np.ndarray
+    added: np.ndarray
+    artifact: np.ndarray
     location: tuple[int, int]
     alpha: float
     severity: float
+    clean_ssim: float
+    ssim: float
     severities: np.ndarray | None
     places: np.ndarray | None
     picture: str
@@ -63,16 +72,21 @@ def attack_picture(
     picture = results.picture(found)
     artifact, _ = results.artifact(found.unit, before)
     added = measurement.compared(picture.abs() if coils else picture)
-    reconstruction = torch.from_numpy(found.unit.arrays["reconstruction"])
+    clean, reconstruction = (torch.from_numpy(each.arrays["reconstruction"]) for each in (before, found.unit))
     severities = found.unit.arrays.get("severities_first_round")
     about = found.unit.attributes
     return AttackPicture(
         image=shown(measurement, measurement.reference),
         perturbed=shown(measurement, measurement.reference + added),
+        clean=shown(measurement, measurement.compared(clean)),
         reconstruction=shown(measurement, measurement.compared(reconstruction)),
+        added=shown(measurement, added),
+        artifact=shown(measurement, measurement.compared(artifact)),
         location=_location(measurement, picture, about.get("row", -1), about.get("column", -1)),
         alpha=float(amplification(artifact, picture)) if results.has_amplification else float("nan"),
         severity=float(severity(artifact)) / peak,
+        clean_ssim=_ssim(measurement, before),
+        ssim=_ssim(measurement, found.unit),
         severities=None if severities is None else _upright(measurement, severities) / peak,
         places=None
         if severities is None
@@ -139,6 +153,12 @@ def zero_filled(measurement: Measurement) -> np.ndarray:
     operator = measurement.operator
     image = operator.seen(operator.to_image(measurement.kspace))
     return shown(measurement, measurement.compared(image))
+
+
+def _ssim(measurement: Measurement, unit: Group) -> float:
+    """SSIM of a stored reconstruction, as scores have it."""
+    image, reference = unit.arrays["reconstruction"], measurement.reference.numpy()
+    return assess(image, reference, maximum=measurement.maximum, metrics={"ssim": OURS["ssim"]})["ssim"]
 
 
 def _upright(measurement: Measurement, array: np.ndarray) -> np.ndarray:

@@ -3,22 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import SupportsFloat
 
-import matplotlib
 import numpy as np
 from jaxtyping import Inexact
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 
 from mrilib.experiments.assessment import cropped_modulus
-from mrilib.report import sheets, style
+from mrilib.report import error_maps, sheets, style
 from mrilib.report.sheets import Location, Window
 
 # Methods beside a reference, above which panels would be narrower than their names.
 MOST_METHODS = 6
-ERRORS = "magma"
-# Inches: row labels, and the colour bars below the panels.
-LEFT, RIGHT, FOOT = 0.4, 0.06, 0.56
+# Inches: row labels, and what stands right of the panels.
+LEFT, RIGHT = 0.4, 0.06
 
 
 def score_text(ssim: SupportsFloat, psnr: SupportsFloat) -> str:
@@ -96,7 +92,7 @@ def reconstruction_panel(
             column[0].set_title(names[name])
         for panel in part[:, len(block) + 1 :].flat:
             panel.set_visible(False)
-    _explain(figure, axes, error_scale)
+    error_maps.explain(figure, axes, f"{error_scale:g} × |error|, in the same unit")
     return figure
 
 
@@ -139,7 +135,7 @@ def _sheet(
         left=LEFT,
         right=RIGHT,
         head=heads[0],
-        foot=FOOT,
+        foot=error_maps.FOOT,
         between=between,
     )
     return figure, axes, names
@@ -161,46 +157,6 @@ def _reconstruction(
             sheets.missing(panel)
         return
     sheets.show(column[0], image, moduli=True)
-    column[1].imshow(
-        np.ma.masked_invalid(error_scale * np.abs(image - truth)),
-        cmap=matplotlib.colormaps[ERRORS].with_extremes(bad=style.MISSING),
-        vmin=0.0,
-        vmax=1.0,
-        interpolation="none",
-        aspect="auto",
-    )
-    sheets.bare(column[1])
+    error_maps.show(column[1], error_scale * np.abs(image - truth))
     if place is not None:
         sheets.close_up(column[2], image, place, moduli=True)
-
-
-def _explain(figure: Figure, axes: np.ndarray, error_scale: float) -> None:
-    """Two colour bars at the foot: what grey and red mean, and what the colours of the errors mean."""
-    errors = [panel.images[0] for panel in axes.flat if panel.images and panel.images[0].cmap.name == ERRORS]
-    width, height = figure.get_size_inches()
-    boxes = [panel.get_position() for panel in axes.flat]
-    left, right = min(box.x0 for box in boxes), max(box.x1 for box in boxes)
-    # space for the words beside the tip of the grey bar
-    above = style.text_width("above 1") + 0.12
-    length = (right - left) / 2 - (above + 0.1) / width
-
-    def bar(start: float, image: AxesImage, label: str) -> Axes:
-        place = figure.add_axes((start, (FOOT - 0.2) / height, length, 0.1 / height))
-        figure.colorbar(image, cax=place, orientation="horizontal", extend="max", extendfrac=0.05)
-        place.set_xticks([0, 0.5, 1])
-        place.tick_params(pad=1.5)
-        place.set_xlabel(label, loc="left", labelpad=1)
-        return place
-
-    grey = bar(left, axes[0, 0].images[0], "modulus (reference maximum = 1)")
-    grey.text(
-        1.05 + 0.05 / (length * width),
-        0.5,
-        "above 1",
-        transform=grey.transAxes,
-        va="center",
-        color=style.ABOVE,
-    )
-    if errors:
-        label = f"{error_scale:g} × |error|, in the same unit"
-        bar((left + right) / 2 + 0.1 / width, errors[0], label)

@@ -1,5 +1,6 @@
 # What the rules of figures ask of the config: which there are, and what each reads, writes and is told.
 from workflow_scripts.config.entries import import_path
+from workflow_scripts.config.figures import OWN
 
 IMAGE_PICTURES = ["noise", "mask"]
 
@@ -25,6 +26,10 @@ EXAMPLES = (
     if cfg.figures
     else {}
 )
+
+
+# Methods that are shown side by side, under which attack and level.
+COMPARISONS = cfg.figures.compared if cfg.figures else {}
 
 
 def drawn_method():
@@ -84,14 +89,21 @@ def example_measurement(example):
     return measurement_file(source, mask, "test", position)
 
 
-def example_methods(example):
-    """The methods of the figures that an example is shown with."""
+def example_methods(example, comparison=OWN):
+    """The methods of a comparison that an example is shown with; by default those of the figures."""
     source, _, mask = EXAMPLES[example]
+    shown = COMPARISONS[comparison]
     return [
         name
-        for name in cfg.figures.methods
-        if cfg.applies(name, source, mask) and cfg.figures.attack in cfg.shown_attacks(name, source, mask)
+        for name in shown.methods
+        if cfg.applies(name, source, mask) and shown.attack in cfg.shown_attacks(name, source, mask)
     ]
+
+
+def transferred(method, example):
+    """Whether a method's attacks, as they count, stand in its transfer file: where it is not alone."""
+    source, _, mask = EXAMPLES[example]
+    return shared(cfg.usually_applied(method, source, mask))
 
 
 def image_piece(example):
@@ -105,15 +117,13 @@ def image_piece(example):
 
 
 def attack_piece(method, example):
-    """A method's attacks on an image; as they count, they stand in its transfer file, if it is not alone."""
-    source, _, mask = EXAMPLES[example]
-    alone = not shared(cfg.usually_applied(method, source, mask))
+    """A method's attacks on an image."""
     return {
         "inputs": {
             "measurement": example_measurement(example),
             "reconstruction": example_file("reconstructions", method, example),
             "attacks": example_file("attacks", method, example),
-            "transfer": [] if alone else example_file("transfer", method, example),
+            "transfer": example_file("transfer", method, example) if transferred(method, example) else [],
         },
         "outputs": {name: figure_file(f"{name}-{method}-{example}") for name in attack_pictures()},
         "params": {"title": f"{example_title(example)}, {LABELS[method]}"},
@@ -133,6 +143,30 @@ def transfer_piece(example):
         "params": {
             "methods": methods,
             "title": f"{example_title(example)}, level {100 * cfg.figures.level:g} %",
+        },
+    }
+
+
+def perturbed_piece(comparison, example):
+    """Methods under the perturbations made for each of them."""
+    methods = example_methods(example, comparison)
+    with_transfer = [method for method in methods if transferred(method, example)]
+    _, _, mask = EXAMPLES[example]
+    return {
+        "inputs": {
+            "measurement": example_measurement(example),
+            "reconstructions": [example_file("reconstructions", method, example) for method in methods],
+            "attacks": [example_file("attacks", method, example) for method in methods],
+            "transfers": [example_file("transfer", method, example) for method in with_transfer],
+        },
+        "outputs": {"pdf": figure_file(f"perturbed-{comparison}-{example}")},
+        "params": {
+            "attack": COMPARISONS[comparison].attack,
+            "level": COMPARISONS[comparison].level,
+            "methods": methods,
+            "transferred": with_transfer,
+            "mask": mask,
+            "about": MASKS[mask],
         },
     }
 
@@ -167,6 +201,12 @@ def shown_reconstructions(wildcards):
 # Figures of a kind are pieces of one job.
 IMAGE_PIECES = [image_piece(example) for example in EXAMPLES]
 ATTACK_PIECES = [attack_piece(method, example) for example in EXAMPLES for method in example_methods(example)]
+PERTURBED_PIECES = [
+    perturbed_piece(comparison, example)
+    for example in EXAMPLES
+    for comparison in COMPARISONS
+    if example_methods(example, comparison)
+]
 TRANSFER_PIECES = [transfer_piece(example) for example in EXAMPLES if len(example_methods(example)) > 1]
 MATRIX_PIECES = [matrix_piece(experiment) for experiment in MATRICES]
 QUALITY_PIECES = [quality_piece(mask) for mask in dict.fromkeys(mask for _, mask in USUAL_PLACES)]

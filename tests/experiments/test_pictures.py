@@ -6,10 +6,21 @@ import torch
 
 from mrilib.data.measurement import measure_image
 from mrilib.experiments.pictures import attack_picture, clean_pictures, picture_title, zero_filled
+from mrilib.experiments.scoring import score_image
 from mrilib.experiments.stored import read_results
+from mrilib.reconstructors.base import Reconstructor
 from mrilib.reconstructors.linear import Tikhonov, ZeroFilled
 from mrilib.store.arrays import Group, write_groups
 from tests.experiments.scenes import ASCENT, LEVEL, PEAK, Stored, phantom, scan
+
+
+class Modulus(Reconstructor):
+    """A method that returns magnitudes, as coils see them."""
+
+    output = "magnitude"
+
+    def __call__(self, kspace, operator):
+        return operator.seen(Tikhonov(weight=0.02)(kspace, operator)).abs()
 
 
 def unit(height, **attributes):
@@ -91,6 +102,53 @@ def test_scans_are_upright_and_in_units_of_their_maximum(tmp_path):
     rows, columns = found.places[~left_out].astype(int).T
     assert (found.image[rows, columns] > 0.05).all()
     assert found.picture == "|Aᴴe|"
+
+
+def test_what_a_panel_of_methods_shows_agrees_with_the_scores(tmp_path):
+    measurement = scan()
+    stored = Stored(tmp_path, measurement, Tikhonov(weight=0.02))
+    files = stored.attacked(all={"kind": "global", "steps": 3, "restarts": 1} | ASCENT)
+    results = read_results(*files)
+    found = attack_picture(results, "all", LEVEL)
+    clean, row = score_image(*files)
+    assert (found.clean_ssim, found.ssim) == (clean["ssim"], row["ssim"])
+    assert found.severity == row["severity"]
+    peak = float(measurement.reference.max())
+    before, after = (
+        unit.arrays["reconstruction"][4:20, 3:17][::-1] / peak
+        for unit in (results.clean("clean"), results.perturbation("all", LEVEL).unit)
+    )
+    np.testing.assert_allclose(found.clean, before, rtol=1e-6)
+    np.testing.assert_allclose(found.artifact, after - before, atol=1e-6)
+    np.testing.assert_allclose(found.perturbed - found.image, found.added, atol=1e-6)
+    assert found.location == (-1, -1)
+
+
+def test_maps_of_methods_that_return_magnitudes_are_of_moduli_inside_the_object(tmp_path):
+    """On an image that is not square, cropped and stored upside down."""
+    measurement = scan(rows=30, columns=20, shape=(22, 14))
+    method = Modulus()
+    stored = Stored(tmp_path, measurement, method)
+    results = read_results(*stored.attacked(peak=PEAK | ASCENT | {"grid": 3, "region": "object"}))
+    found = attack_picture(results, "peak", LEVEL)
+    unit = results.perturbation("peak", LEVEL).unit
+    assert found.artifact.dtype.kind == "f"
+    visible = measurement.operator.seen(torch.ones(30, 20)).numpy() > 0
+    moduli = unit.arrays["reconstruction"] - results.clean("clean").arrays["reconstruction"]
+    expected = np.where(visible, moduli, 0.0)
+    peak = float(measurement.reference.max())
+    assert found.severity == pytest.approx(np.abs(expected).max() / peak, rel=1e-6)
+    np.testing.assert_allclose(found.artifact, expected[4:26, 3:17][::-1] / peak, atol=1e-6)
+    taken = np.isfinite(found.severities)
+    np.testing.assert_array_equal(np.isfinite(found.places[..., 0]), taken)
+    assert taken.any()
+    rows, columns = found.places[taken].astype(int).T
+    assert (found.image[rows, columns] > 0.05).all()
+    # The place of the attack is one of the map's, and the largest severity of its map is no smaller.
+    assert list(found.location) in found.places[taken].tolist()
+    # What is judged is no less than what the place had after the first round.
+    at = np.all(found.places == np.array(found.location), axis=-1)
+    assert found.severity >= found.severities[at].item() * (1 - 1e-3)
 
 
 def test_a_place_outside_the_reference_has_no_close_up(tmp_path):

@@ -19,6 +19,7 @@ from workflow_scripts.stages import (
     attack_figures,
     curve_figures,
     experiment,
+    perturbed_panel,
     quality_figure,
     transfer_matrix,
     transfer_panel,
@@ -81,12 +82,12 @@ EXPERIMENTS = {
     "table-1": {"class": "mrilib.experiments.table_1:Table1", "arguments": {}},
     "radius": {"class": "mrilib.experiments.radius_study:RadiusStudy", "arguments": {"attack": "radii"}},
     "weight": {"class": "mrilib.experiments.weight_study:WeightStudy", "arguments": {"attacks": ["radii"]}},
-    **{
     "effort": {"class": "mrilib.experiments.effort_study:EffortStudy", "arguments": {"attack": "radii"}},
     "hypotheses": {
         "class": "mrilib.experiments.amplification_hypotheses:AmplificationHypotheses",
         "arguments": {"attack": "peak"},
     },
+    **{
         name: {"class": "mrilib.experiments.attacks:Attacks", "arguments": {"quantity": name}}
         for name in ("amplification", "severity", "relative_error")
     },
@@ -119,7 +120,9 @@ def experiment_of(folder, name, attacks):
     known = {
         "methods": {"m": "tv", "other": None},
         "masks": {"mask": RADIAL, "columns": {"kind": "random", "acceleration": 4}},
-        "attacks": attacks | ({"radii": LOCALIZED} if name in DRAWN else {}),
+        "attacks": attacks
+        | ({"radii": LOCALIZED} if name in DRAWN else {})
+        | ({"peak": LOCALIZED} if name == "hypotheses" else {}),
         "sources": ["set", "knee"],
         "published_sources": ["set"],
         "labels": {"m": "TV"},
@@ -138,7 +141,7 @@ def test_every_experiment_has_its_records_and_its_table(run, name):
     text = (folder / f"{name}.md").read_text()
     assert "nan" not in text.lower()
     assert "inf" not in text.lower().replace("inside", "")
-    tabled = [each for each in found if QUANTITIES[each.quantity].in_quality_table or name != "quality"]
+    tabled = [each for each in found if name != "quality" or QUANTITIES[each.quantity].in_quality_table]
     assert len(read_table(folder / f"{name}.csv", {})) == len(tabled)
     assert (folder / f"{name}.tex").stat().st_size
     failed = bool(rows) and all(row["failed"] for row in rows)
@@ -163,9 +166,12 @@ def test_every_figure_of_the_run_is_drawn(run):
     tuned = {"weights": [0.1, 0.2], "errors": [[0.1], [0.2]], "chosen": 0.1}
     (folder / "tuning.json").write_text(json.dumps({"tuned": {"clean": tuned} if attacks else {}}))
     names = {"methods": ["m", "other"], "labels": {"m": "TV"}, "usual": {}, "seed": 1}
-    outputs = {name: str(folder / f"{name}.pdf") for name in ("error", "amplification", "weight")}
+    shown = {"error": {"quantity": "relative_error", "attacks": None}}
+    few = [*attacks][:1]
+    shown |= {name: {"quantity": name, "attacks": few} for name in ("ssim", "psnr", "severity")}
+    outputs = {name: str(folder / f"{name}.pdf") for name in (*shown, "amplification", "weight")}
     params = names | {"attacks": attacks, "masks": {"mask": RADIAL}, "attack": next(iter(attacks), None)}
-    params |= {"tuned_masks": ["mask"], "tuning_title": "TV"}
+    params |= {"tuned_masks": ["mask"], "tuning_title": "TV", "curves": shown}
     curve_figures.main(inputs | {"tunings": [str(folder / "tuning.json")]}, outputs, params)
     mask = rows[0]["mask"] if rows else "mask"
     params = names | {"mask": mask, "about": {}, "domain_labels": {}}
@@ -199,7 +205,11 @@ def test_pictures_of_attacks_that_failed_are_missing(tmp_path, measured, failing
     lists |= {"measurement": inputs["measurement"], "transfers": [None]}
     params = {"attack": "peak", "level": 0.05, "methods": ["m"], "labels": {}, "title": "An image"}
     transfer_panel.main(lists, {"pdf": str(tmp_path / "transfer.pdf")}, params)
-    for name in (*outputs, "transfer"):
+    params = {"attack": "peak", "level": 0.05, "methods": ["m"], "transferred": [], "labels": {"m": "TV"}}
+    params |= {"attacks": {"peak": LOCALIZED}, "mask": "mask", "about": {}}
+    together = {"pdf": str(tmp_path / "perturbed.pdf")}
+    perturbed_panel.main(lists | {"transfers": []}, together, params)
+    for name in (*outputs, "transfer", "perturbed"):
         assert (tmp_path / f"{name}.png").stat().st_size
 
 

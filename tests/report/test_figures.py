@@ -18,7 +18,14 @@ from matplotlib.text import Text
 from mrilib.attacks.kinds.gaussian import Gaussian
 from mrilib.attacks.kinds.localized import Localized
 from mrilib.attacks.kinds.whole import Global
-from mrilib.report import figures_curves, figures_images, figures_studies, style
+from mrilib.report import (
+    error_maps,
+    figures_curves,
+    figures_images,
+    figures_perturbed,
+    figures_studies,
+    style,
+)
 
 LEVELS = (0.5, 1.0, 2.0, 4.0, 8.0, 10.0)
 SPIKES = {25: 9.376, 40: 5.99, 80: 3.134}
@@ -170,13 +177,6 @@ def attacked(**changes: object) -> Figure:
     return figures_images.attack_panel(image, image + 0.01j, image + 0j, **arguments)
 
 
-FIGURES: dict[str, Callable[[], Figure]] = {
-    "noise_and_feature": lambda: figures_images.noise_and_feature(
-        phantom(), phantom() - 0.1, 1.3 * phantom(), level=10, close_up=(32, 32), title=TITLE
-    ),
-    "mask_and_zero_filled": lambda: figures_images.mask_and_zero_filled(
-        phantom() > 0, phantom(), 0.9j * phantom(), label="40 lines", acceleration=5.99, title=TITLE
-    ),
 def efforts(methods: tuple[str, ...] = ("tv", "unet", "varnet"), panels: int = 2) -> pd.DataFrame:
     return pd.DataFrame(
         {
@@ -234,6 +234,13 @@ def qualities(quantity: str) -> pd.DataFrame:
     return frame.assign(**{name: values(frame[name]) for name in ("mean", "low", "high")})
 
 
+FIGURES: dict[str, Callable[[], Figure]] = {
+    "noise_and_feature": lambda: figures_images.noise_and_feature(
+        phantom(), phantom() - 0.1, 1.3 * phantom(), level=10, close_up=(32, 32), title=TITLE
+    ),
+    "mask_and_zero_filled": lambda: figures_images.mask_and_zero_filled(
+        phantom() > 0, phantom(), 0.9j * phantom(), label="40 lines", acceleration=5.99, title=TITLE
+    ),
     "attack_panel": attacked,
     "attack_panel of a global attack": lambda: attacked(location=(-1, -1), alpha=np.nan),
     "level_panel": lambda: figures_images.level_panel(level_rows(), title=TITLE),
@@ -279,13 +286,6 @@ def qualities(quantity: str) -> pd.DataFrame:
     "weight_study": lambda: figures_studies.weight_study(weight_factors(), spike=5.99, title=TITLE),
     "weight_study of four": lambda: figures_studies.weight_study(weight_factors(LEVELS[:4]), spike=5.99),
     "weight_study of one": lambda: figures_studies.weight_study(weight_factors((4.0,)), title=TITLE),
-}
-EMPTY: dict[str, Callable[[], Figure]] = {
-    "quantity_by_level": lambda: figures_curves.quantity_by_level(errors().iloc[:0]),
-    "amplification_by_level": lambda: figures_curves.amplification_by_level(amplifications().iloc[:0]),
-    "weight_choice": lambda: figures_curves.weight_choice(weights().iloc[:0]),
-    "radius_study": lambda: figures_studies.radius_study(radii().iloc[:0]),
-    "weight_study": lambda: figures_studies.weight_study(weight_factors().iloc[:0]),
     "effort_study": lambda: figures_studies.effort_study(efforts(), labels={"tv": "TV"}, title=TITLE),
     "effort_study of one": lambda: figures_studies.effort_study(efforts(("tv",), 1), title=TITLE),
     "quantity_by_level of SSIM": lambda: figures_curves.quantity_by_level(
@@ -321,7 +321,7 @@ EVERY |= {f"{name}, all failed": make for name, make in FAILED.items()}
 
 
 def failed(frame: pd.DataFrame) -> pd.DataFrame:
-    values = {"mean", "low", "high", "severity", "amplification", "artifact_norm"}
+    values = {"mean", "low", "high", "severity", "amplification", "artifact_norm", "share_of_largest"}
     return frame.assign(**dict.fromkeys(values & set(frame.columns), np.nan))
 
 
@@ -467,15 +467,6 @@ def test_axes_of_the_studies_name_their_quantities(texts):
     assert "‖e‖₂/‖Ax‖₂ = 0.5 %\ntuned λ = 0.0005" in weight
 
 
-def test_panels_say_what_they_show(texts):
-    found = texts(attacked())
-    assert TITLE in found
-    assert "perturbed image x + A†e\n‖e‖₂ = 4 % of ‖Ax‖₂" in found
-    assert "reconstruction rec(y + e)\nα = 7.64, severity 7.54" in found
-    assert "close-up, 48 × 48 pixels\naround row 40, column 24" in found
-    assert "above 1" in found
-    panels = texts(built("amplification_by_level"))
-    assert "ellipses, 40 lines\nn²/m = 5.99, n = 50" in panels
 def test_quality_is_linear_and_errors_are_logarithmic(texts):
     ssim = built("quantity_by_level of SSIM")
     assert {axes.get_yscale() for axes in ssim.axes} == {"linear"}
@@ -537,6 +528,15 @@ def test_wrong_numbers_of_methods_are_refused():
             figures_perturbed.perturbed_panel(rows, level=8)
 
 
+def test_panels_say_what_they_show(texts):
+    found = texts(attacked())
+    assert TITLE in found
+    assert "perturbed image x + A†e\n‖e‖₂ = 4 % of ‖Ax‖₂" in found
+    assert "reconstruction rec(y + e)\nα = 7.64, severity 7.54" in found
+    assert "close-up, 48 × 48 pixels\naround row 40, column 24" in found
+    assert "above 1" in found
+    panels = texts(built("amplification_by_level"))
+    assert "ellipses, 40 lines\nn²/m = 5.99, n = 50" in panels
 
 
 @pytest.mark.parametrize(

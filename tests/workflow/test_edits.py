@@ -20,6 +20,7 @@ GATHERING = {
     "draw_transfers",
     "draw_transfer_matrices",
     "draw_attacks",
+    "draw_perturbed",
     "draw_images",
     "draw_reconstructions",
     "draw_quality",

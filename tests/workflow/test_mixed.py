@@ -66,6 +66,18 @@ def mixed():
         "mask": "radial-40",
         "attack": "peak",
         "level": 0.08,
+        "comparisons": {"two-step": {"methods": ["l1", "decoder"], "attack": "two-step"}},
+    }
+    values["attacks"]["effort"] = {
+        "kind": "global",
+        "vary": {"steps": [1, 2, 4]},
+        "methods": ["tikhonov", "unet"],
+        "sources": ["abdomen"],
+        "images": 1,
+    }
+    values["experiments"] = {
+        "effort": {"kind": "effort-study", "attack": "effort"},
+        "alpha": {"kind": "amplification-hypotheses", "attack": "peak"},
     }
     return values
 
@@ -136,9 +148,20 @@ def test_a_shift_is_a_path_and_no_second_source(run):
 
 def test_every_table_and_figure_is_there(run):
     results = run / "results/tiny"
-    for name in ("quality", "severity", "amplification", "table-1", "transfer-severity"):
+    tables = (
+        "quality",
+        "severity",
+        "amplification",
+        "table-1",
+        "transfer-severity",
+        "data_residual",
+        "alpha",
+    )
+    for name in (*tables, "effort"):
         assert (results / f"tables/{name}.md").stat().st_size > 100
-    for name in ("attack-tikhonov-abdomen-0", "map-unet-abdomen-0", "quality-columns", "transfer-abdomen-0"):
+    figures = ("attack-tikhonov-abdomen-0", "map-unet-abdomen-0", "quality-columns", "transfer-abdomen-0")
+    beside = ("perturbed-methods-abdomen-0", "perturbed-two-step-abdomen-0", "ssim", "psnr", "severity")
+    for name in (*figures, *beside, "effort"):
         assert (results / f"figures/{name}.pdf").stat().st_size > 1000
 
 
@@ -154,7 +177,7 @@ def test_the_summary_ends_well_and_tells_what_failed(run):
         "masks": ["columns"],
     }
     values["attacks"] = {"gaussian": {"kind": "gaussian"}}
-    del values["figures"]
+    del values["figures"], values["experiments"]
     config = written(run, values)
     score = "results/tiny/scores/hasty/abdomen-3x/abdomen/columns.csv"
     done = snakemake(run, score, "--cores", "2", "--configfile", config)

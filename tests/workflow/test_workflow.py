@@ -61,7 +61,7 @@ def test_a_whole_run_and_its_extension(tmp_path):
         for kind in ("csv", "md", "tex"):
             assert (results / f"tables/{name}.{kind}").stat().st_size > 100
     assert (
-        len(list((results / "figures").glob("*.pdf"))) == len(list((results / "figures").glob("*.png"))) == 20
+        len(list((results / "figures").glob("*.pdf"))) == len(list((results / "figures").glob("*.png"))) == 24
     )
     scores = pd.read_csv(results / "scores/tv/ellipses@radial-40/ellipses/radial-40.csv")
     assert scores["failed"].isna().all()

@@ -9,7 +9,7 @@ from pydantic import ValidationError, model_validator
 from workflow_scripts.config.attacks import FACTOR, Attack
 from workflow_scripts.config.domains import Domain
 from workflow_scripts.config.errors import ConfigError, explained, wrong
-from workflow_scripts.config.figures import Figures
+from workflow_scripts.config.figures import OWN, Comparison, Figures
 from workflow_scripts.config.images import Ellipses
 from workflow_scripts.config.leaks import leaks
 from workflow_scripts.config.methods import Training, replicas, spelled_by_seed
@@ -208,29 +208,33 @@ class Config(Run):
     def _figures(self, figures: Figures) -> None:
         if not self.attacks:
             raise ValueError("figures: expected attacks, which these figures show, got none")
-        for name in figures.methods:
-            self._known("figures.methods", name, self.methods)
         self._known("figures.mask", figures.mask, self.masks)
-        self._known("figures.attack", figures.attack, self.attacks)
-        self._level("figures.level", figures.level)
-        if figures.level not in (levels := self.levels_of(figures.attack)):
-            raise ValueError(
-                f"figures.level: {figures.attack} is run at {levels} alone, got {figures.level:g}"
-            )
         for example in figures.examples:
             mask = example.mask or figures.mask
             self._known("figures.examples.mask", mask, self.masks)
             self._known("figures.examples.source", example.source, self.sources_of(mask))
             self._position("figures.examples.position", example.source, example.position)
-            for name in figures.methods:
-                if self.applies(name, example.source, mask):
-                    known = self.shown_attacks(name, example.source, mask, example.position)
-                    self._known("figures.attack", figures.attack, known)
-        places = [(example.source, example.mask or figures.mask) for example in figures.examples]
-        for name in figures.methods:
-            if not any(self.applies(name, *place) for place in places):
+        for name, compared in figures.compared.items():
+            own = name == OWN and name not in figures.comparisons
+            self._compared("figures" if own else f"figures.comparisons.{name}", figures, compared)
+
+    def _compared(self, where: str, figures: Figures, compared: Comparison) -> None:
+        """Methods of a figure under an attack at a level: all known, and all shown by some example."""
+        attack, level = compared.attack or figures.attack, compared.level or figures.level
+        for name in compared.methods:
+            self._known(f"{where}.methods", name, self.methods)
+        self._known(f"{where}.attack", attack, self.attacks)
+        self._level(f"{where}.level", level)
+        if level not in (levels := self.levels_of(attack)):
+            raise ValueError(f"{where}.level: {attack} is run at {levels} alone, got {level:g}")
+        places = [(each.source, each.mask or figures.mask, each.position) for each in figures.examples]
+        for name in compared.methods:
+            here = [place for place in places if self.applies(name, *place[:2])]
+            for place in here:
+                self._known(f"{where}.attack", attack, self.shown_attacks(name, *place))
+            if not here:
                 raise ValueError(
-                    f"figures.methods: {name!r} is applied to none of the examples; leave it out"
+                    f"{where}.methods: {name!r} is applied to none of the examples; leave it out"
                 )
 
     def _level(self, where: str, level: float) -> None:

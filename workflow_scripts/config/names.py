@@ -20,7 +20,7 @@ TABLES |= {f"transfer-{name}" for name, each in QUANTITIES.items() if each.trans
 CURVES = {"error", "ssim", "psnr", "severity", "amplification", "weight", "curves"}
 PICTURES = (
     *("noise", "mask", "image", "attack", "levels", "map", "transfer", "training", "quality"),
-    *("reconstructions", "thumbnails", "annotations"),
+    *("reconstructions", "perturbed", "thumbnails", "annotations"),
 )
 
 
@@ -101,6 +101,8 @@ def _files(config: Run) -> Iterator[str]:
             )
     shown = [(method, source) for method in config.figures.methods for source, _ in examples]
     yield from _joined("methods", {pair: "-".join(pair).lower() for pair in shown})
+    compared = [(name, source) for name in config.figures.compared for source, _ in examples]
+    yield from _joined("figures.comparisons", {pair: "-".join(pair).lower() for pair in compared})
 
 
 def _joined(family: str, files: Mapping[tuple[str, str], str]) -> Iterator[str]:
@@ -108,7 +110,7 @@ def _joined(family: str, files: Mapping[tuple[str, str], str]) -> Iterator[str]:
     for pair, file in files.items():
         other = seen.setdefault(file, pair)
         if other != pair:
-            name = pair[0] if family == "methods" else pair[1]
+            name = pair[1] if family == "masks" else pair[0]
             yield (
                 f"{family}.{name}: figures of {' and '.join(pair)} would have the name of those of "
                 f"{' and '.join(other)}, {file}; choose another name"

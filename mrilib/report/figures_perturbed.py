@@ -1,0 +1,146 @@
+"""Figure of methods under perturbations made for each of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import SupportsFloat, TypedDict
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mrilib.report import error_maps, sheets, style
+from mrilib.report.names import method_label
+from mrilib.report.sheets import Location
+
+MOST_ROWS = 4
+COLUMNS = 5
+# Inches: what stands left of the images, the least room for the text above an image, the tallest figure.
+LEFT, RIGHT, TEXT, PAGE = 0.5, 0.06, 1.12, 9.3
+# Factors on perturbations and artifacts.
+FACTORS = tuple(digit * 10.0**power for power in range(-4, 5) for digit in (1, 2, 5))
+
+
+class Perturbation(TypedDict):
+    """What was done to a method, in units of the reference's maximum: see `perturbed_panel`."""
+
+    clean: np.ndarray
+    perturbed: np.ndarray
+    reconstruction: np.ndarray
+    added: np.ndarray
+    artifact: np.ndarray
+    clean_ssim: SupportsFloat
+    ssim: SupportsFloat
+    severity: SupportsFloat
+    location: Location | None
+
+
+@style.printed()
+def perturbed_panel(
+    rows: Mapping[str, Perturbation | None],
+    *,
+    level: SupportsFloat,
+    labels: Mapping[str, str] | None = None,
+    title: str | None = None,
+    picture: str = "|Aᴴe|",
+) -> Figure:
+    """Methods under the perturbations made for each: clean, perturbed, reconstructed, and the artifact.
+
+    A row is a method. Images are moduli on one grey scale over [0, 1]; a pixel above 1 by more than half of
+    one of 256 grey levels is red. The perturbation's picture and the artifact have one factor, that of
+    `magnification`, and one scale of colours in the whole figure.
+
+    Args:
+        rows: method to `clean` (`rec(y)`), `perturbed` (`x` plus the picture of `e`), `reconstruction`
+            (`rec(y + e)`), `added` (the picture of `e`), `artifact` (`ρ`), all of one size; `clean_ssim` and
+            `ssim` of both reconstructions, `severity` (`‖ρ‖∞` on the whole grid), and `location` (row and
+            column of the attack's window, which is ringed; `None` or (−1, −1), as a global attack has it, for
+            no ring). `None` where the attack failed.
+        level: `‖e‖₂/‖Ax‖₂`, in per cent.
+        labels: names to print for methods.
+        title: heading: image, mask and attack.
+        picture: how perturbations are shown: `|Aᴴe|` with coils, `A†e` of a single coil.
+
+    Raises:
+        ValueError: for no methods or too many.
+
+    Source: [darestani2021], Fig. 9 and 10, with the perturbation and the artifact magnified as well.
+    """
+    if not 1 <= len(rows) <= MOST_ROWS:
+        raise ValueError(f"perturbed_panel: expected 1 to {MOST_ROWS} methods, got {len(rows)}")
+    there = [row for row in rows.values() if row is not None]
+    ratio = sheets.ratio(there[0]["clean"].shape if there else (1, 1))
+    factor = magnification([float(np.abs(row["artifact"]).max()) for row in there])
+    width = sheets.panel_width(COLUMNS, left=LEFT, right=RIGHT)
+    between = sheets.LINE + 0.1
+    room = PAGE - 5 * sheets.LINE - error_maps.FOOT - (len(rows) - 1) * between
+    width = min(width, room / (len(rows) * ratio))
+    figure, axes = sheets.sheet(
+        [ratio] * len(rows),
+        columns=COLUMNS,
+        title=title,
+        left=LEFT,
+        right=RIGHT,
+        head=3,
+        foot=error_maps.FOOT,
+        gap=max(sheets.GAP, TEXT - width),
+        between=between,
+        widest=width,
+    )
+    magnified = "|" + picture.strip("|") + "|"
+    heads = (
+        "reconstruction\nrec(y)",
+        f"perturbed image\nx + {picture}",
+        "reconstruction\nrec(y + e)",
+        f"perturbation\n{factor:g} × {magnified}",
+        f"artifact\n{factor:g} × |ρ|",
+    )
+    for number, (line, (method, row)) in enumerate(zip(axes, rows.items(), strict=True)):
+        line[0].set_ylabel(style.fitted(method_label(method, labels), max(width * ratio, TEXT)))
+        texts = _texts(row, level)
+        for panel, head, text in zip(line, heads, texts, strict=True):
+            panel.set_title(f"{head}\n{text}" if number == 0 else text)
+        _fill(line, row, factor)
+    error_maps.explain(figure, axes, f"{factor:g} × modulus, in the same unit")
+    return figure
+
+
+def magnification(largest: Sequence[float]) -> float:
+    """The largest of `FACTORS` that leaves the median of artifacts' largest pixels in [0, 1]; 1 for none."""
+    known = [value for value in largest if np.isfinite(value) and value > 0]
+    if not known:
+        return 1.0
+    fitting = [factor for factor in FACTORS if factor * float(np.median(known)) <= 1.0]
+    return max(fitting, default=FACTORS[0])
+
+
+def _texts(row: Perturbation | None, level: SupportsFloat) -> list[str]:
+    """What stands above each panel of a row."""
+    if row is None:
+        return ["n/a"] * COLUMNS
+    return [
+        f"SSIM {float(row['clean_ssim']):.3f}",
+        f"{style.percent(level)} of ‖Ax‖₂",
+        f"SSIM {float(row['ssim']):.3f}",
+        f"largest {style.number(np.abs(row['added']).max(), 2)}",
+        f"severity {style.number(row['severity'], 2)}",
+    ]
+
+
+def _fill(panels: np.ndarray, row: Perturbation | None, factor: float) -> None:
+    if row is None:
+        for panel in panels:
+            sheets.missing(panel)
+        return
+    for panel, image in zip(panels, (row["clean"], row["perturbed"], row["reconstruction"]), strict=False):
+        sheets.show(panel, image, moduli=True)
+    for panel, image in zip(panels[3:], (row["added"], row["artifact"]), strict=True):
+        error_maps.show(panel, factor * np.abs(image))
+    location = sheets.present(row["location"])
+    if location is not None:
+        for panel in panels[2:]:
+            _ring(panel, location)
+
+
+def _ring(axes: Axes, location: Location) -> None:
+    y, x = (int(index) for index in location)
+    for color, width in (("black", 2.0), (sheets.BOX, 1.0)):
+        axes.plot(x, y, marker="o", markersize=9, color="none", markeredgecolor=color, markeredgewidth=width)
