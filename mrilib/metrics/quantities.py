@@ -25,6 +25,7 @@ class Quantity:
             is not well above the method's accuracy. Empty for numbers that are made of none.
         median: whether records hold the median over images, without sd and interval, and not the mean.
         in_quality_table: whether the table of quality has a column of it; records of quality have all.
+        remark: printed below tables of attacks of this number.
         tabled: whether every run with attacks has a table of it by method and attack.
         transferred: whether every run with several attacked methods has a table of it by pairs of methods.
     """
@@ -42,6 +43,7 @@ class Quantity:
     size: str = ""
     median: bool = False
     in_quality_table: bool = True
+    remark: str = ""
     tabled: bool = False
     transferred: bool = False
 
@@ -111,6 +113,8 @@ QUANTITIES = {
         axis="residual of the data\n‖A rec(y+e) − (y+e)‖₂/η",
         of="perturbation",
         of_complex_images=True,
+        remark="Of methods that minimise, 1 says that the weight solves the problem with the constraint "
+        "‖Az − (y+e)‖₂ ≤ η; less fits the data closer, more violates it. Of complex images only.",
         tabled=True,
     ),
     "gradient_evaluations": Quantity(

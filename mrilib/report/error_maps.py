@@ -1,4 +1,4 @@
-"""Magnified moduli in colours, beside images in grey, and the two colour bars that explain both."""
+"""Scaled moduli in colours, beside images in grey, and the two colour bars that explain both."""
 
 import matplotlib
 import numpy as np
@@ -15,7 +15,7 @@ FOOT = 0.56
 
 
 def show(axes: Axes, values: Float[np.ndarray, "y x"]) -> None:
-    """Magnified moduli in colours over [0, 1]; above that they have the colour of 1."""
+    """Scaled moduli in colours over [0, 1]; above that they have the colour of 1."""
     axes.imshow(
         np.ma.masked_invalid(values),
         cmap=matplotlib.colormaps[COLORS].with_extremes(bad=style.MISSING),

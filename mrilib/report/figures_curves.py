@@ -54,7 +54,7 @@ def quantity_by_level(
     quantities: Mapping[str, Quantity] = QUANTITIES,
     title: str | None = None,
 ) -> Figure:
-    """A quantity against the noise level: one row of panels a mask, one column a source.
+    """A quantity against the noise level: one row of panels a mask, one column a source, where all have all.
 
     A colour is a method, a line with its marker an attack: attacks are filled, Gaussian noise is open. Rows
     without attack at a single level, or at level 0, are drawn across the panel. The level is logarithmic,
@@ -84,8 +84,12 @@ def quantity_by_level(
     about = dict(attacks or {}) | {name: {} for name in found if name not in {*(attacks or {}), NO_ATTACK}}
     shown = curves.order(frame["method"], methods)
     every = shown if methods is None else methods
-    places = [(mask, source) for mask in masks for source in sources] or [(None, None)]
-    columns = min(max(len(sources), 1), MOST_COLUMNS) if len(masks) > 1 else min(len(places), 3)
+    every_place = [(mask, source) for mask in masks for source in sources]
+    there = set(zip(frame["mask"], frame["source"], strict=True))
+    places = [place for place in every_place if place in there] or [(None, None)]
+    # A row a mask, unless sources are under masks of their own.
+    whole = len(masks) > 1 and len(places) == len(every_place)
+    columns = min(len(sources), MOST_COLUMNS) if whole else min(len(places), 3)
     rows = -(-len(places) // columns)
     figure, axes = curves.panels(rows, columns, title=title, sharex=True, sharey=True)
     for panel, (mask, source) in zip(axes.flat, places, strict=False):

@@ -76,7 +76,8 @@ def localized_table(
         lines.append(line + [f"{papers[-1]} (n = 50)" if papers else NOTHING] * with_paper)
     heads = ["images", "method", "mask", *["tuned on"] * tuned, "level", "n", *columns.values()]
     wide = pd.DataFrame(lines, columns=[*heads, *["paper"] * with_paper])
-    return Table(quantities[quantity].title, long_form(records), wide, _note(note, columns, attacks, records))
+    note = _note(" ".join(filter(None, [quantities[quantity].remark, note])), columns, attacks, records)
+    return Table(quantities[quantity].title, long_form(records), wide, note)
 
 
 def transfer_table(

@@ -116,6 +116,15 @@ def test_transfer_tells_what_is_missing_and_how_many_images_there_are():
     assert cells["unet"] == "5.00"
 
 
+def test_a_table_of_residuals_says_what_they_mean():
+    (one,) = [replace(record("tv", 0.93), quantity="data_residual")]
+    table = localized_table([one], quantity="data_residual", labels=LABELS, note="A note.")
+    assert table.note.startswith("Of methods that minimise, 1 says")
+    assert table.note.endswith("A note.")
+    plain = localized_table([record("tv")], quantity="amplification", labels=LABELS, note="A note.")
+    assert plain.note == "A note."
+
+
 def test_methods_of_equal_name_keep_their_columns():
     labels = dict.fromkeys(METHODS, "same")
     table = transfer(transfers(), labels=labels)
