@@ -1,5 +1,7 @@
 """The ten networks: parameters, equality with fastMRI's modules called by hand, derivatives in k-space."""
 
+from functools import partial
+
 import pytest
 import torch
 from fastmri import models
@@ -7,10 +9,12 @@ from fastmri.data import transforms
 from fastmri.data.subsample import RandomMaskFunc
 
 from mrilib.data.masks import column_mask, name_seed, radial_mask
+from mrilib.networks import varnet
 from mrilib.networks.magnitude_unet import MagnitudeUnet
 from mrilib.networks.varnet import VarNet
 from mrilib.operators.base import fft2c, ifft2c
 from mrilib.operators.coil_images import center_crop, rss
+from mrilib.solvers.gradient_memory import saved_bytes
 
 TINY_VARNET = {"num_cascades": 2, "chans": 2, "pools": 2, "sens_chans": 2, "sens_pools": 2}
 
@@ -112,6 +116,74 @@ def test_the_clamp_is_of_the_normalised_input(kspace, mask):
     network(kspace, mask)
     assert float(seen[0].max()) == 0.5
     assert float(seen[0].min()) == -0.5
+
+
+def differentiated(network, kspace, mask, weights):
+    """Images, and derivatives of a sum of their pixels in k-space and in all parameters."""
+    point = kspace.clone().requires_grad_(True)
+    images = network(point, mask)
+    inputs = [point, *(each for each in network.parameters() if each.requires_grad)]
+    return images, *torch.autograd.grad((weights * images).sum(), inputs)
+
+
+@pytest.mark.parametrize("maps", [2, None])
+@pytest.mark.parametrize("learns", [False, True])
+def test_cascades_that_are_computed_again_give_the_same_to_the_last_bit(kspace, mask, draw, learns, maps):
+    sizes = TINY_VARNET | {"sens_chans": maps}
+    networks = [
+        moved(seeded(VarNet, **sizes, checkpointing=again)).train(learns).requires_grad_(learns)
+        for again in (False, True)
+    ]
+    weights = draw(1, 32, 36).real.float()
+    kept, again = (differentiated(network, kspace[:1], mask, weights) for network in networks)
+    assert len(kept) == len(again) == 2 + learns * len(list(networks[0].parameters()))
+    for first, second in zip(kept, again, strict=True):
+        assert torch.equal(first, second)
+    point = kspace[:1].clone().requires_grad_()
+    plain, little = (saved_bytes(partial(network, point, mask)) for network in networks)
+    assert little < 0.25 * plain
+
+
+def test_items_of_a_batch_that_are_computed_again_are_those_that_are_kept(kspace, mask, draw):
+    networks = [
+        moved(seeded(VarNet, **TINY_VARNET, checkpointing=again)).double().requires_grad_(False)
+        for again in (False, True)
+    ]
+    weights, data = draw(2, 32, 36).real, kspace.to(torch.complex128)
+    kept, again = (differentiated(network, data, mask, weights) for network in networks)
+    for first, second in zip(kept, again, strict=True):
+        torch.testing.assert_close(first, second, rtol=1e-10, atol=1e-12)
+
+
+def test_cascades_are_computed_again_where_a_batch_has_no_room(kspace, mask, monkeypatch):
+    network = seeded(VarNet, **TINY_VARNET).requires_grad_(False)
+    point = kspace.clone().requires_grad_(True)
+    each = saved_bytes(lambda: network._image(*_given(kspace[:1].requires_grad_(), mask), 4))
+    calls = []
+    network.varnet.cascades[0].register_forward_pre_hook(lambda *_: calls.append(1))
+    for room, items, expected in ((2 * each, 2, 1), (1.9 * each, 2, 4), (1.9 * each, 1, 1), (1, 1, 2)):
+        monkeypatch.setattr(varnet, "gradient_room", lambda device, room=room: room)
+        network(point[:items], mask).sum().backward()
+        if room == 2 * each:
+            calls.pop()  # what was kept is counted once
+        assert len(calls) == expected
+        calls.clear()
+        with torch.no_grad():
+            network(point[:items], mask)
+        assert len(calls) == 1
+        calls.clear()
+
+
+def _given(kspace, mask):
+    return torch.view_as_real(kspace * mask), mask[:, None, :, :, None]
+
+
+@pytest.mark.parametrize("network", [VarNet, MagnitudeUnet])
+def test_no_layer_remembers_or_draws(network):
+    # so that what is computed again is what it was
+    for layer in network().modules():
+        assert not getattr(layer, "track_running_stats", False)
+        assert getattr(layer, "p", 0.0) == 0.0
 
 
 @pytest.mark.parametrize("fraction", [0.12, None])

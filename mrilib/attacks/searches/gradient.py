@@ -1,6 +1,6 @@
 """Projected gradient ascent through any differentiable reconstructor."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
@@ -14,6 +14,7 @@ from mrilib.attacks.searches.base import Climb, Round, Search, by_item, rounds_o
 from mrilib.attacks.target import Artifact, Task
 from mrilib.operators.base import MeasurementOperator, norm2
 from mrilib.reconstructors.base import Reconstructor
+from mrilib.solvers.gradient_memory import saved_bytes
 
 # Relative distance from Euler's identity at which a method counts as linear: above what solvers leave of it.
 LINEAR = 1e-2
@@ -72,23 +73,36 @@ class GradientAscent(Search):
         return f"{cls.__name__}: {type(reconstructor).__name__} has no derivative that a search could follow"
 
     def begin(self, task: Task) -> None:
-        self._task, self._chunks = task, Chunks(self._chunk, task.kspace.device)
+        self._task = task
         self._count = self._evaluations = 0
         self._looked_at = False
         self._windows, position = task.windows, task.starts.clone()
-        nothing = torch.zeros_like(self._windows[:, 0, 0])
-        self._climb = _Momentum(position, position.clone(), nothing, nothing, torch.zeros_like(position))
+        each = 0 if self._chunk is not None else self._bytes_of_one()
+        self._chunks = Chunks(self._chunk, task.kspace.device, bytes_each=each)
+        # Apart, for they are changed in place.
+        value, peak = torch.zeros(2, len(position), device=position.device, dtype=self._windows.dtype)
+        self._climb = _Momentum(position, position.clone(), value, peak, torch.zeros_like(position))
+
+    def _bytes_of_one(self) -> int:
+        """What is kept for the gradient of one candidate."""
+        start = self._task.starts[:1].clone().requires_grad_(True)
+        return saved_bytes(lambda: self._artifact(start, self._windows[:1]), but=[self._task.kspace, start])
 
     def run(self, steps: int) -> Float[Tensor, "running"]:
         count = self._climb.position.shape[0]
         # Most candidates end with a round: where it ends is looked at, and differentiated if it goes on.
         for _ in range(steps - 1 + self._looked_at):
-            self._climb = _Momentum.joined(self._chunks.map(self._moved, count))
+            self._each(self._moved, count)
             self._count += 1
-        self._climb = _Momentum.joined(self._chunks.map(self._valued, count))
+        self._each(self._valued, count)
         self._looked_at = True
         self._evaluations += steps * count
         return self._climb.peak
+
+    def _each(self, function: Callable[[Tensor], _Momentum], count: int) -> None:
+        """Candidates part by part, in place: those of coils are gigabytes, and there is no second set."""
+        for part, found in self._chunks.parts(function, count):
+            self._climb.put(part, found)
 
     def _valued(self, part: Tensor) -> _Momentum:
         """Some candidates, the value of where they are taken into account."""

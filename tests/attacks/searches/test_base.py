@@ -207,11 +207,14 @@ def test_methods_name_a_search_that_exists(scene):
         assert issubclass(load_class(method.search, Search), Search)
 
 
-def test_candidates_are_taken_and_joined_in_all_fields(draw):
+def test_candidates_are_taken_and_put_in_all_fields(draw):
     climb = Climb(draw(3, 8, 8), draw(3, 8, 8, seed=2), torch.arange(3.0), torch.ones(3))
     kept = climb[torch.tensor([2, 0])]
     assert torch.equal(kept.position, climb.position[[2, 0]])
     assert kept.value.tolist() == [2.0, 0.0]
-    joined = Climb.joined([climb[torch.tensor([0])], climb[torch.tensor([1, 2])]])
-    assert torch.equal(joined.best, climb.best)
-    assert torch.equal(joined.value, climb.value)
+    other = Climb(draw(3, 8, 8, seed=3), draw(3, 8, 8, seed=4), 5 + torch.arange(3.0), torch.zeros(3))
+    other.put(torch.tensor([2, 0]), kept)
+    assert torch.equal(other.position[[2, 0]], kept.position)
+    assert torch.equal(other.best[[2, 0]], kept.best)
+    assert torch.equal(other.position[1], draw(3, 8, 8, seed=3)[1])
+    assert (other.value.tolist(), other.peak.tolist()) == ([0.0, 6.0, 2.0], [1.0, 0.0, 1.0])

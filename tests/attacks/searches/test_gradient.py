@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from mrilib.attacks import chunks
 from mrilib.attacks.judge import judge
 from mrilib.attacks.kinds.localized import localized_attack
 from mrilib.attacks.pgd import GradientAscent, global_attack
@@ -10,8 +11,10 @@ from mrilib.attacks.searches.base import Round, gaussian_starts
 from mrilib.attacks.searches.coupled import CoupledAscent
 from mrilib.attacks.target import Observed, Start
 from mrilib.operators.base import ifft2c, norm2
+from mrilib.operators.coil_fourier import CoilFourier
 from mrilib.reconstructors.base import Reconstructor
 from mrilib.reconstructors.linear import ZeroFilled
+from mrilib.reconstructors.multicoil import TrainedMultiCoil
 from mrilib.reconstructors.total_variation import TotalVariation
 from mrilib.solvers.differentiation import Implicit
 
@@ -259,3 +262,35 @@ def test_refuses_a_radius_of_zero(scene):
     method, kspace, operator, _ = scene()
     with pytest.raises(ValueError, match="global_attack: expected radius > 0"):
         global_attack(method, kspace, operator, radius=0.0, seed=0)
+
+
+def test_parts_have_no_part_in_what_is_found(monkeypatch, draw):
+    maps = draw(3, 32, 36).to(torch.complex64)
+    operator = CoilFourier(mask=torch.arange(36) % 3 == 0, coil_maps=maps / maps.abs().square().sum(0).sqrt())
+    kspace = operator.forward(draw(32, 36).to(torch.complex64))
+    method = TrainedMultiCoil(
+        network={
+            "class": "mrilib.networks.magnitude_unet:MagnitudeUnet",
+            "arguments": {"chans": 2, "num_pool_layers": 2},
+        }
+    )
+    seen, call = [], method.model.forward
+    monkeypatch.setattr(
+        method.model, "forward", lambda data, mask: seen.append(len(data)) or call(data, mask)
+    )
+
+    def found(room, chunk=None):
+        monkeypatch.setattr(chunks, "gradient_room", lambda device: room)
+        search = GradientAscent(rounds=[[3, 2], [3, 1]], chunk=chunk)
+        seen.clear()
+        result = localized_attack(method, kspace, operator, radius=1.0, grid=2, seed=0, search=search)
+        return result, max(seen[2:-1])
+
+    whole, at_once = found(1 << 30)
+    assert at_once == 4
+    for room, expected in ((1, 1), (1 << 30, 4)):
+        result, at_once = found(room)
+        assert at_once == expected
+        torch.testing.assert_close(result.perturbation, whole.perturbation, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(result.severities, whole.severities, rtol=1e-4, atol=1e-5)
+    assert found(1, chunk=3)[1] == 3
