@@ -17,7 +17,7 @@ rule attack:
         "../envs/environment.yaml"
     resources:
         gpu=1,
-        mem_mb=attack_memory,
+        mem_mb=attack_memory(configured),
         runtime=attack_runtime(configured),
     params:
         **attack_params("attack", configured),
@@ -45,8 +45,8 @@ rule transfer:
         "../envs/environment.yaml"
     resources:
         gpu=1,
-        mem_mb=attack_memory,
-        runtime=attack_runtime(rivalled),
+        mem_mb=attack_memory(rivalled),
+        runtime=attack_runtime(rivalled, carried=True),
     params:
         **attack_params("transfer", rivalled, "transfer.py"),
         rivals=rivals_of,

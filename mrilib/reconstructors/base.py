@@ -26,6 +26,8 @@ class Reconstructor(ABC):
             what it was given, so with coils only then is there an amplification.
         on_one_coil, on_coils: import path of what solves for the method where one coil measured, or several;
             the method loads it, and it counts among the method's code there. `None` for methods without.
+        seconds_on_coils: what a reconstruction of 15 coils of 640×368 pixels takes, by which jobs that judge
+            attacks ask for their time; `None` if nobody has said.
         resumable: whether `solve` takes `keep`, a file from which a killed call goes on.
     """
 
@@ -37,6 +39,7 @@ class Reconstructor(ABC):
     through_adjoint: ClassVar[bool] = False
     on_one_coil: ClassVar[str | None] = None
     on_coils: ClassVar[str | None] = None
+    seconds_on_coils: ClassVar[float | None] = None
     resumable: ClassVar[bool] = False
 
     @abstractmethod

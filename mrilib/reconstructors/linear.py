@@ -48,6 +48,8 @@ class Tikhonov(Reconstructor):
 
     word: ClassVar[str] = "tikhonov"
     through_adjoint = True
+    # On a core (docs/performance.md).
+    seconds_on_coils = 10.0
 
     def __init__(self, *, weight: float, tolerance: float = 1e-5, max_steps: int = 1000) -> None:
         if not (math.isfinite(weight) and weight > 0 and 0 < tolerance < 1 and max_steps >= 1):

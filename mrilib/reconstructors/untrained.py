@@ -90,6 +90,8 @@ class Untrained(Reconstructor):
     joint = "mrilib.attacks.searches.joint_decoder:DecoderStep"
     unrolled = "mrilib.attacks.searches.unrolled_decoder:DecoderUnrolling"
     resumable = True
+    # 25,000 steps of the paper's ConvDecoder, counted, for a large GPU (docs/performance.md).
+    seconds_on_coils = 1400.0
 
     def __init__(
         self,

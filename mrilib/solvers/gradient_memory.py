@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
 # Our choice: a GPU of 40 GB has as much beside the candidates of a search, and jobs on CPUs ask for a few GB.
-CUDA_BYTES, CUDA_SHARE = 24 << 30, 0.6
+CUDA_BYTES, CUDA_SHARE = 24 << 30, 0.5
 CPU_BYTES = 4 << 30
 
 

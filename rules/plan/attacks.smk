@@ -1,18 +1,15 @@
 # What the rules of attacks ask of the config: files, params, costs.
+from workflow_scripts.config.costs import memory_mb, seconds
 from workflow_scripts.provenance import class_attribute, named_by_classes
 
-
-def shared(applied):
-    """Whether a method is given the perturbations of others: it is attacked, and so is another one there."""
-    return bool(
-        cfg.searched(applied.method, applied.source, applied.mask)
-        and cfg.rivals_of(applied.method, applied.source, applied.mask)
-    )
+# Snakemake asks for every position, and most have the same attacks (`alike`).
+searched_at, rivals_at = functools.cache(cfg.searched), functools.cache(cfg.rivals_of)
 
 
-# Of an attack at one level on 256² pixels, by searches that do not say how long they take: estimated for one through
-# networks on a GPU.
-USUAL_SECONDS = 15
+def shared(applied, position=0):
+    """Whether a method is given others' perturbations of an image: it is attacked, and so is another one there."""
+    place = (applied.method, applied.source, applied.mask, alike(position))
+    return bool(searched_at(*place) and rivals_at(*place))
 
 
 def attack_spec(method, attack, source):
@@ -110,26 +107,29 @@ def classes_of(described, base):
     return [described["class"], search, *(named_by_classes(tuple(base), loaded) if loaded else ())]
 
 
-def attack_memory(wildcards, attempt):
-    """MB of an attack job: the attack on TV takes 500, torch with CUDA up to 3000; a retry gets more."""
-    return 4000 * attempt
-
-
-def seconds_of(search):
-    """What an attack by a search should take at one level on 256² pixels."""
-    return class_attribute(search, "seconds") or USUAL_SECONDS if search else USUAL_SECONDS
-
-
-def attack_runtime(chosen):
-    """Minutes of an attack job: five times what its attacks should take, 15 at least; a retry gets more."""
+def attack_memory(chosen):
+    """MB of an attack job; a retry gets more."""
 
     @functools.cache
     def expected(applied, position):
-        seconds = sum(
-            seconds_of(each["described"]["search"]) * len(each["levels"]) * len(each["factors"])
-            for each in chosen(applied, position)
-        )
-        return seconds * (cfg.size / 256) ** 2
+        return memory_mb(cfg, applied.source, chosen(applied, position))
+
+    def megabytes(wildcards, attempt):
+        return attempt * expected(application(wildcards), alike(int(wildcards.position)))
+
+    return megabytes
+
+
+def attack_runtime(chosen, carried=False):
+    """Minutes of an attack job: five times what its attacks should take, 15 at least; a retry gets more.
+
+    `carried`: whether others' perturbations are reconstructed from as well.
+    """
+
+    @functools.cache
+    def expected(applied, position):
+        others = rivals_at(applied.method, applied.source, applied.mask, position) if carried else ()
+        return seconds(cfg, applied, chosen(applied, position), len(others))
 
     def minutes(wildcards, attempt):
         found = expected(application(wildcards), alike(int(wildcards.position)))
@@ -139,7 +139,7 @@ def attack_runtime(chosen):
 
 
 def rivals_of(wildcards):
-    return cfg.rivals_of(wildcards.method, wildcards.source, wildcards.mask)
+    return rivals_at(wildcards.method, wildcards.source, wildcards.mask, alike(int(wildcards.position)))
 
 
 def rival_files(wildcards):

@@ -102,8 +102,8 @@ def example_methods(example, comparison=OWN):
 
 def transferred(method, example):
     """Whether a method's attacks, as they count, stand in its transfer file: where it is not alone."""
-    source, _, mask = EXAMPLES[example]
-    return shared(cfg.usually_applied(method, source, mask))
+    source, position, mask = EXAMPLES[example]
+    return shared(cfg.usually_applied(method, source, mask), position)
 
 
 def image_piece(example):

@@ -65,13 +65,22 @@ def is_attacked(applied):
 
 
 def attacks_to_score(wildcards):
-    return files_of("attacks")(wildcards) if is_attacked(application(wildcards)) else []
+    """Attacks on the first images of the source, those that have any."""
+    applied = application(wildcards)
+    count = cfg.attacked_count(applied.method, applied.source, applied.mask) if is_attacked(applied) else 0
+    return files_of("attacks")(wildcards)[:count]
 
 
 def transfers_to_score(wildcards):
-    """What a method makes of the others' perturbations, where there are others."""
+    """What a method makes of the others' perturbations, of the first images, where there are others."""
     applied = application(wildcards)
-    return files_of("transfer")(wildcards) if applied in cfg.usual and shared(applied) else []
+    if applied not in cfg.usual:
+        return []
+    return [
+        file
+        for position, file in zip(positions(applied.source), files_of("transfer")(wildcards))
+        if shared(applied, position)
+    ]
 
 
 def table_note():

@@ -275,6 +275,8 @@ def raw(**entry):
 )
 def test_mistakes_about_scans(path, value, message):
     scans = yaml.safe_load((ROOT / "config.paper.multicoil.yaml").read_text())
+    for key in ("levels", "attacks", "figures"):
+        del scans[key]
     scans["images"]["lonely"] = {"kind": "scans", "test": {"dataset": "stanford-knees", "count": 1}}
     scans["images"]["lonely"]["masks"] = ["random-4"]
     scans["masks"]["radial"] = {"kind": "radial", "lines": 40}
@@ -383,7 +385,7 @@ def test_an_entry_by_its_word_is_that_by_its_class(values):
 def test_every_mask_may_measure_every_source():
     scans = yaml.safe_load((ROOT / "config.paper.multicoil.yaml").read_text())
     scans["masks"]["radial"] = {"kind": "radial", "lines": 40}
-    del scans["shifts"]
+    del scans["shifts"], scans["figures"]
     assert load(scans, classes=False).masks_for("knee") == ["random-4"]
     assert load(edited(scans, "images/knee/masks", ["radial"]), classes=False).masks_for("knee") == ["radial"]
     del scans["images"]["knee"]["masks"]

@@ -224,6 +224,12 @@ class Run(Strict):
             and (not attack.needs_derivative or self.search_of(method, name, source) is not None)
         ]
 
+    def attacked_count(self, method: str, source: str, mask: str) -> int:
+        """How many of a source's test images, the first of them, have an attack on a method."""
+        limits = [self.attacks[name].images for name in self.attacks_of(method, source, mask)]
+        count = self.count(source)
+        return max((count if limit is None else limit for limit in limits), default=0)
+
     def shown_attacks(self, method: str, source: str, mask: str, position: int = 0) -> list[str]:
         """Those of the attacks that vary nothing, which tables and figures show."""
         return [
@@ -243,10 +249,12 @@ class Run(Strict):
         wanted = self.attacks[attack].levels
         return [level for level in self.levels if wanted is None or level in wanted]
 
-    def rivals_of(self, method: str, source: str, mask: str) -> list[str]:
-        """The other methods on a source under a mask, whose perturbations this one is given."""
+    def rivals_of(self, method: str, source: str, mask: str, position: int = 0) -> list[str]:
+        """The other methods on an image of a source under a mask, whose perturbations this one is given."""
         return [
             name
             for name in self.methods
-            if name != method and self.applies(name, source, mask) and self.searched(name, source, mask)
+            if name != method
+            and self.applies(name, source, mask)
+            and self.searched(name, source, mask, position)
         ]

@@ -3,8 +3,8 @@
 Inputs, all lists in order of position:
     measurements: of the test images.
     reconstructions: of the clean measurements.
-    attacks: on the method; none where nothing attacks it.
-    transfers: what the method makes of perturbations made for others; none where there are none.
+    attacks: on the method, of the first images; none where nothing attacks it.
+    transfers: what the method makes of perturbations made for others; of the first images as well.
 
 Outputs:
     scores: the CSV, a row for every reconstruction, clean or of perturbed data.
@@ -22,17 +22,16 @@ def main(inputs, outputs, params):
     from mrilib.metrics.base import metric_from
     from mrilib.store.atomic import write_text
 
-    nothing = [None] * len(inputs["measurements"])
-    lists = (
-        inputs["measurements"],
-        inputs["reconstructions"],
-        inputs.get("attacks") or nothing,
-        inputs.get("transfers") or nothing,
+    count = len(inputs["measurements"])
+    attacks, transfers = (
+        [*found, *[None] * (count - len(found))]
+        for found in (inputs.get("attacks") or [], inputs.get("transfers") or [])
     )
+    lists = (inputs["measurements"], inputs["reconstructions"], attacks, transfers)
     metrics = {name: metric_from(each) for name, each in params["metrics"].items()}
     rows = [row for files in zip(*lists, strict=True) for row in score_image(*files, metrics=metrics)]
     failed = sum(bool(row["failed"]) for row in rows)
-    print(f"{len(rows)} reconstructions of {len(nothing)} images scored, {failed} failed")
+    print(f"{len(rows)} reconstructions of {count} images scored, {failed} failed")
     write_text(outputs["scores"], scores_csv(rows, metrics))
 
 

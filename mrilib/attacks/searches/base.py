@@ -104,7 +104,7 @@ class Search(ABC):
             searches of one image may then solve for once.
         seconds: what an attack by it takes at one level on 256² pixels, by which jobs ask for their time;
             `None` if nobody has said.
-        seconds_on_coils: the same on 15 coils of 640×368 pixels, for the 64 places of a localized attack.
+        seconds_on_coils: the same for the whole image, 15 coils of 640×368 pixels, 2 restarts of 200 steps.
         loads: attribute in which problems of solvers name a class that the search loads; `None` if none.
         former_path: import path that seeds are made of, where the class has moved: seeds outlive a move.
     """

@@ -45,6 +45,8 @@ class CoupledSplitting(CoupledSearch):
 
     word: ClassVar[str] = "coupled-splitting"
     loads: ClassVar[str | None] = "coupled"
+    # On a core (docs/performance.md).
+    seconds_on_coils: ClassVar[float | None] = 170.0
 
     @classmethod
     def refusal(

@@ -44,7 +44,8 @@ class GradientAscent(Search):
         rounds: stages of the search, or pairs `[steps, keep]`.
         rate: length `t` of the first step, in units of the budget.
         decay: factor on `t` from step to step.
-        chunk: most candidates differentiated at once (see `Chunks`).
+        chunk: most candidates differentiated at once; by default as many as `Chunks` has room for, by a count
+            of what autograd keeps of one, which takes one more reconstruction.
 
     Source: our choice; the objective is eq. (6) of [alaifari2023].
     """

@@ -80,6 +80,8 @@ class JointDescent(Search):
     word: ClassVar[str] = "joint"
     label: ClassVar[str] = "joint descent (two-step)"
     loads: ClassVar[str | None] = "joint"
+    # 2 restarts of 400 steps on a convex model, on a core (docs/performance.md).
+    seconds_on_coils: ClassVar[float | None] = 300.0
 
     def __init__(
         self,
