@@ -25,6 +25,11 @@ NAMES = {
     "conversion": (False, "raw volumes: MB/s and memory (about 5 minutes)"),
     "untrained": (False, "decoders: time of a step, three ways (minutes)"),
     "multicoil": (False, "certified multi-coil reconstructions (needs the sample data; long)"),
+    "precision": (False, "the gradient search in bfloat16 beside float32 (about 20 minutes)"),
+    "study": (
+        False,
+        "what the attacks of a config cost, in GPU-hours and core-hours (after multicoil attack-scale)",
+    ),
     "gpu": (False, "steps on a GPU beside its memory's bound, the TV columns of P1's Table 1 (needs one)"),
     "summary": (True, "the summary of what the others left"),
 }

@@ -1,8 +1,8 @@
 """Multi-coil reconstruction: quality and speed beside BART and SigPy, cost at full size, sizes, attacks.
 
-`python -m benchmarks multicoil [FOLDER] [--parts quality speed scale sizes attack]`: brain data are in
-FOLDER, by default ../shared/data. Each part writes its own table, `multicoil-quality` and so on; on one core
-they take about half an hour, a quarter, half an hour, ten minutes and half an hour.
+`python -m benchmarks multicoil [FOLDER] [--parts quality speed scale sizes attack attack-scale]`: brain
+data are in FOLDER, by default ../shared/data. Each part writes its own table, `multicoil-quality` and so on;
+on one core they take about half an hour, a quarter, half an hour, ten minutes, half an hour and half an hour.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from mrilib.data.masks import column_mask
 from mrilib.operators.base import fft2c, ifft2c
 from mrilib.operators.coils import CoilFourier, estimate_coil_maps
 
-PARTS = ("quality", "speed", "scale", "sizes", "attack")
+PARTS = ("quality", "speed", "scale", "sizes", "attack", "attack-scale")
 
 
 def raw_brain(folder: Path) -> torch.Tensor:
@@ -72,4 +72,4 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     options = parser.parse_args(arguments)
     for part in options.parts:
-        importlib.import_module(f"benchmarks.multicoil_{part}").measure(options.folder)
+        importlib.import_module(f"benchmarks.multicoil_{part.replace('-', '_')}").measure(options.folder)

@@ -11,7 +11,7 @@ warms up; seconds of its 25,000 steps are an estimate from that. λ is 4e-3 for 
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -119,20 +119,22 @@ def measured(name: str) -> dict[str, Any]:
     }
 
 
-def measure(_: Path) -> None:
+def apart(module: str, names: Iterable[str]) -> list[dict[str, Any]]:
+    """What `python -m module NAME` prints last, as JSON, for each name in a process of its own."""
     rows = []
-    for name in ROWS:
+    for name in names:
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.multicoil_scale", name],
-            capture_output=True,
-            text=True,
-            check=False,
+            [sys.executable, "-m", module, name], capture_output=True, text=True, check=False
         )
         if done.returncode:
             raise SystemExit(f"multicoil: row {name!r} failed with {done.returncode}:\n{done.stderr}")
         rows.append(json.loads(done.stdout.splitlines()[-1]))
         print(rows[-1], flush=True)
-    save("multicoil-scale", rows)
+    return rows
+
+
+def measure(_: Path) -> None:
+    save("multicoil-scale", apart("benchmarks.multicoil_scale", ROWS))
 
 
 if __name__ == "__main__":

@@ -1,17 +1,21 @@
 import importlib
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+import yaml
 
 from benchmarks import __main__ as entry
-from benchmarks import attack, effort, fft, startup, summary, tv
+from benchmarks import attack, effort, fft, multicoil_attack_scale, startup, study, summary, tv
 from benchmarks.clock import median_seconds
 from benchmarks.tv_peers import PEERS
 from benchmarks.tv_solvers import Averaged, Implementation, Last, Plain, ReferenceADMM
 from mrilib.attacks.searches.base import Round
 from mrilib.attacks.searches.coupled import CoupledAscent
+from mrilib.operators.coil_fourier import CoilFourier
+from workflow_scripts.config.config import load
 
 COUPLINGS = ("split", "complex", "isotropic")
 OURS = (Averaged, Last, Plain, ReferenceADMM)
@@ -178,6 +182,30 @@ def test_jobs_and_sizes(tmp_path):
     ]
 
 
+def test_attacks_at_scale_count_the_steps_of_whole_attacks():
+    assert multicoil_attack_scale.steps_of("gradient") == (200, 64 * 10 + 16 * 20 + 4 * 40)
+    assert multicoil_attack_scale.steps_of("coupled") == (200, 64 * 24 + 10 * 50 + 4 * 120 + 2 * 600)
+    assert multicoil_attack_scale.steps_of("two-step") == (800, 64 * 400)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    "row", ["zero-filled, gradient", "U-net, gradient", "TV isotropic, coupled", "ℓ1 DCT, two-step"]
+)
+def test_attacks_at_scale_are_searches_that_move(row, monkeypatch, draw):
+    assert row in multicoil_attack_scale.ROWS
+    maps = draw(2, 32, 36).to(torch.complex64)
+    operator = CoilFourier(mask=torch.arange(36) % 3 == 0, coil_maps=maps / maps.abs().square().sum(0).sqrt())
+    kspace = operator.forward(draw(32, 36).to(torch.complex64))
+    monkeypatch.setattr(multicoil_attack_scale, "simulated", lambda: (kspace, operator))
+    monkeypatch.setattr(multicoil_attack_scale, "pin", lambda: None)
+    found = multicoil_attack_scale.measured(row)
+    assert found["s a step"] > 0
+    assert found["peak memory (MB)"] >= found["before (MB)"] > 0
+    # A pass forward of the U-net is 0.086 TFLOP, the derivative in k-space as much again.
+    assert found["TFLOP a step (counted)"] == (pytest.approx(0.172, rel=0.02) if "U-net" in row else "")
+
+
 def test_seconds_are_those_of_the_work():
     seconds = median_seconds(lambda: sum(range(200_000)), 3)
     assert 0 < seconds.processor < 1
@@ -192,3 +220,37 @@ def test_help_names_every_benchmark(capsys):
         assert importlib.util.find_spec(f"benchmarks.{name}") is not None
     with pytest.raises(SystemExit, match="expected one of tv"):
         entry.main(["nothing"])
+
+
+def test_the_cost_of_a_study_is_what_its_config_asks_for(monkeypatch):
+    config = load(yaml.safe_load(Path("config.paper.multicoil.yaml").read_text()), classes=False)
+    monkeypatch.setattr(study, "_network", lambda path, arguments: study.Step(1.0, 0.5, "GPU"))
+    label = f"seconds of {study.STEPS} steps on an H100 (estimate)"
+    monkeypatch.setattr(study, "cost", lambda name: {label: 7200.0})
+    routes = {"zero-filled": ["gradient"], "tikhonov": ["gradient"]}
+    routes |= {name: ["coupled", "two-step"] for name in ("tv", "l1-wavelet", "l1-dct", "l1-fourier")}
+    measured = {
+        (name, route): {"s a step": 1.0 if route != "two-step" else 4.0, "clean (s)": 2.0}
+        for name, known in routes.items()
+        for route in known
+    }
+    (places,) = [each for each in config.usual if (each.method, each.source) == ("varnet-0", "knee")]
+    found = {row["attack"]: row for row in study.counted(config, places, measured)}
+    attacked = {name: row["attacked"] for name, row in found.items()}
+    assert attacked == {"global": 50 * 5, "peak": 20 * 2, "disk": 20 * 2, "gaussian": 20 * 5}
+    assert found["global"]["steps"] == 250 * 2 * 200
+    assert found["peak"]["steps"] == 40 * (64 * 10 + 16 * 20 + 4 * 40)
+    # 36 methods are attacked so, and each is given what the others found.
+    assert found["global"]["reconstructions"] == 250 * (study.JUDGED + 35)
+    assert found["global"]["transfer (h)"] == pytest.approx(250 * 35 * 0.5 / 3600)
+    assert found["gaussian"]["reconstructions"] == 100
+    rows = [row for each in config.usual for row in study.counted(config, each, measured)]
+    totals = {row["method"]: row for row in study.summed(rows, ("method", "device"))}
+    assert totals["varnet"]["attacked"] == 2 * 3 * sum(attacked.values())
+    two_step = {row["attack"]: row for row in rows if row["method"] == "convdecoder"}["two-step"]
+    assert two_step["steps"] == 40 * 2 * 400
+    assert two_step["search (h)"] == pytest.approx(40 * 800 * 7200 / study.STEPS / 3600)
+    assert two_step["transfer (h)"] == pytest.approx(40 * 5 * 2.0)
+    assert totals["tikhonov"]["device"] == totals["tv"]["device"] == "core"
+    convex = [row for row in rows if (row["method"], row["attack"]) == ("tv", "two-step")]
+    assert sum(row["search (h)"] for row in convex) == pytest.approx(2 * 40 * 800 * 4.0 / 3600)

@@ -91,7 +91,7 @@ def test_what_is_computed_again_counts_as_what_it_begins_with():
 
 def test_the_room_is_that_of_a_kind_of_device(monkeypatch):
     assert gradient_room(torch.device("cpu")) == CPU_BYTES
-    for total, room in ((80 << 30, CUDA_BYTES), (10 << 30, 6 << 30)):
+    for total, room in ((80 << 30, CUDA_BYTES), (10 << 30, 5 << 30)):
         told = SimpleNamespace(total_memory=total)
         monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device, told=told: told)
         assert gradient_room(torch.device("cuda")) == room

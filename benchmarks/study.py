@@ -1,0 +1,151 @@
+"""What the attacks of a study cost: gradients, reconstructions, GPU-hours and core-hours by method and stage.
+
+`python -m benchmarks study [CONFIG]`, by default config.paper.multicoil.yaml. Nothing is attacked: what the
+config asks for is counted, and taken times the seconds of a step at 15 coils × 640×368. Hours are estimates:
+
+- networks on a GPU: counted operations at `SUSTAINED`, and no step below `LAUNCHES`, for which hundreds of
+  small kernels wait;
+- decoders on a GPU: operations and bytes as `python -m benchmarks untrained` counts them;
+- all else on a core: the seconds that `python -m benchmarks multicoil --parts attack-scale` measured.
+
+Searches that are repeated because a rival is stronger are not in it: each costs up to twice the first again.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from benchmarks.multicoil_attack_scale import DECODERS, gradient_tflop
+from benchmarks.problems import RESULTS, save
+from benchmarks.untrained import STEPS, cost
+from mrilib.attacks.kinds.base import AttackKind
+from mrilib.attacks.kinds.localized import Localized
+from mrilib.attacks.searches.base import Search, rounds_of
+from mrilib.attacks.searches.joint import JointDescent
+from mrilib.store.classes import load_class
+from workflow_scripts.config.attacks import Attack
+from workflow_scripts.config.config import Config, load
+from workflow_scripts.config.costs import JUDGED
+from workflow_scripts.config.domains import Application
+
+# TFLOP a second that an H100 or A100 is assumed to reach in float32, and seconds that no step goes below.
+SUSTAINED, LAUNCHES = 10.0, 0.03
+# MB of a perturbation, a quarter of whose columns are sampled, and of a magnitude image, compressed.
+STORED_MB = 15 * 640 * 368 * 8 / 4e6 + 640 * 368 * 4 / 1e6
+
+
+# Rows of the benchmark of steps, by the config's names of methods and by route.
+Measured = Mapping[tuple[str, str], Mapping[str, Any]]
+
+
+class Step(NamedTuple):
+    """Seconds of a step of the search and of a reconstruction, and what does them."""
+
+    search: float
+    reconstruction: float
+    device: str
+
+
+def step_of(config: Config, method: str, search: str | None, measured: Measured) -> Step:
+    """Seconds at 15 coils × 640×368."""
+    found = config.methods[method]
+    network = found.arguments.get("network", {})
+    if found.training is not None:
+        return _network(network["class"], json.dumps(network.get("arguments", {})))
+    name = network.get("class", "").partition(":")[2]
+    if name in DECODERS.values():
+        label = f"seconds of {STEPS} steps on an H100 (estimate)"
+        fit = float(cost(name)[label])
+        return Step(fit / STEPS, fit, "GPU")
+    routes = {route: row for (of, route), row in measured.items() if of == method}
+    joint = search is not None and issubclass(load_class(search, Search), JointDescent)
+    row = routes["two-step" if joint else "coupled" if "coupled" in routes else "gradient"]
+    return Step(float(row["s a step"]), float(row["clean (s)"]), "core")
+
+
+@cache
+def _network(path: str, arguments: str) -> Step:
+    tflop = gradient_tflop(load_class(path, object)(**json.loads(arguments)).eval().requires_grad_(False))
+    return Step(max(LAUNCHES, tflop / SUSTAINED), max(LAUNCHES / 2, tflop / 2 / SUSTAINED), "GPU")
+
+
+def steps_of(config: Config, attack: Attack, method: str, search: str | None) -> int:
+    """Steps of the search of an attack at one level, all candidates together."""
+    if search is None:
+        return 0
+    kind: AttackKind = load_class(attack.path, AttackKind)(**attack.arguments)
+    if not isinstance(kind, Localized):
+        return int(kind.steps * kind.restarts)  # type: ignore[attr-defined]
+    own = {} if attack.search else config.methods[method].search_arguments
+    running, total = kind.grid**2, 0
+    for stage in rounds_of(load_class(search, Search)(**own).rounds):
+        total += stage.steps * running
+        running = min(running, stage.keep or running)
+    return total * kind.restarts
+
+
+def counted(config: Config, applied: Application, measured: Measured) -> Iterator[dict[str, Any]]:
+    """What each attack on a method at a place comes to."""
+    where = (applied.method, applied.source, applied.mask)
+    for name in config.attacks_of(*where):
+        attack = config.attacks[name]
+        search = config.search_of(applied.method, name, applied.source)
+        units = len(config.levels_of(name)) * (attack.images or config.count(applied.source))
+        rivals = [other for other in config.rivals_of(*where) if name in config.searched(other, *where[1:])]
+        carried = units * len(rivals) if search else 0
+        step = step_of(config, applied.method, search, measured)
+        judged = units * (JUDGED if search else 1)
+        yield {
+            "method": config.methods[applied.method].replica_of or applied.method,
+            "attack": name,
+            "device": step.device,
+            "attacked": units,
+            "steps": units * steps_of(config, attack, applied.method, search),
+            "reconstructions": judged + carried,
+            "search (h)": units * steps_of(config, attack, applied.method, search) * step.search / 3600,
+            "judging (h)": judged * step.reconstruction / 3600,
+            "transfer (h)": carried * step.reconstruction / 3600,
+        }
+
+
+def summed(rows: list[dict[str, Any]], by: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Rows that agree in some columns as one, their numbers added."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in rows:
+        total = found.setdefault(tuple(row[name] for name in by), {name: row[name] for name in by})
+        for name, value in row.items():
+            if isinstance(value, int | float):
+                total[name] = total.get(name, 0) + value
+    return list(found.values())
+
+
+def measured_steps() -> Measured:
+    """What the benchmark of steps left."""
+    path = RESULTS / "multicoil-attack-scale.json"
+    if not path.is_file():
+        raise SystemExit(f"study: no {path}; run python -m benchmarks multicoil --parts attack-scale")
+    names = {"TV isotropic": "tv", "ℓ1 wavelet db4": "l1-wavelet", "ℓ1 DCT": "l1-dct"}
+    names |= {"ℓ1 Fourier": "l1-fourier", "Tikhonov": "tikhonov", "zero-filled": "zero-filled"}
+    rows = json.loads(path.read_text())["rows"]
+    return {(names.get(row["method"], row["method"]), row["route"]): row for row in rows}
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks study", description=__doc__)
+    parser.add_argument("config", nargs="?", type=Path, default=Path("config.paper.multicoil.yaml"))
+    config = load(yaml.safe_load(parser.parse_args(arguments).config.read_text()), classes=False)
+    measured = measured_steps()
+    rows = [row for applied in config.usual for row in counted(config, applied, measured)]
+    save("study", summed(rows, ("method", "device")))
+    save("study-attacks", summed(rows, ("attack", "device")))
+    jobs = sum(config.attacked_count(each.method, each.source, each.mask) for each in config.usual)
+    stored = sum(row["attacked"] for row in rows) * STORED_MB / 1e3
+    totals = dict.fromkeys(("GPU", "core"), 0.0)
+    for row in rows:
+        totals[row["device"]] += sum(row[f"{stage} (h)"] for stage in ("search", "judging", "transfer"))
+    print(f"{jobs} attack jobs; {stored:.0f} GB of perturbations; {totals}")
