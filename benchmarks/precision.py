@@ -17,6 +17,7 @@ from benchmarks.clock import processor_seconds
 from benchmarks.problems import SEED, save
 from mrilib.attacks.kinds.localized import localized_attack
 from mrilib.attacks.kinds.whole import global_attack
+from mrilib.attacks.searches.base import Round
 from mrilib.attacks.searches.gradient import GradientAscent
 from mrilib.data.images.ellipses import ellipse_phantoms
 from mrilib.data.masks import column_mask
@@ -27,6 +28,7 @@ from mrilib.reconstructors.multicoil import TrainedMultiCoil
 from mrilib.store.classes import load_class
 
 ROWS, COLUMNS, COILS = 96, 80, 4
+ROUNDS = (Round(10, 4), Round(20, 1))
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "VarNet": (
         "mrilib.networks.varnet:VarNet",
@@ -110,10 +112,10 @@ def rows(steps: int, count: int) -> Iterator[dict[str, Any]]:
             for level in (0.02, 0.08):
                 for attack, found in attacks(method, operator, kspace, level):
                     started = processor_seconds()
-                    usual = found(GradientAscent())
+                    usual = found(GradientAscent(rounds=ROUNDS))
                     seconds = processor_seconds() - started
-                    halved = found(Autocast())
-                    alone = found(GradientAscent(chunk=1))
+                    halved = found(Autocast(rounds=ROUNDS))
+                    alone = found(GradientAscent(rounds=ROUNDS, chunk=1))
                     row = {
                         "network": name,
                         "image": number,

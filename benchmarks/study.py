@@ -106,7 +106,8 @@ def counted(config: Config, applied: Application, measured: Measured) -> Iterato
             "device": step.device,
             "attacked": units,
             "steps": units * steps_of(config, attack, applied.method, search),
-            "reconstructions": judged + carried,
+            "judged": judged,
+            "carried": carried,
             "search (h)": units * steps_of(config, attack, applied.method, search) * step.search / 3600,
             "judging (h)": judged * step.reconstruction / 3600,
             "transfer (h)": carried * step.reconstruction / 3600,
@@ -144,7 +145,7 @@ def main(arguments: list[str]) -> None:
     save("study", summed(rows, ("method", "device")))
     save("study-attacks", summed(rows, ("attack", "device")))
     jobs = sum(config.attacked_count(each.method, each.source, each.mask) for each in config.usual)
-    stored = sum(row["attacked"] for row in rows) * STORED_MB / 1e3
+    stored = sum(row["attacked"] + row["carried"] for row in rows) * STORED_MB / 1e3
     totals = dict.fromkeys(("GPU", "core"), 0.0)
     for row in rows:
         totals[row["device"]] += sum(row[f"{stage} (h)"] for stage in ("search", "judging", "transfer"))

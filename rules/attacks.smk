@@ -45,7 +45,7 @@ rule transfer:
         "../envs/environment.yaml"
     resources:
         gpu=1,
-        mem_mb=attack_memory(rivalled),
+        mem_mb=attack_memory(rivalled, carried=True),
         runtime=attack_runtime(rivalled, carried=True),
     params:
         **attack_params("transfer", rivalled, "transfer.py"),

@@ -237,16 +237,18 @@ def test_the_cost_of_a_study_is_what_its_config_asks_for(monkeypatch):
     (places,) = [each for each in config.usual if (each.method, each.source) == ("varnet-0", "knee")]
     found = {row["attack"]: row for row in study.counted(config, places, measured)}
     attacked = {name: row["attacked"] for name, row in found.items()}
-    assert attacked == {"global": 50 * 5, "peak": 20 * 2, "disk": 20 * 2, "gaussian": 20 * 5}
+    once = {"replicas": 20, "peak": 20 * 2, "disk": 20 * 2}
+    assert attacked == {"global": 50 * 5, "gaussian": 50 * 5} | once
     assert found["global"]["steps"] == 250 * 2 * 200
     assert found["peak"]["steps"] == 40 * (64 * 10 + 16 * 20 + 4 * 40)
-    # 36 methods are attacked so, and each is given what the others found.
-    assert found["global"]["reconstructions"] == 250 * (study.JUDGED + 35)
-    assert found["global"]["transfer (h)"] == pytest.approx(250 * 35 * 0.5 / 3600)
-    assert found["gaussian"]["reconstructions"] == 100
+    # 16 methods are attacked so, and each is given what the others found.
+    assert found["global"]["judged"] == 250 * study.JUDGED
+    assert found["global"]["carried"] == 250 * 15
+    assert found["global"]["transfer (h)"] == pytest.approx(250 * 15 * 0.5 / 3600)
+    assert (found["gaussian"]["judged"], found["gaussian"]["carried"]) == (250, 0)
     rows = [row for each in config.usual for row in study.counted(config, each, measured)]
     totals = {row["method"]: row for row in study.summed(rows, ("method", "device"))}
-    assert totals["varnet"]["attacked"] == 2 * 3 * sum(attacked.values())
+    assert totals["varnet"]["attacked"] == 2 * (sum(attacked.values()) + 2 * attacked["replicas"])
     two_step = {row["attack"]: row for row in rows if row["method"] == "convdecoder"}["two-step"]
     assert two_step["steps"] == 40 * 2 * 400
     assert two_step["search (h)"] == pytest.approx(40 * 800 * 7200 / study.STEPS / 3600)

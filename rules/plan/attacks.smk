@@ -107,12 +107,18 @@ def classes_of(described, base):
     return [described["class"], search, *(named_by_classes(tuple(base), loaded) if loaded else ())]
 
 
-def attack_memory(chosen):
-    """MB of an attack job; a retry gets more."""
+def carried_at(applied, position, carried):
+    """How many other methods' perturbations a job reconstructs from."""
+    return len(rivals_at(applied.method, applied.source, applied.mask, position)) if carried else 0
+
+
+def attack_memory(chosen, carried=False):
+    """MB of an attack job; a retry gets more. `carried`: whether it holds others' perturbations as well."""
 
     @functools.cache
     def expected(applied, position):
-        return memory_mb(cfg, applied.source, chosen(applied, position))
+        others = carried_at(applied, position, carried)
+        return memory_mb(cfg, applied.source, chosen(applied, position), others)
 
     def megabytes(wildcards, attempt):
         return attempt * expected(application(wildcards), alike(int(wildcards.position)))
@@ -128,8 +134,8 @@ def attack_runtime(chosen, carried=False):
 
     @functools.cache
     def expected(applied, position):
-        others = rivals_at(applied.method, applied.source, applied.mask, position) if carried else ()
-        return seconds(cfg, applied, chosen(applied, position), len(others))
+        others = carried_at(applied, position, carried)
+        return seconds(cfg, applied, chosen(applied, position), others)
 
     def minutes(wildcards, attempt):
         found = expected(application(wildcards), alike(int(wildcards.position)))

@@ -55,9 +55,9 @@ def test_time_is_that_of_searches_and_of_reconstructions(paper):
     fits = class_attribute("mrilib.reconstructors.untrained:Untrained", "seconds_on_coils")
     search = class_attribute(JOINT, "seconds_on_coils")
     asked = entries(paper, "convdecoder", "knee")
-    assert [each["attack"] for each in asked] == ["two-step", "gaussian"]
+    assert [each["attack"] for each in asked] == ["two-step", "gaussian-untrained"]
     applied = application(paper, "convdecoder", "knee")
-    expected = 2 * (search + JUDGED * fits) + 5 * fits
+    expected = 2 * (search + JUDGED * fits) + 2 * fits
     assert seconds(paper, applied, asked) == pytest.approx(expected)
     # Others' perturbations are reconstructed from, each at each level.
     assert seconds(paper, applied, asked[:1], others=5) == pytest.approx(2 * (search + (5 + JUDGED) * fits))
@@ -96,6 +96,9 @@ def test_memory_holds_all_places_of_scans(paper):
     for name, count in (("global", 2), ("peak", 64), ("gaussian", 1)):
         assert memory_mb(paper, "knee", asked[name]) == pytest.approx(4000 + 8 * count * candidate, abs=1)
     assert memory_mb(paper, "knee", []) == 4000
+    # What 15 others found at 5 levels is in the same file.
+    carried = memory_mb(paper, "knee", asked["global"], others=15)
+    assert carried == pytest.approx(4000 + (8 * 2 + 15 * 5) * candidate, abs=1)
 
 
 def test_only_the_first_images_are_attacked(paper):

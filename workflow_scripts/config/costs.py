@@ -1,6 +1,6 @@
 """What attacks should take, by which their jobs ask for time and memory: estimated from sizes and classes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from workflow_scripts.config.domains import Application
@@ -78,13 +78,19 @@ def seconds(
     return total * scale
 
 
-def memory_mb(config: Run, source: str, attacks: Iterable[Mapping[str, Any]]) -> int:
-    """MB of memory of a job's attacks on one image, which hold their candidates all at once."""
+def memory_mb(config: Run, source: str, attacks: Sequence[Mapping[str, Any]], others: int = 0) -> int:
+    """MB of memory of a job's attacks on one image, whose candidates are held all at once.
+
+    Args:
+        config, attacks, others: as of `seconds`; others' perturbations are held to the end of the job.
+        source: of the image.
+    """
     size = size_of(config, source)
     if source not in config.scans:
         return USUAL_MB
     most = max((candidates(config, attack) for attack in attacks), default=0)
-    return USUAL_MB + round(ARRAYS * most * size.entries * 8 / 1e6)
+    carried = others * sum(len(attack["levels"]) * len(attack["factors"]) for attack in attacks)
+    return USUAL_MB + round((ARRAYS * most + carried) * size.entries * 8 / 1e6)
 
 
 def candidates(config: Run, attack: Mapping[str, Any]) -> int:

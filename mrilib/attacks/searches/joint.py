@@ -81,7 +81,7 @@ class JointDescent(Search):
     label: ClassVar[str] = "joint descent (two-step)"
     loads: ClassVar[str | None] = "joint"
     # 2 restarts of 400 steps on a convex model, on a core (docs/performance.md).
-    seconds_on_coils: ClassVar[float | None] = 300.0
+    seconds_on_coils: ClassVar[float | None] = 600.0
 
     def __init__(
         self,
