@@ -71,6 +71,9 @@ def searched(
     promising by the search's account, after the last round those with the largest severity. The group
     `GIVEN` all stays, and its starts are judged beside what the search made of them, so that the result is
     no weaker than they are.
+
+    Raises:
+        FloatingPointError: if the search comes to a severity that is not finite.
     """
     task = Task(
         target.reconstructor,
@@ -88,6 +91,12 @@ def searched(
     first_round = None
     for number, stage in enumerate(rounds, start=1):
         now = search.run(stage.steps).to(seen)
+        wrong = now[~now.isfinite()]
+        if wrong.numel():
+            raise FloatingPointError(
+                f"{type(search).__name__}: severity {float(wrong[0]):g} of {wrong.numel()} of {now.numel()} "
+                f"candidates after {stage.steps} steps of round {number}"
+            )
         seen[candidates] = now
         first_round = seen.clone() if first_round is None else first_round
         ranking = now if number == len(rounds) else search.promising(now)

@@ -232,11 +232,15 @@ def _searches(config: Config) -> Iterator[str]:
             kind, operator = (
                 load_class(found, object) for found in (method.reconstructor, OPERATORS[several])
             )
-            told = load_class(path, object).refusal(
-                object.__new__(kind), object.__new__(operator), attack.artifact
-            )
-            if told:
-                yield f"{where}: {each.method} on {each.source}: {told}, or name other methods and sources"
+            asked = (object.__new__(kind), object.__new__(operator), attack.artifact)
+            if told := load_class(path, object).refusal(*asked):
+                serving = [
+                    word
+                    for word, other in words("search").items()
+                    if load_class(other, object).refusal(*asked) is None
+                ]
+                takes = f"it takes {', '.join(serving)}" if serving else "no search of ours serves it"
+                yield f"{where}: {each.method} on {each.source}: {told}; {takes}; or name other methods"
 
 
 def _experiments(config: Config) -> Iterator[str]:

@@ -21,6 +21,8 @@ from mrilib.store.classes import load_class
 BACKWARD_COST = 1.48
 # Serves every method with a derivative, under every operator.
 GENERAL = "mrilib.attacks.searches.gradient:GradientAscent"
+# Serves methods that minimise step by step.
+JOINT = "mrilib.attacks.searches.joint:JointDescent"
 
 Own = TypeVar("Own", bound="Candidates")
 
@@ -145,8 +147,8 @@ class Search(ABC):
 
     @classmethod
     def refused(cls, wrong: str) -> str:
-        """A refusal, with the search that serves instead."""
-        return f"{cls.__name__}: {wrong}; search with {GENERAL}"
+        """A refusal; whoever tells it says which searches serve instead."""
+        return f"{cls.__name__}: {wrong}"
 
     @abstractmethod
     def begin(self, task: Task) -> None:
@@ -192,13 +194,13 @@ def chosen_search(
     if given is not None:
         refusal = given.refusal(reconstructor, operator, artifact)
         if refusal is not None:
-            raise ValueError(f"{where}: {refusal}")
+            raise ValueError(f"{where}: {refusal}; {_instead(reconstructor, operator, artifact)}")
         return given
     if reconstructor.search is None:
         raise ValueError(
             f"{where}: {type(reconstructor).__name__} has no derivative that a search could follow; "
-            "methods that have one can be attacked: TotalVariation, L1, ZeroFilled, Tikhonov, Trained, "
-            "TrainedMultiCoil, and your own that name a search"
+            f"{_instead(reconstructor, operator, artifact)}; methods that have one need no search named: "
+            "TotalVariation, L1, ZeroFilled, Tikhonov, Trained, TrainedMultiCoil, and your own that name one"
         )
     on_coils = reconstructor.search_on_coils if operator.kspace_axes > 2 else None
     named = load_class(on_coils or reconstructor.search, Search)
@@ -206,6 +208,16 @@ def chosen_search(
         named = load_class(GENERAL, Search)
     found: Search = named()
     return found
+
+
+def _instead(reconstructor: Reconstructor, operator: MeasurementOperator, artifact: Artifact) -> str:
+    """How to mend that a search does not serve a method."""
+    serving = [
+        path
+        for path in (GENERAL, JOINT)
+        if load_class(path, Search).refusal(reconstructor, operator, artifact) is None
+    ]
+    return f"search with {' or '.join(serving)}" if serving else "no search of ours serves it"
 
 
 def gaussian_starts(

@@ -141,7 +141,11 @@ class GradientAscent(Search):
 
     def _check_finite(self, values: Tensor) -> None:
         if not bool(values.isfinite().all()):
-            raise FloatingPointError(f"GradientAscent: non-finite value or gradient at step {self._count}")
+            wrong = values[~values.isfinite()]
+            raise FloatingPointError(
+                f"GradientAscent: non-finite value or gradient at step {self._count}: {float(wrong[0]):g} "
+                f"for {wrong.numel()} of {values.numel()} candidates"
+            )
 
     def _norm(self, kspace: Tensor) -> Tensor:
         """`‖·‖₂` of every candidate, with the axes of k-space."""
