@@ -55,7 +55,7 @@ def joint_attack(
         seed: of random starts.
         warm: steps before the perturbation moves.
         rate: length of its moves, in units of the budget.
-        restarts: starts of each candidate; two are judged.
+        restarts: starts of each candidate, on `Untrained` each from a fit of its own; two are judged.
         objective, grid, disk_radius, region, artifact, clean: see `localized_attack`.
 
     Returns:

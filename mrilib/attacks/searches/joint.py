@@ -1,6 +1,7 @@
 """The two-step attack on methods that minimise: their variable and the perturbation move together."""
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
@@ -32,10 +33,12 @@ class JointStep(ABC):
         window: `φ`.
         reference: `x*`, as the method's image is observed.
         beta: `β`.
+        draw: how many candidates before it had the same window, so that restarts of a method that begins at
+            random begin at different places.
     """
 
     @abstractmethod
-    def __init__(self, task: Task, window: Tensor, reference: Tensor, beta: float) -> None: ...
+    def __init__(self, task: Task, window: Tensor, reference: Tensor, beta: float, draw: int = 0) -> None: ...
 
     @classmethod
     def serves(cls, reconstructor: Reconstructor, operator: MeasurementOperator) -> bool:
@@ -62,6 +65,7 @@ class JointDescent(Search):
 
     The candidate's result is its `z` where the joint iterate's `‖φ ⊙ ρ‖` was largest, `ρ` the difference from
     the clean reconstruction; whoever judges reconstructs from `y + z` afresh, with data consistency to it.
+    Restarts of a place, or of the whole image, of a method that begins at random begin each at another draw.
     The objective is unbounded below along what `A` measures weakly, `β > σ_min(A)²/2`: the number of steps,
     `warm` and `t` define the attack.
 
@@ -120,7 +124,11 @@ class JointDescent(Search):
                 f"JointDescent: expected a reference {tuple(task.clean.value.shape)} as the image, got "
                 f"{tuple(reference.shape)}; leave it out to compare with the clean reconstruction"
             )
-        self._joint = [kind(task, window, reference, self._beta) for window in task.windows]
+        draws = _draws(task.windows)
+        self._joint = [
+            kind(task, window, reference, self._beta, draw)
+            for window, draw in zip(task.windows, draws, strict=True)
+        ]
         # Apart, for they are changed in place.
         nothing = torch.zeros(2, len(task.windows), device=task.windows.device)
         self._climb = Climb(task.starts.clone(), task.starts.clone(), *nothing)
@@ -141,7 +149,8 @@ class JointDescent(Search):
             value = norm2(artifact)
             if not bool(value.isfinite()):
                 raise FloatingPointError(
-                    f"JointDescent: the joint iterate is not finite at step {step}; lower beta or rate"
+                    f"JointDescent: the joint iterate is not finite at step {step} (‖φ ⊙ ρ‖₂ = {value:.3g}, "
+                    f"the largest before it {climb.value[item]:.3g}); lower beta or rate"
                 )
             if step < self._warm:
                 continue
@@ -163,3 +172,13 @@ class JointDescent(Search):
     @property
     def costs(self) -> dict[str, float]:
         return {"solver_steps": self._steps, "gradient_evaluations": self._steps}
+
+
+def _draws(windows: Float[Tensor, "candidates y x"]) -> list[int]:
+    """How many windows before each one are equal to it."""
+    seen: Counter[bytes] = Counter()
+    draws = []
+    for window in windows.cpu().numpy():
+        draws.append(seen[window.tobytes()])
+        seen[window.tobytes()] += 1
+    return draws

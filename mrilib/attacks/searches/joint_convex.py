@@ -21,7 +21,7 @@ class ConvexStep(JointStep):
     `−2β·Re⟨φ²(x₀ − x*), x⟩`, as descent along its gradient does.
     """
 
-    def __init__(self, task: Task, window: Tensor, reference: Tensor, beta: float) -> None:
+    def __init__(self, task: Task, window: Tensor, reference: Tensor, beta: float, draw: int = 0) -> None:
         posed = cast(ScaledProblem, cast(Convex, task.reconstructor).posed(task.kspace, task.operator))
         self._task, self._posed, self._window, self._reference = task, posed, window, reference
         self._problem = posed.split()

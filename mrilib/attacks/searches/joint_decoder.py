@@ -14,12 +14,12 @@ from mrilib.solvers.decoder import optimiser_of
 
 
 class DecoderStep(JointStep):
-    """Steps of the method's own optimiser on `θ`, from its start; `x = RSS(s G(θ))`."""
+    """Steps of the method's own optimiser on `θ`, from the start of fit `draw`; `x = RSS(s G(θ))`."""
 
-    def __init__(self, task: Task, window: Tensor, reference: Tensor, beta: float) -> None:
+    def __init__(self, task: Task, window: Tensor, reference: Tensor, beta: float, draw: int = 0) -> None:
         method = cast(Untrained, task.reconstructor)
         self._window, self._reference, self._beta = window, reference, beta
-        self._problem = method.problem(task.kspace, task.operator)
+        self._problem = method.problem(task.kspace, task.operator, number=draw)
         self._values = {name: value.clone().requires_grad_() for name, value in self._problem.start().items()}
         self._descent, self._taken = method.descent, 0
         self._optimiser = optimiser_of(list(self._values.values()), method.descent, [])
