@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mrilib.data.intensity import intensity_scale, rss_target
 from mrilib.data.sampling.base import true_acceleration
-from mrilib.operators.base import check_grid, check_mask
+from mrilib.operators.base import check_grid, check_mask, norm2
 from mrilib.operators.coil_fourier import CoilFourier
 from mrilib.operators.coil_images import center_crop
 from mrilib.operators.fourier import MaskedFourier
@@ -37,6 +37,8 @@ class Measurement:
         about: who it is: plain values, such as `volume`, `slice`, `patient`, `anatomy`, `simulated`.
         acquired: `True` where the scanner acquired k-space, `(ky, kx)`, or `(kx,)` for whole columns; `None`
             for everything. The mask lies inside it.
+        full_norm: `‖·‖₂` of the k-space before it was undersampled, of all coils, in the units of `kspace`;
+            what the scanner left out counts as zero. `None` where nobody knows.
     """
 
     kspace: Complex[Tensor, "*coil ky kx"]
@@ -47,6 +49,7 @@ class Measurement:
     maximum: float
     about: Mapping[str, Any] = field(default_factory=dict)
     acquired: Bool[Tensor, "*row kx"] | None = None
+    full_norm: float | None = None
 
     @cached_property
     def operator(self) -> MaskedFourier | CoilFourier:
@@ -112,6 +115,8 @@ def measure_image(
         scale=1.0,
         maximum=float(image.max()),
         about=dict(about or {}),
+        # The transform is orthonormal.
+        full_norm=float(norm2(image)),
     )
 
 
@@ -162,6 +167,7 @@ def measure(
         maximum=max(volume_maximum / scale, float(reference.max())),
         about=dict(about or {}),
         acquired=None if acquired is None else acquired.clone(),
+        full_norm=float(norm2(kspace, axes=kspace.ndim)) / scale,
     )
 
 

@@ -11,7 +11,7 @@ from mrilib.store.units import content_hash
 
 UNITS = {"kspace": "scale, orthonormal transform", "reference": "scale"}
 # Attributes that are not who the measurement is.
-NUMBERS = ("scale", "maximum", "acceleration", "missing")
+NUMBERS = ("scale", "maximum", "acceleration", "missing", "full_norm")
 
 
 def write_measurement(path: str | Path, measurement: Measurement | None, **identity: Any) -> None:
@@ -26,6 +26,8 @@ def write_measurement(path: str | Path, measurement: Measurement | None, **ident
     }
     attributes = dict(measurement.about) | identity
     attributes |= {name: getattr(measurement, name) for name in ("scale", "maximum", "acceleration")}
+    if measurement.full_norm is not None:
+        attributes["full_norm"] = measurement.full_norm
     write_groups(path, {"": Group(arrays, attributes, UNITS)})
 
 
@@ -51,6 +53,7 @@ def read_measurement(path: str | Path, device: torch.device | str = "cpu") -> Me
         maximum=float(group.attributes["maximum"]),
         about={name: value for name, value in group.attributes.items() if name not in NUMBERS},
         acquired=arrays.get("acquired"),
+        full_norm=group.attributes.get("full_norm"),
     )
     return found.to(device)
 
