@@ -1,5 +1,8 @@
 """Columns of score files: what stands beside the reported quantities, and which type each has."""
 
+import math
+from typing import Any
+
 from mrilib.metrics.quantities import QUANTITIES
 from mrilib.store.tables import Kind
 
@@ -26,6 +29,7 @@ KINDS: dict[str, Kind] = {
     "attack": "text",
     "region": "text",
     "artifact": "text",
+    "relative_to": "text",
     "made_for": "text",
     "level": "number",
     "tuned": "text",
@@ -42,6 +46,8 @@ KINDS: dict[str, Kind] = {
     "solver_steps": "number",
     "clean_error": "number",
     "accuracy": "number",
+    "fit_to_fit": "number",
+    "perturbation_norm": "number",
 }
 KINDS |= dict.fromkeys(QUANTITIES, "number")
 
@@ -49,3 +55,9 @@ COLUMNS = tuple(KINDS)
 NUMBERS = tuple(name for name, kind in KINDS.items() if kind == "number")
 # Who the image is and what reconstructed it: attributes of the file of reconstructions.
 ABOUT = COLUMNS[: COLUMNS.index("kind")]
+
+
+def empty_row() -> dict[str, Any]:
+    """A row in which nothing is said."""
+    row: dict[str, Any] = {key: math.nan if key in NUMBERS else "" for key in COLUMNS}
+    return row | {"simulated": False, "coils": 0, "through_adjoint": False, "row": -1, "column": -1}

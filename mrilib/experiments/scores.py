@@ -122,14 +122,15 @@ def valued(scores: pd.DataFrame, quantity: str) -> pd.DataFrame:
     """The scores with `number`, NaN where there is none, `missing`, and a `patient` in every row.
 
     A number is missing if its unit failed or if it is not finite. It is not missing where a method has none:
-    an amplification on several coils, unless the method sees its data through `Aᴴy`, and what needs a phase
-    of methods that return magnitudes. Where no patient is known the volume stands for it.
+    an amplification on several coils, unless the method sees its data through `Aᴴy`, or where nothing was
+    perturbed (`mrilib.attacks.kinds.refit`), and what needs a phase of methods that return magnitudes. Where
+    no patient is known the volume stands for it.
     """
     number = scores[quantity].astype(float)
     usable = (scores["failed"] == "") & np.isfinite(number)
     applies = pd.Series(True, index=scores.index)
     if quantity in QUANTITIES and QUANTITIES[quantity].relative_to_perturbation:
-        applies = (scores["coils"] == 0) | scores["through_adjoint"]
+        applies = ((scores["coils"] == 0) | scores["through_adjoint"]) & (scores["perturbation_norm"] != 0)
     if quantity in QUANTITIES and QUANTITIES[quantity].of_complex_images:
         applies = scores["output"] != "magnitude"
     return scores.assign(
@@ -143,13 +144,15 @@ def doubtful(scores: pd.DataFrame, quantity: str) -> pd.Series:
     """Which rows' artifact is not well above what its method is accurate to: `‖ρ‖∞ < 10·accuracy`.
 
     What is made of such an artifact may be rounding, or where a solver happened to stop. `accuracy` is that
-    of `mrilib.attacks.accuracy`; where it is not known nothing is doubted. Quantities that are not made of
-    the artifact are not doubted either (`size` of `Quantity`).
+    of `mrilib.attacks.accuracy`; where it is not known nothing is doubted. Of methods with a seed
+    `‖ρ‖∞ ≤ fit_to_fit` is doubted: another fit to the clean data changes as much. One fit measures that, and
+    what it changes is no bound that lags, so that no factor is on it. Quantities that are not made of the
+    artifact are not doubted (`size` of `Quantity`).
     """
     size = QUANTITIES[quantity].size if quantity in QUANTITIES else ""
     if not size:
         return pd.Series(False, index=scores.index)
-    return scores[size] < STANDS_OUT * scores["accuracy"]
+    return (scores[size] < STANDS_OUT * scores["accuracy"]) | (scores[size] <= scores["fit_to_fit"])
 
 
 def summarise_scores(scores: pd.DataFrame, quantity: str, *, by: Sequence[str], seed: int) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from mrilib.experiments.assessment import OURS, assess
-from mrilib.experiments.columns import ABOUT, COLUMNS, NUMBERS
+from mrilib.experiments.columns import ABOUT, empty_row
 from mrilib.experiments.scores import RECONSTRUCTION
 from mrilib.experiments.stored import CLEAN, ImageResults, Perturbed, read_results
 from mrilib.metrics.artifacts import amplification, severity
@@ -42,14 +42,15 @@ def score_image(
     - `ssim`, `ssim_slice`, `psnr`, `nmse` as `assess`, and every further metric under its name.
 
     On several coils a method that does not see its data through `Aᴴy` has no amplification: `r` may vanish
-    while the method responds. Its cells are empty.
+    while the method responds. Nor has another fit to the clean data, without a perturbation. Cells are empty.
 
     Other columns: `kind`, `reconstruction` for clean data and else that of the attack; `made_for`, the method
     that the perturbation was made for; `tuned`, the level that the parameter was tuned for, or `clean`;
     `weaker_than`, what was stronger than the attack's first search (a spike or noise), and
     `weaker_than_transfer`, the method whose perturbation was, after which the search was repeated; `failed`,
     why there is no number; `accuracy`, what of the artifact's largest pixel may be the solver's own, in units
-    of the image's maximum (`mrilib.attacks.accuracy`).
+    of the image's maximum (`mrilib.attacks.accuracy`); `fit_to_fit`, of methods with a seed instead, what
+    another fit to the clean data changes in its largest pixel; `perturbation_norm` `‖e‖₂/‖y‖₂`.
 
     Args:
         measurement: file of the measurement.
@@ -68,17 +69,12 @@ def score_image(
     if found is None:
         return []
     every = {**OURS, **(metrics or {})}
-    shared = _empty() | dict.fromkeys(metrics or {}, math.nan)
+    shared = empty_row() | dict.fromkeys(metrics or {}, math.nan)
     shared |= {key: found.root[key] for key in ABOUT if key in found.root}
     clean = {tuned: _of_clean(found, tuned, every) for tuned in found.tunings}
     errors = {tuned: row.get("relative_error", math.nan) for tuned, row in clean.items()}
     rows = [shared | row for row in clean.values()]
     return rows + [shared | _of_perturbed(found, each, errors, every) for each in found.perturbations()]
-
-
-def _empty() -> dict[str, Any]:
-    row: dict[str, Any] = {key: math.nan if key in NUMBERS else "" for key in COLUMNS}
-    return row | {"simulated": False, "coils": 0, "through_adjoint": False, "row": -1, "column": -1}
 
 
 def _of_clean(found: ImageResults, tuned: str, metrics: Mapping[str, Metric]) -> dict[str, Any]:
@@ -101,7 +97,9 @@ def _of_perturbed(
 ) -> dict[str, Any]:
     unit, about = perturbed.unit, perturbed.unit.attributes
     row: dict[str, Any] = {"attack": perturbed.attack, "made_for": perturbed.made_for}
-    row |= {key: about.get(key, "") for key in ("kind", "region", "artifact", "tuned", "varied")}
+    row |= {
+        key: about.get(key, "") for key in ("kind", "region", "artifact", "relative_to", "tuned", "varied")
+    }
     numbers = ("level", "factor", "value", "weight", "gap", "seconds", "solver_steps", "gradient_evaluations")
     row |= {key: about.get(key, math.nan) for key in numbers}
     row |= {key: about.get(key, -1) for key in ("row", "column")}
@@ -115,17 +113,21 @@ def _of_perturbed(
         return row
     reference = found.measurement.reference
     peak = float(reference.abs().max())
+    norm = found.operator.kspace_norm
+    perturbation = torch.from_numpy(unit.arrays["perturbation"])
     artifact, moduli = found.artifact(unit, before)
     row |= {
         "severity": float(severity(artifact)) / peak,
         "severity_of_moduli": float(severity(moduli)) / peak,
         "accuracy": about.get("accuracy", math.nan) / peak,
+        "fit_to_fit": about.get("fit_to_fit", math.nan) / peak,
+        "perturbation_norm": float(norm(perturbation) / norm(found.measurement.kspace)),
         "artifact_norm": float(artifact.norm() / reference.norm()),
         "data_residual": found.data_residual(perturbed) if found.is_complex else math.nan,
         # Of the tuned weight it is known; the weight study has others.
         "clean_error": errors[about["tuned"]] if about["factor"] == 1.0 else _error(found, before),
     }
-    if not found.has_amplification:
+    if not found.has_amplification or not bool(perturbation.any()):
         return row
     picture = found.picture(perturbed)
     reconstruction = found.measurement.compared(torch.from_numpy(unit.arrays["reconstruction"]))

@@ -11,7 +11,7 @@ from mrilib.attacks.judge import SOLVED, AttackResult
 from mrilib.attacks.kinds.base import AttackKind, Conditions, kind_from
 from mrilib.attacks.rivals import WORK, Rival, strengthened
 from mrilib.attacks.searches.base import Search
-from mrilib.attacks.target import NoPlaceError, Start, Target
+from mrilib.attacks.target import NoPlaceError, Relative, Start, Target
 from mrilib.jobs.subjects import Subject
 from mrilib.metrics.artifacts import amplification, severity
 from mrilib.solvers.solution import NotConvergedError
@@ -31,21 +31,27 @@ class Attack:
         kind: what is maximised.
         search: import path of the search; `None` for the method's own.
         search_arguments: of its constructor.
+        relative_to: whose norm the level is relative to.
+        impossible: why it cannot be run, or "": then every unit fails for this reason.
     """
 
     kind: AttackKind
     search: str | None = None
     search_arguments: Mapping[str, Any] | None = None
+    relative_to: Relative = "data"
+    impossible: str = ""
 
     @staticmethod
     def of(described: Mapping[str, Any]) -> "Attack":
-        """From `class` and `arguments` of the kind, `search` and `search_arguments`."""
-        return Attack(kind_from(described), described.get("search"), described.get("search_arguments"))
+        """From `class` and `arguments` of the kind, and what else the fields are called."""
+        names = ("search", "search_arguments", "relative_to", "impossible")
+        return Attack(kind_from(described), **{name: described[name] for name in names if name in described})
 
     @property
     def about(self) -> dict[str, Any]:
         """What is stored of the attack itself."""
-        return {name: self.kind.about[name] for name in ("kind", "region", "artifact")}
+        found = {name: self.kind.about[name] for name in ("kind", "region", "artifact")}
+        return found | {"relative_to": self.relative_to}
 
     def seed(self, subject: Subject) -> int:
         """Of a subject: made of the image, the level, the kind and the search."""
@@ -71,8 +77,13 @@ class Assault:
         search = self._search()
         from_state = search is not None and search.from_state
         clean = subject.clean_with_state if from_state else subject.target.clean
-        self.target = replace(subject.target, artifact=attack.kind.artifact, clean=clean)
-        self._conditions = Conditions(reference=subject.reference, seed=attack.seed(subject))
+        radius = subject.radius(attack.relative_to)
+        self.target = replace(subject.target, artifact=attack.kind.artifact, radius=radius, clean=clean)
+        self._conditions = Conditions(
+            reference=subject.reference,
+            seed=attack.seed(subject),
+            refitted=subject.refitted if subject.reconstructor.seeded else None,
+        )
 
     def run(self, restarts: int | None = None, starts: list[Start] | None = None) -> AttackResult:
         """Search, with so many restarts and from further starts."""
@@ -122,11 +133,12 @@ def group_of(arrays: dict[str, Tensor], attributes: dict[str, Any]) -> Group:
 
 
 def stored(subject: Subject, attack: Attack, result: AttackResult, record: dict[str, Any]) -> Group:
-    """A result as it is stored, with the `accuracy` that its artifact has to stand out of."""
+    """A result as it is stored, with what its artifact has to stand out of, unless it is that itself."""
     found = {name: getattr(result, name) for name in ARRAYS}
     row, column = result.location.tolist()
     stats = {key: float(value) for key, value in result.stats.items()}
-    stats["accuracy"] = subject.accuracy(stats.get("error_bound"))
+    if not attack.kind.needs_seed:
+        stats |= subject.limits(stats.get("error_bound"))
     return group_of(
         {name: array for name, array in found.items() if array is not None},
         subject.attributes | attack.about | record | stats | {"row": row, "column": column},

@@ -1,15 +1,17 @@
 """What the attack jobs of an image share: its subjects at every level, and the keys of their units."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from jaxtyping import Complex
 from torch import Tensor
 
-from mrilib.attacks.accuracy import accuracy, rounding
-from mrilib.attacks.target import Observed, Target
+from mrilib.attacks.accuracy import accuracy, refitted, rounding
+from mrilib.attacks.judge import Judged
+from mrilib.attacks.target import Observed, Relative, Target
 from mrilib.data.measurement import Measurement
 from mrilib.data.measurement_files import measurement_hash, read_measurement
 from mrilib.jobs.device import device
@@ -29,15 +31,15 @@ class Subject:
     Args:
         measurement: `y`, `A` and the reference image.
         reconstructor: the method.
-        level: `‖e‖₂/‖y‖₂`, norms over all coils.
+        level: `‖e‖₂/‖y‖₂`, norms over all coils; attacks may take it of the full k-space (`radius`).
         tuned: what the method's parameter was tuned for, a level or `clean`, for the record.
         weight: the tuned parameter, for the record.
         factor: its ratio to the tuned value.
         seed: what names the image; every attack and level derives its own seed from it.
         clean: `rec(y)`, its `value` as coils see it; a `state` that it lacks is solved for where a search
             begins there. A text says why there is none: then every unit fails.
-        roundings: what was measured of the method before, by what its parameter was tuned for and the factor;
-            subjects of other levels may share it.
+        repeats: what was measured of the method before, by what its parameter was tuned for and the factor;
+            subjects of other levels may share it. A text says why there is no other fit.
     """
 
     measurement: Measurement
@@ -48,7 +50,7 @@ class Subject:
     factor: float
     seed: list[int | str]
     clean: Solution | str
-    roundings: dict[tuple[str, float], float] = field(default_factory=dict)
+    repeats: dict[tuple[str, float], float | Judged | str] = field(default_factory=dict)
 
     @property
     def kspace(self) -> Complex[Tensor, "*coil ky kx"]:
@@ -74,9 +76,23 @@ class Subject:
         """
         if isinstance(self.clean, str):
             raise ValueError(f"Subject: expected a clean reconstruction, got none: {self.clean}")
-        radius = self.level * float(self.operator.kspace_norm(self.kspace))
         clean = Observed(self.clean.value, self.clean.state)
-        return Target(self.reconstructor, self.operator, self.kspace, radius, clean)
+        return Target(self.reconstructor, self.operator, self.kspace, self.radius("data"), clean)
+
+    def radius(self, relative_to: Relative) -> float:
+        """`η`: the level times `‖y‖₂`, or times the norm of the k-space before it was undersampled.
+
+        Raises:
+            ValueError: if the latter is not known.
+        """
+        if relative_to == "data":
+            return self.level * float(self.operator.kspace_norm(self.kspace))
+        if self.measurement.full_norm is None:
+            raise ValueError(
+                f"Subject: expected the norm of the full k-space of {self.measurement.name}, got none; "
+                "measure it again, or take levels relative to the data"
+            )
+        return self.level * self.measurement.full_norm
 
     @cached_property
     def clean_with_state(self) -> Observed:
@@ -86,18 +102,45 @@ class Subject:
             return clean
         return replace(clean, state=self.reconstructor.solve(self.kspace, self.operator).state)
 
-    def accuracy(self, error_bound: float | None) -> float:
-        """What of an artifact's largest pixel may be the solver's own (`mrilib.attacks.accuracy`).
+    def limits(self, error_bound: float | None) -> dict[str, float]:
+        """What an artifact's largest pixel has to stand out of (`mrilib.attacks.accuracy`).
 
         Args:
             error_bound: of the perturbed reconstruction, where its solver has one.
+
+        Returns:
+            `accuracy`, what of it may be the solver's own; of methods with a seed instead `fit_to_fit`, the
+            largest pixel of what another fit to the clean data changes, infinite where that fit diverges.
         """
+        if self.reconstructor.seeded:
+            try:
+                return {"fit_to_fit": float(self.refitted().severities[0])}
+            except FloatingPointError:
+                return {"fit_to_fit": math.inf}
         place = (self.tuned, self.factor)
-        if place not in self.roundings:
-            self.roundings[place] = rounding(self.target, derived_seed(*self.seed, "rounding"))
+        if place not in self.repeats:
+            self.repeats[place] = rounding(self.target, derived_seed(*self.seed, "rounding"))
         stats = {} if isinstance(self.clean, str) else self.clean.stats
         clean = float(stats["error_bound"]) if "error_bound" in stats else None
-        return accuracy(self.target, rounding=self.roundings[place], bounds=[clean, error_bound])
+        measured = cast(float, self.repeats[place])
+        return {"accuracy": accuracy(self.target, rounding=measured, bounds=[clean, error_bound])}
+
+    def refitted(self) -> Judged:
+        """Another fit to the clean data, made at most once.
+
+        Raises:
+            FloatingPointError: if it diverges.
+        """
+        place = (self.tuned, self.factor)
+        if place not in self.repeats:
+            try:
+                self.repeats[place] = refitted(self.target, derived_seed(*self.seed, "refit"))
+            except FloatingPointError as error:
+                self.repeats[place] = f"another fit to the clean data: {error}"
+        found = self.repeats[place]
+        if isinstance(found, str):
+            raise FloatingPointError(found)
+        return cast(Judged, found)
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -126,7 +169,7 @@ class Subjects:
     ) -> None:
         self._params, self._unit, self._file = params, unit, inputs["reconstruction"]
         self.computed: dict[str, Group] = {}
-        self._roundings: dict[tuple[str, float], float] = {}
+        self._repeats: dict[tuple[str, float], float | Judged | str] = {}
         measurement = read_measurement(inputs["measurement"], device())
         self.missing = measurement is None
         self.root = Group(attributes=params["identity"] | {"missing": True})
@@ -154,7 +197,7 @@ class Subjects:
             factor=factor,
             seed=[self._params["seed"], identity["source"], identity["position"]],
             clean=stored_solution(clean, device()),
-            roundings=self._roundings,
+            repeats=self._repeats,
         )
         return subject, key
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mrilib.attacks.judge import judge
 from mrilib.attacks.rivals import Rival
-from mrilib.attacks.target import Artifact
+from mrilib.attacks.target import Artifact, Relative
 from mrilib.jobs.attack import by_place
 from mrilib.jobs.methods import failures, signed
 from mrilib.jobs.perturbations import Assault, Attack, as_found, group_of, outcome, stored
@@ -60,9 +60,11 @@ def transfer_image(
             failed: list[str] = []
             for rival, array in others.items():
                 carry = common | {"stage": "carried", "perturbation": content_hash(array)}
-                carry["artifact"] = attack.kind.artifact
+                artifact, relative_to = attack.kind.artifact, attack.relative_to
+                carry |= {"artifact": artifact, "relative_to": relative_to}
                 carried = store.get(
-                    carry, partial(carried_unit, subject, moved[rival], artifact=attack.kind.artifact)
+                    carry,
+                    partial(carried_unit, subject, moved[rival], artifact=artifact, relative_to=relative_to),
                 )
                 about = {"attack": name, "varied": "", "made_for": rival} | attack.about
                 whole = Group(
@@ -88,7 +90,11 @@ def transfer_image(
 
 
 def carried_unit(
-    subject: Subject, perturbation: Complex[Tensor, "*coil ky kx"], *, artifact: Artifact = "complex"
+    subject: Subject,
+    perturbation: Complex[Tensor, "*coil ky kx"],
+    *,
+    artifact: Artifact = "complex",
+    relative_to: Relative = "data",
 ) -> Group:
     """What a perturbation that was made for another method does to this one.
 
@@ -96,11 +102,12 @@ def carried_unit(
         subject: the method on the data for which it was made, at the same level.
         perturbation: `e`, on the mask and in the budget.
         artifact: what is measured of methods that return complex images (see `Target.artifacts`).
+        relative_to: whose norm the level is relative to (`Subject.radius`).
 
     Returns:
         `reconstruction` as coils see it; attributes of the subject, `artifact`, `severity` `‖ρ‖∞`, `norm`
-        `‖ρ‖₂`, and the `accuracy` that `ρ` has to stand out of. A numerical failure is an outcome: its reason
-        stands in `failed`.
+        `‖ρ‖₂`, and what `ρ` has to stand out of (`Subject.limits`). A numerical failure is an outcome: its
+        reason stands in `failed`.
 
     Raises:
         ValueError: if the perturbation is not finite, leaves the mask or exceeds the budget.
@@ -108,11 +115,11 @@ def carried_unit(
     attributes = subject.attributes | {"artifact": artifact}
 
     def compute() -> Group:
-        target = replace(subject.target, artifact=artifact)
+        target = replace(subject.target, artifact=artifact, radius=subject.radius(relative_to))
         judged = judge(target, perturbation.to(subject.kspace)[None])
         found = {"severity": float(judged.severities[0]), "norm": float(norm2(judged.artifacts[0]))}
         bound = judged.stats.get("error_bound")
-        found["accuracy"] = subject.accuracy(None if bound is None else float(bound[0]))
+        found |= subject.limits(None if bound is None else float(bound[0]))
         return group_of({"reconstruction": judged.reconstructions[0]}, attributes | found)
 
     return outcome(subject, attributes, compute)

@@ -28,6 +28,8 @@ class Reconstructor(ABC):
             the method loads it, and it counts among the method's code there. `None` for methods without.
         seconds_on_coils: what a reconstruction of 15 coils of 640×368 pixels takes, by which jobs that judge
             attacks ask for their time; `None` if nobody has said.
+        seeded: whether two calls with the same data differ by a seed, so that `reseeded` makes another method
+            of it: random starts of a fit. A trained network's seed is that of its training.
         resumable: whether `solve` takes `keep`, a file from which a killed call goes on.
     """
 
@@ -40,6 +42,7 @@ class Reconstructor(ABC):
     on_one_coil: ClassVar[str | None] = None
     on_coils: ClassVar[str | None] = None
     seconds_on_coils: ClassVar[float | None] = None
+    seeded: ClassVar[bool] = False
     resumable: ClassVar[bool] = False
 
     @abstractmethod
@@ -70,6 +73,14 @@ class Reconstructor(ABC):
                 "at the parameters of the method and at the data"
             )
         return Solution(image, Status.NOT_FINITE if wrong else Status.CONVERGED, {})
+
+    def reseeded(self, seed: int) -> "Reconstructor":
+        """The same method with another seed of all that it draws.
+
+        Raises:
+            ValueError: if the method draws nothing (`seeded`).
+        """
+        raise ValueError(f"{type(self).__name__}: it draws nothing, so that no seed changes it")
 
     def warm_up(self, operator: LinearOperator) -> None:  # noqa: B027
         """Load what the first solve would load, such as compiled loops, so that no measured time has it."""

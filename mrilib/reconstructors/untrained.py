@@ -1,5 +1,6 @@
 """Reconstruction by networks that are fitted to one slice."""
 
+import copy
 import inspect
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -89,6 +90,7 @@ class Untrained(Reconstructor):
     search = None
     joint = "mrilib.attacks.searches.joint_decoder:DecoderStep"
     unrolled = "mrilib.attacks.searches.unrolled_decoder:DecoderUnrolling"
+    seeded = True
     resumable = True
     # 25,000 steps of the paper's ConvDecoder, counted, for a large GPU (docs/performance.md).
     seconds_on_coils = 1400.0
@@ -183,6 +185,12 @@ class Untrained(Reconstructor):
             image += torch.cat([part[0] for part in parts]) / self.fits
             found.append(parts)
         return _solution(image, found, batch)
+
+    def reseeded(self, seed: int) -> "Untrained":
+        """The same fits from other starts."""
+        found = copy.copy(self)
+        found.seed = seed
+        return found
 
     def problem(self, kspace: Tensor, operator: LinearOperator, *, number: int = 0) -> DecoderProblem:
         """The minimisation problem of fit `number`, its items the flattened batch: for attacks."""

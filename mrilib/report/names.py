@@ -11,6 +11,7 @@ SORT_LABELS = {
     "peak": "localized attack (one pixel)",
     "disk": "localized attack (disk)",
     "gaussian": "Gaussian noise",
+    "refit": "another fit, no perturbation",
 }
 CLEAN_LABEL = "no noise"
 
@@ -52,9 +53,10 @@ def attack_labels(attacks: Mapping[str, About]) -> dict[str, str]:
 
 
 def remarks(about: About) -> list[str]:
-    """In which an attack differs from the usual: places inside the object, artifacts of moduli."""
-    found = ["object"] if about.get("region") == "object" else []
-    return found + (["moduli"] if about.get("artifact") == "magnitude" else [])
+    """In which an attack differs from the usual: places inside the object, moduli, the budget."""
+    unusual = {"object": ("region", "object"), "moduli": ("artifact", "magnitude")}
+    unusual |= {"full k-space": ("relative_to", "full")}
+    return [remark for remark, (key, value) in unusual.items() if about.get(key) == value]
 
 
 def mask_label(mask: str, about: About) -> str:

@@ -104,12 +104,13 @@ class Signs(NamedTuple):
     filled: bool
 
 
-# By what an attack says that it is. Attacks are filled, Gaussian noise is open.
+# By what an attack says that it is. Attacks are filled, what searches nothing (noise, another fit) is open.
 SORTS = {
     "global": Signs("-", "o", True),
     "peak": Signs((0, (5, 1, 1, 1)), "^", True),
     "disk": Signs((0, (3, 1, 1, 1, 1, 1)), "v", True),
     "gaussian": Signs((0, (4, 2)), "s", False),
+    "refit": Signs((0, (1, 1)), "D", False),
 }
 # Of what nothing perturbs: dotted.
 CLEAN_SIGNS = Signs((0, (1, 1.5)), "", False)
@@ -167,7 +168,8 @@ def signs(attack: str, attacks: Mapping[str, About]) -> Signs:
         return SORTS[sort]
     strangers = sorted({*sorts, attack} - set(first.values()))
     marker = _OTHER_MARKERS[strangers.index(attack) % len(_OTHER_MARKERS)]
-    return Signs("-", marker, True) if sort != "gaussian" else SORTS[sort]._replace(marker=marker)
+    opened = sort in SORTS and not SORTS[sort].filled
+    return SORTS[sort]._replace(marker=marker) if opened else Signs("-", marker, True)
 
 
 def number(value: SupportsFloat, digits: int = 3, *, zeros: bool = False) -> str:

@@ -26,6 +26,7 @@ CLEAN = "clean"
 FIXED = ("images", "method", "mask", "tuned on", "level", "n", CLEAN, "paper", "attack", "made for")
 OBJECT_NOTE = "object: the places of the attack are those of the grid inside the object."
 MODULI_NOTE = "moduli: the attack looks for differences of moduli."
+FULL_NOTE = "full k-space: levels are relative to the norm of k-space before it was undersampled."
 
 
 def localized_table(
@@ -210,7 +211,7 @@ def _note(
 ) -> str:
     """The note with what is said of the attacks in headings, and of marks in cells."""
     facts = {fact for name in names for fact in remarks((attacks or {}).get(name, {}))}
-    told = {"object": OBJECT_NOTE, "moduli": MODULI_NOTE}
+    told = {"object": OBJECT_NOTE, "moduli": MODULI_NOTE, "full k-space": FULL_NOTE}
     return with_notes(note, records, *(text for word, text in told.items() if word in facts))
 
 

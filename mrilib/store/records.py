@@ -32,8 +32,9 @@ class Record:
         paper_sd: the paper's standard deviation.
         code_hash: hash of the code that measured.
         seed: seed of the run.
-        doubtful: images in it whose artifact is not well above what the method is accurate to, so that their
-            numbers may be rounding: see `mrilib.experiments.scores.doubtful`.
+        doubtful: images in it whose artifact is not well above what the method is accurate to, or not above
+            what another fit changes, so that their numbers may say nothing of the perturbation: see
+            `mrilib.experiments.scores.doubtful`.
     """
 
     table: str

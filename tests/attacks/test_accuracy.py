@@ -119,6 +119,7 @@ def is_doubtful(unit, about):
     assert "failed" not in unit.attributes
     artifact = torch.from_numpy(unit.arrays["reconstruction"]) - about.clean.value
     row = {"severity": float(artifact.abs().max()), "accuracy": unit.attributes["accuracy"]}
+    row["fit_to_fit"] = math.nan
     return doubtful(pd.DataFrame([row]), "amplification").item()
 
 
@@ -176,5 +177,5 @@ def test_rounding_is_measured_once_for_all_levels(monkeypatch):
     monkeypatch.setattr("mrilib.jobs.subjects.rounding", lambda *_: calls.append(1) or 1e-6)
     first = subject(ZeroFilled(), 0.01, phantom())
     second, other = replace(first, level=0.04), replace(first, level=0.04, tuned="0.04")
-    assert [each.accuracy(None) for each in (first, first, second, other)] == [1e-6] * 4
+    assert [each.limits(None) for each in (first, first, second, other)] == [{"accuracy": 1e-6}] * 4
     assert len(calls) == 2

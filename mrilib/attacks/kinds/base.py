@@ -1,14 +1,14 @@
 """What every kind of attack offers: what is maximised, from where, and what its result is held against."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
 
-from mrilib.attacks.judge import AttackResult
+from mrilib.attacks.judge import AttackResult, Judged
 from mrilib.attacks.rivals import Rival
 from mrilib.attacks.searches.base import Search
 from mrilib.attacks.target import Artifact, Start, Target
@@ -25,6 +25,7 @@ class Conditions:
         seed: of everything random.
         restarts: of the search, in place of the attack's own.
         starts: further perturbations to begin from; the result is no weaker than any of them.
+        refitted: `mrilib.attacks.accuracy.refitted` of the target, for whoever has it already.
     """
 
     reference: Tensor
@@ -32,6 +33,7 @@ class Conditions:
     seed: int = 0
     restarts: int | None = None
     starts: Sequence[Start] = field(default=())
+    refitted: Callable[[], Judged] | None = None
 
 
 class AttackKind(ABC):
@@ -43,12 +45,14 @@ class AttackKind(ABC):
     Attributes:
         needs_derivative: whether it follows a method's derivative. If so, its perturbations are given to the
             other methods as well; noise, which needs none, is not.
+        needs_seed: whether it is for methods with a seed alone (`Reconstructor.seeded`).
         has_places: whether results have a map of severities by place.
         artifact: what is measured of methods that return complex images: see `Target.artifacts`.
         restarts: of its search.
     """
 
     needs_derivative: ClassVar[bool] = True
+    needs_seed: ClassVar[bool] = False
     has_places: ClassVar[bool] = False
     artifact: Artifact = "complex"
     restarts: int = 1
@@ -108,5 +112,9 @@ def kind_from(described: Mapping[str, Any]) -> AttackKind:
 
 
 def abouts(described: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """What tables say of attacks, by name: `about` of each kind."""
-    return {name: kind_from(each).about for name, each in described.items()}
+    """What tables say of attacks, by name: `about` of each kind, and `relative_to` of the entry."""
+    entries = {"relative_to"}
+    return {
+        name: kind_from(each).about | {key: each[key] for key in entries & each.keys()}
+        for name, each in described.items()
+    }
