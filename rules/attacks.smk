@@ -7,6 +7,7 @@ rule attack:
         reconstruction=f"{RUN}/reconstructions/{APPLIED}/{{position}}.h5",
         tuning=tuning_of,
         checkpoint=checkpoint_of,
+        searches=search_tunings(configured),
     output:
         attacks=f"{RUN}/attacks/{APPLIED}/{{position}}.h5",
     log:
@@ -33,6 +34,7 @@ rule transfer:
         reconstruction=f"{RUN}/reconstructions/{APPLIED}/{{position}}.h5",
         tuning=tuning_of,
         checkpoint=checkpoint_of,
+        searches=search_tunings(rivalled),
         own=f"{RUN}/attacks/{APPLIED}/{{position}}.h5",
         rivals=rival_files,
     output:

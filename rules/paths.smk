@@ -146,6 +146,10 @@ def tuning_file(method, domain):
     return f"{RUN}/tuning/{method}/{domain}.json"
 
 
+def search_tuning_file(attack, method, domain):
+    return f"{RUN}/tuning/{method}/{domain}/{attack}.json"
+
+
 def training_file(method, domain, name="best.pt"):
     return f"{RUN}/training/{method}/{domain}/{name}"
 

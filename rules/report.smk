@@ -64,6 +64,7 @@ rule run_usual_experiments:
 rule run_experiment:
     input:
         scores=[score_file(each) for each in cfg.applications],
+        searches=searches_of,
     output:
         records=f"{RUN}/records/{{experiment}}.json",
         csv=f"{RUN}/tables/{{experiment}}.csv",

@@ -1,4 +1,5 @@
-# Choice of a method's parameter on the validation images of a domain, for every level or on clean data.
+# What is chosen on the validation images of a domain: a method's parameter, for every level or on clean data, and an
+# argument of an attack's search.
 
 
 rule tune:
@@ -30,3 +31,30 @@ rule tune:
         "Tune {wildcards.method} on {wildcards.domain}"
     script:
         "../workflow_scripts/stages/tune.py"
+
+
+rule tune_search:
+    input:
+        measurements=searched_validation,
+        tuning=tuning_of,
+        checkpoint=checkpoint_of,
+    output:
+        tuning=search_tuning_file("{attack}", "{method}", "{domain}"),
+    log:
+        f"{RUN}/logs/tuning/{{method}}/{{domain}}/{{attack}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/tuning/{{method}}/{{domain}}/{{attack}}.tsv"
+    wildcard_constraints:
+        attack=any_of(name for name, attack in cfg.attacks.items() if attack.tune is not None),
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        gpu=1,
+        mem_mb=attack_memory,
+        runtime=lambda wildcards, attempt: 240 * attempt,
+    params:
+        **search_tuning_params(),
+    message:
+        "Tune the search of the attack {wildcards.attack} on {wildcards.method} of {wildcards.domain}"
+    script:
+        "../workflow_scripts/stages/tune_search.py"

@@ -26,8 +26,8 @@ SOLVERS = ("on_one_coil", "on_coils")
 GENERAL = "mrilib.attacks.searches.gradient:GradientAscent"
 JOINT = "mrilib.attacks.searches.joint:JointDescent"
 # Scripts that load methods by name; those of attacks load a search as well, and that of training a mask.
-BY_METHOD = ("attack", "transfer", "reconstruct", "tune", "train")
-SEARCHING, TRAINING = ("attack", "transfer"), ("train",)
+BY_METHOD = ("attack", "transfer", "tune_search", "reconstruct", "tune", "train")
+SEARCHING, TRAINING = ("attack", "transfer", "tune_search"), ("train",)
 MASKS = {
     "on_one_coil": "mrilib.data.sampling.radial:Radial",
     "on_coils": "mrilib.data.sampling.columns:Random",

@@ -33,6 +33,9 @@ class ScoredRun:
         domain_labels: domain to the name to print, for methods tuned and trained elsewhere than usual.
         quantities: every number in the scores that is reported, with how it is shown: ours, then those of
             further metrics.
+        searches: what was tried to choose an argument of an attack's search, one for each attack, method and
+            domain: `name` (of the attack), `method`, `domain`, `source`, `mask`, `kind`, and what
+            `mrilib.jobs.tune_search` returns.
         note: printed below tables of attacks: where the numbers come from.
         code_hash: hash of the experiment's code, for records.
         seed: of the resampling.
@@ -49,6 +52,7 @@ class ScoredRun:
     mask_labels: Mapping[str, str] = field(default_factory=dict)
     domain_labels: Mapping[str, str] = field(default_factory=dict)
     quantities: Mapping[str, Quantity] = field(default_factory=lambda: QUANTITIES)
+    searches: Sequence[Mapping[str, Any]] = ()
     note: str = ""
     code_hash: str = ""
     seed: int = 0
@@ -82,6 +86,7 @@ class Experiment(ABC):
             from the text.
         names_attacks: arguments that are names of attacks, one or several, which the config must have.
         names_varied: those of them whose attacks must vary something; the others may not.
+        names_tuned: those of them of whose search an argument must be tuned; the files of that are read.
         figure: import path of the function that makes a figure from `frame` and the arguments of
             `figure_arguments`, or `None`. A literal as well.
     """
@@ -92,6 +97,7 @@ class Experiment(ABC):
     figure: ClassVar[str | None] = None
     names_attacks: ClassVar[tuple[str, ...]] = ()
     names_varied: ClassVar[tuple[str, ...]] = ()
+    names_tuned: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def records(self, run: ScoredRun) -> list[Record]:

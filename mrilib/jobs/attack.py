@@ -1,8 +1,10 @@
 """All attacks on one image under one method: each attack at each level and weight is a unit."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from mrilib.jobs.methods import failures, signed
@@ -55,6 +57,36 @@ def attack_image(
     return groups | subjects.computed
 
 
+def with_tuned_searches(
+    attacks: Sequence[Mapping[str, Any]], tunings: Mapping[str, str | Path]
+) -> list[dict[str, Any]]:
+    """Attacks as `attack_image` takes them, with the values that were chosen.
+
+    Args:
+        attacks: those of the config.
+        tunings: attack to the file of `mrilib.jobs.tune_search`. Where no value was chosen every unit of the
+            attack fails, and says which were tried.
+    """
+    found = {name: json.loads(Path(path).read_text(encoding="utf-8")) for name, path in tunings.items()}
+    return [
+        dict(given) | {"described": _with_value(given["described"], found[given["attack"]])}
+        if given["attack"] in found
+        else dict(given)
+        for given in attacks
+    ]
+
+
+def _with_value(described: Mapping[str, Any], tuning: Mapping[str, Any]) -> dict[str, Any]:
+    name, chosen = tuning["parameter"], tuning["chosen"]
+    if chosen is None:
+        tried = ", ".join(f"{value:.3g}" for value in dict.fromkeys(row["value"] for row in tuning["rows"]))
+        first = next(row["failed"] for row in tuning["rows"] if "failed" in row)
+        told = f"with no {name} of {tried} all attacks on validation images ended well; {first}"
+        return {**described, "impossible": told}
+    given = dict(described.get("search_arguments") or {})
+    return {**described, "search_arguments": given | {name: chosen}}
+
+
 def by_place(
     attacks: Sequence[Mapping[str, Any]],
 ) -> Iterator[tuple[float, float, list[Mapping[str, Any]]]]:
@@ -82,13 +114,15 @@ def perturbed_unit(subject: Subject, attack: Attack) -> Group:
     Returns:
         `perturbation`, `reconstruction` as coils see it, for localized attacks `severities` and
         `severities_first_round`; as attributes those of the subject, `kind`, `region` and `artifact` of the
-        attack, counted work and place, the `accuracy` that its artifact has to stand out of, and of a checked
-        attack `weaker_than`, `first_value`, `rival_value` and `restarts`. A numerical failure is an outcome,
-        and so are a grid without a place and a clean reconstruction that failed: the reason stands in
-        `failed`.
+        attack, counted work and place, what its artifact has to stand out of (`Subject.limits`), and of a
+        checked attack `weaker_than`, `first_value`, `rival_value` and `restarts`. A numerical failure is an
+        outcome, and so are a grid without a place and a clean reconstruction that failed: the reason stands
+        in `failed`.
     """
 
     def compute() -> Group:
+        if attack.impossible:
+            raise FloatingPointError(attack.impossible)
         assault = Assault(attack, subject)
         result = assault.run()
         rivals = assault.rivals(result) if attack.kind.checked else []

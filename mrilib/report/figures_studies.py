@@ -97,7 +97,7 @@ def radius_study(
         for line, label in zip(limits.values(), _limit_labels(limits, attacks or {}), strict=True)
     ]
     names = [curves.key(str(each), color) for each, color in colors.items()]
-    return _finish(figure, frame[list(columns)], [*names, *_image_handles()], across)
+    return _finish(figure, frame[list(columns)], [*names, *image_handles()], across)
 
 
 def _limit_labels(limits: Iterable[str], attacks: Mapping[str, About]) -> list[str]:
@@ -178,7 +178,7 @@ def weight_study(frame: pd.DataFrame, *, spike: float | None = None, title: str 
     lines = [Line2D([], [], **curves.TUNED, label="tuned λ")]
     if spike is not None:
         lines.append(Line2D([], [], **curves.SPIKE, label=f"n²/m = {style.number(spike)} (spike)"))
-    return _finish(figure, frame[["severity", "amplification"]], names, [*_image_handles(), *lines])
+    return _finish(figure, frame[["severity", "amplification"]], names, [*image_handles(), *lines])
 
 
 @style.printed()
@@ -253,7 +253,8 @@ def _from_zero(axes: Axes, values: pd.Series) -> None:
         curves.nothing(axes)
 
 
-def _image_handles() -> list[Line2D]:
+def image_handles() -> list[Line2D]:
+    """Legend entries of `curves.images_and_mean`."""
     return [
         Line2D([], [], color="black", marker="|", markersize=7, label="mean, 95 % interval"),
         Line2D([], [], color="black", linewidth=0.5, alpha=0.6, label="one image"),

@@ -15,9 +15,10 @@ def shared(applied, position=0):
 def attack_spec(method, attack, source):
     """What of an attack's config changes its results, with the search that the method or attack names."""
     search = cfg.search_of(method, attack, source)
-    arguments = cfg.methods[method].search_arguments
-    own = bool(arguments) and search == cfg.own_search(method, source)
-    return {"search": search} | ({"search_arguments": arguments} if own else {})
+    # The method's are those of its own search.
+    own = cfg.methods[method].search_arguments if search == cfg.own_search(method, source) else {}
+    arguments = own | cfg.attacks[attack].search_arguments
+    return {"search": search} | ({"search_arguments": arguments} if arguments else {})
 
 
 def attack_entries(applied, names):
@@ -26,7 +27,8 @@ def attack_entries(applied, names):
         {
             "attack": name,
             "described": canonical(
-                {"class": cfg.attacks[name].path, "arguments": variant.arguments}
+                cfg.attacks[name].described
+                | {"arguments": variant.arguments}
                 | attack_spec(applied.method, name, applied.source)
             ),
             "levels": cfg.levels_of(name),
@@ -56,6 +58,71 @@ def alike(position):
     return max((limit for limit in limits if limit <= position), default=0)
 
 
+def tuned_searches(attacks):
+    """Those of a job's attacks of whose search an argument is tuned, each once."""
+    names = dict.fromkeys(each["attack"] for each in attacks)
+    return [name for name in names if cfg.attacks[name].tune is not None]
+
+
+def search_tunings(chosen):
+    """Their files, in the same order."""
+    return lambda wildcards: [
+        search_tuning_file(name, wildcards.method, wildcards.domain)
+        for name in tuned_searches(chosen(application(wildcards), int(wildcards.position)))
+    ]
+
+
+def tuned_for_level(method, level):
+    """What a method's own parameter is tuned for where it is attacked at a level."""
+    by_level = cfg.methods[method].tune is not None and cfg.tuned_for(method) != ["clean"]
+    return f"{level:g}" if by_level else "clean"
+
+
+def searched_validation(wildcards):
+    """The measurements that an argument of a search is chosen on: those that tuning sees, or the first of them."""
+    return validation_measurements(wildcards)[: cfg.attacks[wildcards.attack].tune.images]
+
+
+def search_tuning_params():
+    """Params of the choice of an argument of a search: its code is that of an attack by it on the method."""
+
+    @functools.cache
+    def described(attack, method, domain):
+        source = cfg.domain(domain).source
+        return canonical(cfg.attacks[attack].described | attack_spec(method, attack, source))
+
+    @functools.cache
+    def stage_of(attack, method, domain):
+        base = [*roots_of(method), *solver_roots(method, cfg.domain(domain).source)]
+        roots = [*base, *classes_of(described(attack, method, domain), base)]
+        return stage("tune_search.py", "tuning.smk:tune_search", roots)
+
+    def tune(wildcards):
+        found, level = cfg.attacks[wildcards.attack].tune, cfg.tuned_at(wildcards.attack)
+        return {
+            "parameter": found.parameter,
+            "values": found.grid.values,
+            "level": level,
+            "tuned": tuned_for_level(wildcards.method, level),
+        }
+
+    def names(wildcards):
+        return wildcards.attack, wildcards.method, wildcards.domain
+
+    return {
+        "stage": lambda wildcards: stage_of(*names(wildcards)),
+        "code": lambda wildcards: code_of(stage_of(*names(wildcards))),
+        "attack": lambda wildcards: described(*names(wildcards)),
+        "tune": tune,
+        "method": lambda wildcards: method_spec(wildcards.method),
+        "identity": lambda wildcards: dict(zip(("name", "method", "domain"), names(wildcards)))
+        | {"kind": cfg.attacks[wildcards.attack].word}
+        | cfg.domain(wildcards.domain).model_dump(),
+        "seed": cfg.seed,
+        "units": f"{RUN}/units",
+    }
+
+
 def attack_params(rule_name, chosen, script="attack.py"):
     """Params of an attack rule, each a function of the wildcards.
 
@@ -77,19 +144,19 @@ def attack_params(rule_name, chosen, script="attack.py"):
             name: stage_hash(f"workflow_scripts/stages/{script}", roots=tuple(paths))
             for name, paths in roots.items()
         }
-        by_level = cfg.methods[applied.method].tune is not None and cfg.tuned_for(applied.method) != ["clean"]
         return {
             **fixed(described),
             "codes": codes,
             "method": method_spec(applied.method),
             "attacks": attacks,
-            "tuned": {f"{level:g}": f"{level:g}" if by_level else "clean" for level in cfg.levels},
+            "searches": tuned_searches(attacks),
+            "tuned": {f"{level:g}": tuned_for_level(applied.method, level) for level in cfg.levels},
         }
 
     def shared(name):
         return lambda wildcards: known(application(wildcards), alike(int(wildcards.position)))[name]
 
-    names = ("stage", "code", "codes", "method", "attacks", "tuned")
+    names = ("stage", "code", "codes", "method", "attacks", "searches", "tuned")
     return {name: shared(name) for name in names} | {
         "seed": cfg.seed,
         "identity": lambda wildcards: application(wildcards)._asdict()

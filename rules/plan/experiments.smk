@@ -33,6 +33,17 @@ def usual_roots():
     return set().union(*map(experiment_roots, USUAL_EXPERIMENTS))
 
 
+def searches_of(wildcards):
+    """What was tried to choose arguments of searches, of an experiment that names such attacks."""
+    described = EXPERIMENTS[wildcards.experiment]
+    given = [
+        described["arguments"].get(key, [])
+        for key in class_attribute(described["class"], "names_tuned") or ()
+    ]
+    names = [name for each in given for name in ([each] if isinstance(each, str) else each)]
+    return [search_tuning_file(*each) for each in cfg.search_tunings if each[0] in names]
+
+
 def experiment_files(name):
     """What an experiment writes; one that draws a PDF writes the PNG beside it."""
     tables = {kind: f"{RUN}/tables/{name}.{kind}" for kind in ("csv", "md", "tex")}

@@ -412,7 +412,7 @@ def test_metrics_and_experiments_are_classes_with_arguments(values):
         "arguments": {"quantity": "artifact_norm"},
     }
     assert set(words("experiment")) == {
-        *("attacks", "quality", "radius-study", "table-1", "transfer", "weight-study"),
+        *("attacks", "quality", "radius-study", "search-study", "table-1", "transfer", "weight-study"),
         *("effort-study", "amplification-hypotheses"),
     }
 

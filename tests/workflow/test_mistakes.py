@@ -102,12 +102,22 @@ attacks:
   reference: {kind: localized, search: unrolled, select: truth, methods: [tv]}
   global: {kind: global, steps: 2, restarts: 1}
   noise: {kind: gaussian}
+  refit: {kind: refit}
+  two-step:
+    kind: global
+    search: joint
+    search_arguments: {warm: 2, rounds: [[6, 2]]}
+    tune: {parameter: beta, images: 1, level: 0.04, grid: {low: 1.0e-3, high: 0.1, count: 3}}
+    methods: [l1, decoder]
+    sources: [abdomen]
+    artifact: magnitude
   radius:
     {kind: localized, objective: disk, vary: {disk_radius: [1, 5]}, methods: [tv], sources: [ellipses]}
 metrics:
   structure: {kind: ssim}
 experiments:
   radius-study: {kind: radius-study, attack: radius, limits: [peak, global]}
+  beta: {kind: search-study, attack: two-step}
 figures:
   examples: [{source: ellipses}, {source: head}]
   methods: [tv, tira]

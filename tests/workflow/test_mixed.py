@@ -50,7 +50,11 @@ def mixed():
         "steps": 120,
         "artifact": "magnitude",
         "methods": ["l1", "decoder"],
+        "tune": {"parameter": "beta", "images": 1, "grid": {"low": 1e-3, "high": 0.05, "count": 2}},
     }
+    values["attacks"]["refit"] = {"kind": "refit"}
+    values["attacks"]["full"] = {"kind": "gaussian", "relative_to": "full", "sources": ["abdomen"]}
+    values["experiments"] = {"beta": {"kind": "search-study", "attack": "two-step"}}
     values["datasets"] = {"abdomen-data": SCAN_DATA}
     values["images"]["abdomen"] = scan_source(train=2, validation=1, test=1)
     values["masks"]["columns"] = COLUMNS
@@ -126,6 +130,29 @@ def test_every_source_is_reconstructed_attacked_and_scored_by_every_method(run):
     joint = scores[(scores["attack"] == "two-step") & (scores["made_for"] == scores["method"])]
     assert set(joint["method"]) == {"l1", "decoder"}
     assert (joint["severity"] > 0).all()
+    refit = scores[scores["attack"] == "refit"]
+    assert set(refit["method"]) == {"decoder"}
+    assert joint.set_index("method").loc["decoder", "fit_to_fit"] == pytest.approx(refit["severity"].item())
+
+
+def test_a_search_is_tuned_on_validation_images_and_its_curve_is_drawn(run):
+    results = run / "results/tiny"
+    for method in ("l1", "decoder"):
+        tuning = json.loads((results / f"tuning/{method}/abdomen-3x/two-step.json").read_text())
+        assert tuning["chosen"] in [row["value"] for row in tuning["rows"]]
+        assert len(tuning["rows"]) == 2
+    records = json.loads((results / "records/beta.json").read_text())
+    assert {each["method"] for each in records if each["quantity"] == "chosen"} == {"l1", "decoder"}
+    assert (results / "figures/beta.png").stat().st_size > 1000
+
+
+def test_a_budget_may_be_of_the_full_kspace(run):
+    results = run / "results/tiny"
+    scores = pd.read_csv(results / "scores/tikhonov/abdomen-3x/abdomen/columns.csv")
+    norms = scores.set_index("attack")["perturbation_norm"]
+    assert norms["full"] > 1.01 * norms["gaussian"]
+    assert norms["gaussian"] == pytest.approx(0.08, rel=1e-5)
+    assert "full (full k-space)" in (results / "tables/severity.md").read_text()
 
 
 def test_a_shift_is_a_path_and_no_second_source(run):

@@ -10,10 +10,11 @@ from mrilib.metrics.base import metric_from
 from mrilib.metrics.quantities import QUANTITIES
 from mrilib.store.classes import arguments_model, load_class
 from mrilib.store.functions import load_function
-from workflow_scripts.config.attacks import FACTOR
+from workflow_scripts.config.attacks import FACTOR, SearchTune
 from workflow_scripts.config.config import Config
 from workflow_scripts.config.entries import FAMILIES, NESTED, Entry, word_of, words
 from workflow_scripts.config.errors import explained, suggestion
+from workflow_scripts.config.methods import Tune
 from workflow_scripts.config.scans import Converted
 from workflow_scripts.config.sizes import misfitting_sizes
 from workflow_scripts.config.strict import as_number
@@ -61,8 +62,7 @@ def classes_of(config: Config) -> Iterator[Named]:
     for name, method in config.methods.items():
         where = f"methods.{name}"
         by_word = {key for key, value in method.parameters.items() if _is_word(value)}
-        ends = [] if method.tune is None else [method.tune.grid.low, method.tune.grid.high]
-        for added in [{method.tune.parameter: end} for end in ends] or [{}]:
+        for added in _ends(method.tune):
             own = Named(f"{where}.parameters", "method", method.reconstructor, method.arguments, added)
             yield from _nested(own, by_word)
         sources = {each.source for each in config.applications if each.method == name}
@@ -76,11 +76,18 @@ def classes_of(config: Config) -> Iterator[Named]:
                 arguments = attack.arguments | {argument: value}
                 yield Named(f"attacks.{name}.vary", "attack", attack.path, arguments)
         if attack.search is not None:
-            yield Named(f"attacks.{name}.search", "search", attack.search, {})
+            where = f"attacks.{name}.search_arguments"
+            for added in _ends(attack.tune):
+                yield Named(where, "search", attack.search, attack.search_arguments, added)
     for name, metric in config.metrics.items():
         yield _named(f"metrics.{name}", metric)
     for name, experiment in config.experiments.items():
         yield _named(f"experiments.{name}", experiment)
+
+
+def _ends(tune: Tune | SearchTune | None) -> list[dict[str, float]]:
+    """The smallest and the largest value that an argument may be given; nothing where none is tuned."""
+    return [{}] if tune is None else [{tune.parameter: end} for end in (tune.grid.low, tune.grid.high)]
 
 
 def _is_word(value: Any) -> bool:
@@ -109,16 +116,16 @@ def _wrong(named: Named) -> Iterator[str]:
         found = load_class(named.path, object if base is None else load_class(base, object))
         model = arguments_model(found)
     except ValueError as error:
-        yield f"{named.where.removesuffix('.arguments')}: {error}"
+        yield f"{named.where.removesuffix('.arguments').removesuffix('_arguments')}: {error}"
         return
-    tuned = named.where.removesuffix("parameters") + "tune"
+    entry, _, beside = named.where.rpartition(".")
     for name in named.added:
         if name not in model.model_fields:
             known = suggestion(name, list(model.model_fields))
-            yield f"{tuned}.parameter: {model.__name__} takes no {name!r}{known}"
+            yield f"{entry}.tune.parameter: {model.__name__} takes no {name!r}{known}"
             return
         if name in named.arguments:
-            yield f"{tuned}.parameter: {name!r} stands in parameters as well; leave one of them out"
+            yield f"{entry}.tune.parameter: {name!r} stands in {beside} as well; leave one of them out"
             return
     given = {**named.arguments, **named.added}
     try:
@@ -265,3 +272,5 @@ def _experiments(config: Config) -> Iterator[str]:
                 elif bool(config.attacks[attack].vary) != (argument in found.names_varied):
                     wanted = "with vary" if argument in found.names_varied else "without vary"
                     yield f"{where}.{argument}: expected an attack {wanted}, got {attack!r}; name another"
+                elif argument in found.names_tuned and config.attacks[attack].tune is None:
+                    yield f"{where}.{argument}: expected an attack with tune, got {attack!r}; name another"

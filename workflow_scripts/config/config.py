@@ -17,7 +17,7 @@ from workflow_scripts.config.names import misnamed
 from workflow_scripts.config.run import Run
 from workflow_scripts.config.scans import Scans
 from workflow_scripts.config.uses import unused
-from workflow_scripts.provenance import class_attribute
+from workflow_scripts.provenance import MISSING, class_attribute
 
 __all__ = ["Config", "ConfigError", "load"]
 
@@ -52,6 +52,7 @@ class Config(Run):
         for name, attack in self.attacks.items():
             self._attack(f"attacks.{name}", attack)
         self._attackable()
+        self._searches()
         if self.figures is not None:
             self._figures(self.figures)
         return self
@@ -171,19 +172,38 @@ class Config(Run):
             start = other.start
 
     def _attackable(self) -> None:
-        """No attack is asked for that needs a derivative which the method does not have."""
+        """No attack is asked for that needs a derivative or a seed which the method does not have."""
         for name, attack in self.attacks.items():
             for method in attack.methods or []:
+                if attack.needs_seed and not self.is_seeded(method):
+                    raise ValueError(
+                        f"attacks.{name}.methods: {method!r} has no seed, so that another fit is the same; "
+                        "name untrained networks, or leave it out"
+                    )
                 if (
                     attack.needs_derivative
                     and attack.search is None
                     and self.methods[method].search is None
                     and class_attribute(self.methods[method].reconstructor, "search") is None
                 ):
-                    raise ValueError(
-                        f"attacks.{name}.methods: {method!r} has no derivative, so that no search can attack "
-                        "it; leave it out"
+                    joint = class_attribute(self.methods[method].reconstructor, "joint")
+                    mend = (
+                        "leave it out" if joint in (None, MISSING) else "say `search: joint`, or leave it out"
                     )
+                    raise ValueError(
+                        f"attacks.{name}.methods: {method!r} has no derivative, which {attack.word} attacks "
+                        f"follow; {mend}"
+                    )
+
+    def _searches(self) -> None:
+        """There are the validation images that an argument of a search is chosen on."""
+        for name, method, domain in self.search_tunings:
+            source, wanted = self.domain(domain).source, self.attacks[name].tune.images  # type: ignore[union-attr]
+            if (count := self.images[source].validation_count) < wanted:
+                raise ValueError(
+                    f"attacks.{name}.tune.images: {source} has {count} validation images, which {method} is "
+                    f"attacked on, got {wanted}; lower it, or add images"
+                )
 
     def _attack(self, where: str, attack: Attack) -> None:
         for key, known in (("masks", self.masks), ("methods", self.methods), ("sources", self.images)):
@@ -194,6 +214,8 @@ class Config(Run):
         if attack.images is not None:
             for source in attack.sources or self.images:
                 self._position(f"{where}.images", source, attack.images - 1)
+        if attack.tune is not None and attack.tune.level is not None:
+            self._level(f"{where}.tune.level", attack.tune.level)
         if FACTOR in attack.vary:
             if min(attack.vary[FACTOR]) <= 0:
                 raise ValueError(

@@ -209,10 +209,15 @@ class Run(Strict):
             own = class_attribute(found.reconstructor, "search_on_coils")
         return DEFAULT_SEARCH if own in (None, MISSING) else own
 
+    def is_seeded(self, method: str) -> bool:
+        """Whether a method draws something in every call, as its class says."""
+        return class_attribute(self.methods[method].reconstructor, "seeded") is True
+
     def attacks_of(self, method: str, source: str, mask: str, position: int = 0) -> list[str]:
         """The attacks on a method on an image of a source under a mask.
 
-        Methods without derivative have only those that need none.
+        Methods without derivative have only those that need none, and methods without a seed none that needs
+        one.
         """
         return [
             name
@@ -222,6 +227,7 @@ class Run(Strict):
             and source in (attack.sources or [source])
             and (attack.images is None or position < attack.images)
             and (not attack.needs_derivative or self.search_of(method, name, source) is not None)
+            and (not attack.needs_seed or self.is_seeded(method))
         ]
 
     def attacked_count(self, method: str, source: str, mask: str) -> int:
@@ -243,6 +249,22 @@ class Run(Strict):
             for name in self.shown_attacks(method, source, mask, position)
             if self.attacks[name].needs_derivative
         ]
+
+    @cached_property
+    def search_tunings(self) -> list[tuple[str, str, str]]:
+        """Every attack with a tuned argument of its search, with the methods and domains that it is for."""
+        found = [
+            (name, each.method, each.domain)
+            for each in self.applications
+            if self.shifted.get(each, True)
+            for name in self.attacks_of(each.method, each.source, each.mask)
+            if self.attacks[name].tune is not None
+        ]
+        return list(dict.fromkeys(found))
+
+    def tuned_at(self, attack: str) -> float:
+        """The level at which an argument of an attack's search is chosen."""
+        return self.attacks[attack].tune.level or max(self.levels_of(attack))  # type: ignore[union-attr]
 
     def levels_of(self, attack: str) -> list[float]:
         """The levels of an attack, as the run has them in order."""

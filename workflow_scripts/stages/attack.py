@@ -4,14 +4,17 @@ from workflow_scripts.job import run
 
 
 def main(inputs, outputs, params):
-    from mrilib.jobs.attack import attack_image
+    from mrilib.jobs.attack import attack_image, with_tuned_searches
     from mrilib.jobs.subjects import Subjects
     from mrilib.store.arrays import write_groups
     from mrilib.store.units import UnitStore
 
     store = UnitStore(params["units"], params["index"])
     subjects = Subjects(inputs, params, store.get)
-    groups = attack_image(subjects, params["attacks"], params["codes"], store)
+    attacks = with_tuned_searches(
+        params["attacks"], dict(zip(params["searches"], inputs["searches"], strict=True))
+    )
+    groups = attack_image(subjects, attacks, params["codes"], store)
     store.finish()
     print(f"{store.computed} units computed, {store.found} found")
     write_groups(outputs["attacks"], groups)

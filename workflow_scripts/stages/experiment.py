@@ -3,6 +3,8 @@
 Inputs:
     scores: score files of the run, in the order in which sources are to stand.
 
+    searches: what was tried to choose arguments of searches, of experiments on that.
+
 Outputs:
     records, csv, md, tex.
     pdf: of an experiment with a figure; the PNG is written beside it.
@@ -22,6 +24,7 @@ from workflow_scripts.job import run
 
 
 def main(inputs, outputs, params):
+    import json
     from pathlib import Path
 
     from mrilib.attacks.kinds.base import abouts
@@ -43,6 +46,7 @@ def main(inputs, outputs, params):
         mask_labels=mask_labels(params["run"]["masks"]),
         code_hash=params["code"],
         seed=params["seed"],
+        searches=[json.loads(Path(path).read_text("utf-8")) for path in inputs.get("searches", [])],
         **params["run"] | {"attacks": abouts(params["run"]["attacks"])},
     )
     experiment = experiment_from(params["experiment"])

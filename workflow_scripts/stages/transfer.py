@@ -4,15 +4,19 @@ from workflow_scripts.job import run
 
 
 def main(inputs, outputs, params):
+    from mrilib.jobs.attack import with_tuned_searches
     from mrilib.jobs.subjects import Subjects
     from mrilib.jobs.transfer import transfer_image
     from mrilib.store.arrays import write_groups
     from mrilib.store.units import UnitStore
 
     store = UnitStore(params["units"], params["index"])
+    attacks = with_tuned_searches(
+        params["attacks"], dict(zip(params["searches"], inputs["searches"], strict=True))
+    )
     groups = transfer_image(
         Subjects(inputs, params, store.get),
-        params["attacks"],
+        attacks,
         params["codes"],
         store,
         own=inputs["own"],
