@@ -233,7 +233,7 @@ def effort_study(
     curves.label(axes, len(panels), x="gradient evaluations\n(mean over images)", y=y)
     names = [curves.key(method_label(method, labels), style.color(method, every)) for method in shown]
     star = Line2D([], [], **ENOUGH, color="white", label="from here a doubling adds less than 1 %")
-    return _finish(figure, frame[[share]], names, [*_image_handles(), star])
+    return _finish(figure, frame[[share]], names, [*image_handles(), star])
 
 
 def _search(name: str, searches: list[str]) -> tuple[str, Signs]:

@@ -15,8 +15,8 @@ from mrilib.store.records import Record
 NOTHING = "—"
 DOUBTFUL_NOTE = (
     f"{DOUBTFUL}k: for k images the largest pixel of the artifact is less than ten times what the method is "
-    "accurate to, or no larger than what another fit to the clean data changes; these numbers may be rounding, where "
-    "a solver stopped, or how a fit began."
+    "accurate to, or no larger than what another fit to the clean data changes; these numbers may be "
+    "rounding, where a solver stopped, or how a fit began."
 )
 
 # What LaTeX reads otherwise, or has no letter for.
