@@ -174,9 +174,18 @@ def classes_of(described, base):
     return [described["class"], search, *(named_by_classes(tuple(base), loaded) if loaded else ())]
 
 
+# Minutes: finished units are kept, and a retry goes on from them.
+DAY = 1440
+
+
 def carried_at(applied, position, carried):
-    """How many other methods' perturbations a job reconstructs from."""
-    return len(rivals_at(applied.method, applied.source, applied.mask, position)) if carried else 0
+    """For each attack how many other methods' perturbations a job reconstructs from."""
+    if not carried:
+        return {}
+    place = (applied.source, applied.mask, position)
+    rivals = rivals_at(applied.method, *place)
+    own = searched_at(applied.method, *place)
+    return {name: sum(name in searched_at(rival, *place) for rival in rivals) for name in own}
 
 
 def attack_memory(chosen, carried=False):
@@ -194,7 +203,7 @@ def attack_memory(chosen, carried=False):
 
 
 def attack_runtime(chosen, carried=False):
-    """Minutes of an attack job: five times what its attacks should take, 15 at least; a retry gets more.
+    """Minutes of an attack job: five times what its attacks should take, 15 to a `DAY`; a retry gets more.
 
     `carried`: whether others' perturbations are reconstructed from as well.
     """
@@ -206,7 +215,7 @@ def attack_runtime(chosen, carried=False):
 
     def minutes(wildcards, attempt):
         found = expected(application(wildcards), alike(int(wildcards.position)))
-        return max(15, round(5 / 60 * found)) * attempt
+        return min(max(15, round(5 / 60 * found)), DAY) * attempt
 
     return minutes
 

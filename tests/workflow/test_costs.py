@@ -23,7 +23,7 @@ def paper():
 def demo():
     values = yaml.safe_load((ROOT / "config.multicoil.yaml").read_text())
     kept = {key: values[key] for key in ("run", "seed", "datasets", "images", "masks", "methods")}
-    attacks = {"global": {"kind": "global", "artifact": "magnitude"}}
+    attacks = {"global": {"kind": "global", "artifact": "magnitude", "steps": 200}}
     return load(kept | {"levels": [0.02], "attacks": attacks}, classes=False)
 
 
@@ -58,9 +58,11 @@ def test_time_is_that_of_searches_and_of_reconstructions(paper):
     assert [each["attack"] for each in asked] == ["two-step", "gaussian-untrained"]
     applied = application(paper, "convdecoder", "knee")
     expected = 2 * (search + JUDGED * fits) + 2 * fits
-    assert seconds(paper, applied, asked) == pytest.approx(expected)
+    assert seconds(paper, applied, asked, {}) == pytest.approx(expected)
     # Others' perturbations are reconstructed from, each at each level.
-    assert seconds(paper, applied, asked[:1], others=5) == pytest.approx(2 * (search + (5 + JUDGED) * fits))
+    assert seconds(paper, applied, asked[:1], {"two-step": 5}) == pytest.approx(
+        2 * (search + (5 + JUDGED) * fits)
+    )
 
 
 def test_time_follows_levels_and_entries_of_kspace(paper, demo):
@@ -69,13 +71,13 @@ def test_time_follows_levels_and_entries_of_kspace(paper, demo):
         applied = application(paper, method, "knee")
         (whole,) = [each for each in entries(paper, method, "knee") if each["attack"] == "global"]
         assert whole["described"]["search"] == search
-        once = seconds(paper, applied, [whole | {"levels": [0.02]}])
-        assert seconds(paper, applied, [whole]) == pytest.approx(5 * once)
-        assert seconds(paper, applied, [whole | {"factors": [0.5, 1.0]}]) == pytest.approx(10 * once)
+        once = seconds(paper, applied, [whole | {"levels": [0.02]}], {})
+        assert seconds(paper, applied, [whole], {}) == pytest.approx(5 * once)
+        assert seconds(paper, applied, [whole | {"factors": [0.5, 1.0]}], {}) == pytest.approx(10 * once)
         places = [each for each in entries(paper, method, "knee") if each["attack"] == "peak"]
-        assert seconds(paper, applied, [places[0] | {"levels": [0.02]}]) > 2 * once
+        assert seconds(paper, applied, [places[0] | {"levels": [0.02]}], {}) > 2 * once
         name = method.partition("-")[0]
-        small = seconds(demo, application(demo, name, "brain"), entries(demo, name, "brain"))
+        small = seconds(demo, application(demo, name, "brain"), entries(demo, name, "brain"), {})
         assert small == pytest.approx(once * size.entries / LARGE.entries)
 
 
@@ -84,20 +86,20 @@ def test_a_job_on_one_coil_asks_for_what_it_did():
     applied = Application("tira", "ellipses@radial-40", "ellipses", "radial-40")
     described = {"search": GRADIENT, "arguments": {}}
     asked = [{"attack": "peak", "described": described, "levels": [0.01, 0.04], "factors": [1.0]}]
-    assert seconds(config, applied, asked) == pytest.approx(30)
+    assert seconds(config, applied, asked, {}) == pytest.approx(30)
     coupled = described | {"search": "mrilib.attacks.searches.coupled:CoupledAscent"}
-    assert seconds(config, applied, [asked[0] | {"described": coupled}]) == pytest.approx(20)
-    assert memory_mb(config, "ellipses", asked) == 4000
+    assert seconds(config, applied, [asked[0] | {"described": coupled}], {}) == pytest.approx(20)
+    assert memory_mb(config, "ellipses", asked, {}) == 4000
 
 
 def test_memory_holds_all_places_of_scans(paper):
     asked = {each["attack"]: [each] for each in entries(paper, "varnet-0", "knee")}
     candidate = LARGE.entries * 8 / 1e6
     for name, count in (("global", 2), ("peak", 64), ("gaussian", 1)):
-        assert memory_mb(paper, "knee", asked[name]) == pytest.approx(4000 + 8 * count * candidate, abs=1)
-    assert memory_mb(paper, "knee", []) == 4000
+        assert memory_mb(paper, "knee", asked[name], {}) == pytest.approx(4000 + 8 * count * candidate, abs=1)
+    assert memory_mb(paper, "knee", [], {}) == 4000
     # What 15 others found at 5 levels is in the same file.
-    carried = memory_mb(paper, "knee", asked["global"], others=15)
+    carried = memory_mb(paper, "knee", asked["global"], {"global": 15, "peak": 9})
     assert carried == pytest.approx(4000 + (8 * 2 + 15 * 5) * candidate, abs=1)
 
 
@@ -109,3 +111,15 @@ def test_only_the_first_images_are_attacked(paper):
     assert "convdecoder" not in paper.rivals_of("tv", "knee", "random-4", 20)
     assert "varnet-0" in paper.rivals_of("tv", "knee", "random-4", 49)
     assert paper.rivals_of("tv", "knee", "random-4", 50) == []
+
+
+def test_a_gradient_is_two_reconstructions_and_rounds_may_be_few(paper):
+    each = class_attribute("mrilib.reconstructors.linear:Tikhonov", "seconds_on_coils")
+    applied = application(paper, "tikhonov", "knee")
+    asked = {found["attack"]: found | {"levels": [0.02]} for found in entries(paper, "tikhonov", "knee")}
+    whole = seconds(paper, applied, [asked["global"]], {})
+    assert whole == pytest.approx((2 * 2 * 200 + JUDGED) * each)
+    places = asked["peak"]
+    assert seconds(paper, applied, [places], {}) == pytest.approx((2 * 1120 + JUDGED) * each)
+    few = places | {"described": places["described"] | {"search_arguments": {"rounds": [[2, 16], [3, None]]}}}
+    assert seconds(paper, applied, [few], {}) == pytest.approx((2 * (2 * 64 + 3 * 16) + JUDGED) * each)

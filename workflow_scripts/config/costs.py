@@ -1,6 +1,6 @@
 """What attacks should take, by which their jobs ask for time and memory: estimated from sizes and classes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from workflow_scripts.config.domains import Application
@@ -8,18 +8,19 @@ from workflow_scripts.config.run import Run
 from workflow_scripts.config.scans import Simulated
 from workflow_scripts.provenance import MISSING, class_attribute
 
-# Seconds of a search that does not say: at one level on 256² pixels of one coil, and of the whole image on
-# `LARGE`; both are estimated for networks on a GPU. Of a reconstruction there, by methods that do not say.
-USUAL_SECONDS, USUAL_ON_COILS, USUAL_RECONSTRUCTION = 15.0, 40.0, 1.0
-# On coils an attack on places takes so many times that on the whole image: 3 by gradients, 9 coupled.
-PLACED = 6
+# Seconds of a search that does not say, at one level on 256² pixels of one coil, and of a reconstruction on
+# `LARGE` by methods that do not say; both are estimated for networks on a GPU.
+USUAL_SECONDS, USUAL_RECONSTRUCTION = 15.0, 0.05
+# On coils a search that does not say differentiates: two reconstructions a step. Steps of its usual rounds at
+# 64 places; and of searches that say what a whole image takes, as many times more for places.
+GRADIENT, PLACE_STEPS, PLACED = 2, 1120, 6
 # Reconstructions that judge an attack at a level: what a search keeps, a spike, noise; more if repeated.
 JUDGED = 5
 # MB of any job, torch with CUDA among them; arrays of k-space that a search holds of each candidate, with
 # those on their way between memories.
 USUAL_MB, ARRAYS = 4000, 8
-# What kinds of attack have where an entry does not say: places along an axis, restarts.
-GRID, RESTARTS = 8, 2
+# What kinds of attack have where an entry does not say: places along an axis, restarts and steps.
+GRID, RESTARTS, STEPS = 8, 2, 100
 
 
 class Size(NamedTuple):
@@ -49,9 +50,9 @@ def size_of(config: Run, source: str) -> Size:
 
 
 def seconds(
-    config: Run, applied: Application, attacks: Iterable[Mapping[str, Any]], others: int = 0
+    config: Run, applied: Application, attacks: Sequence[Mapping[str, Any]], others: Mapping[str, int]
 ) -> float:
-    """Seconds of a job's attacks on one image: `Σ levels·(search + reconstructions that judge)`.
+    """Seconds of a job's attacks on one image: `Σ levels·(search + reconstructions)`.
 
     Classes say what a search takes at one level, on 256² pixels of one coil (`seconds`) and of the whole
     image on `LARGE` (`seconds_on_coils`; of methods: a reconstruction), in proportion to entries of k-space.
@@ -59,26 +60,55 @@ def seconds(
     Args:
         config: the run.
         applied: what is attacked.
-        attacks: entries of a job: `described`, `levels`, `factors`.
-        others: methods whose perturbations are reconstructed from as well, by every attack at every level.
+        attacks: entries of a job: `attack`, `described`, `levels`, `factors`.
+        others: for each attack how many other methods' perturbations are reconstructed from at each level.
     """
     size = size_of(config, applied.source)
-    several = applied.source in config.scans
-    scale = size.entries / (LARGE.entries if several else 256**2)
-    name = "seconds_on_coils" if several else "seconds"
-    usual = USUAL_ON_COILS if several else USUAL_SECONDS
-    each = said(config.methods[applied.method].reconstructor, name, USUAL_RECONSTRUCTION) if several else 0.0
+    if applied.source not in config.scans:
+        return sum(_on_one_coil(attack) for attack in attacks) * size.entries / 256**2
+    each = said(config.methods[applied.method].reconstructor, "seconds_on_coils", USUAL_RECONSTRUCTION)
     total = 0.0
     for attack in attacks:
         search = attack["described"].get("search")
-        times = len(attack["levels"]) * len(attack["factors"])
-        searching = said(search, name, usual) if search else (0.0 if several else USUAL_SECONDS)
-        searching *= PLACED if several and config.attacks[attack["attack"]].has_places else 1
-        total += times * (searching + (others + (JUDGED if search else 1)) * each)
-    return total * scale
+        judged = (JUDGED if search else 1) + others.get(attack["attack"], 0)
+        total += times(attack) * (_on_coils(config, attack, each) + judged * each)
+    return total * size.entries / LARGE.entries
 
 
-def memory_mb(config: Run, source: str, attacks: Sequence[Mapping[str, Any]], others: int = 0) -> int:
+def _on_one_coil(attack: Mapping[str, Any]) -> float:
+    search = attack["described"].get("search")
+    return times(attack) * (said(search, "seconds", USUAL_SECONDS) if search else USUAL_SECONDS)
+
+
+def _on_coils(config: Run, attack: Mapping[str, Any], each: float) -> float:
+    """Seconds of a search at one level on `LARGE`, with a reconstruction of `each`."""
+    described = attack["described"]
+    if not described.get("search"):
+        return 0.0
+    placed = config.attacks[attack["attack"]].has_places
+    whole = said(described["search"], "seconds_on_coils", 0.0)
+    if whole:
+        return whole * PLACED if placed else whole
+    running = candidates(config, attack)
+    if not placed:
+        return GRADIENT * each * running * described["arguments"].get("steps", STEPS)
+    steps, rounds = PLACE_STEPS * running / GRID**2, described.get("search_arguments", {}).get("rounds")
+    if rounds:
+        steps = 0.0
+        for taken, kept in rounds:
+            steps += taken * running
+            running = min(running, kept or running)
+    return GRADIENT * each * steps
+
+
+def times(attack: Mapping[str, Any]) -> int:
+    """How often an entry is run: at levels, and at multiples of the tuned parameter."""
+    return len(attack["levels"]) * len(attack["factors"])
+
+
+def memory_mb(
+    config: Run, source: str, attacks: Sequence[Mapping[str, Any]], others: Mapping[str, int]
+) -> int:
     """MB of memory of a job's attacks on one image, whose candidates are held all at once.
 
     Args:
@@ -89,7 +119,7 @@ def memory_mb(config: Run, source: str, attacks: Sequence[Mapping[str, Any]], ot
     if source not in config.scans:
         return USUAL_MB
     most = max((candidates(config, attack) for attack in attacks), default=0)
-    carried = others * sum(len(attack["levels"]) * len(attack["factors"]) for attack in attacks)
+    carried = sum(others.get(attack["attack"], 0) * times(attack) for attack in attacks)
     return USUAL_MB + round((ARRAYS * most + carried) * size.entries * 8 / 1e6)
 
 
