@@ -50,8 +50,8 @@ rule tune_search:
         "../envs/environment.yaml"
     resources:
         gpu=1,
-        mem_mb=attack_memory,
-        runtime=lambda wildcards, attempt: 240 * attempt,
+        mem_mb=tuning_memory,
+        runtime=tuning_runtime,
     params:
         **search_tuning_params(),
     message:

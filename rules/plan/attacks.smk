@@ -214,10 +214,37 @@ def attack_runtime(chosen, carried=False):
         return seconds(cfg, applied, chosen(applied, position), others)
 
     def minutes(wildcards, attempt):
-        found = expected(application(wildcards), alike(int(wildcards.position)))
-        return min(max(15, round(5 / 60 * found)), DAY) * attempt
+        return within_a_day(expected(application(wildcards), alike(int(wildcards.position)))) * attempt
 
     return minutes
+
+
+def within_a_day(expected):
+    """Minutes that a job asks for which should take some seconds."""
+    return min(max(15, round(5 / 60 * expected)), DAY)
+
+
+def tried(wildcards):
+    """The attack by which an argument of a search is chosen, as often as it is run."""
+    source, found = cfg.domain(wildcards.domain).source, cfg.attacks[wildcards.attack]
+    return {
+        "attack": wildcards.attack,
+        "described": found.described | attack_spec(wildcards.method, wildcards.attack, source),
+        "levels": [cfg.tuned_at(wildcards.attack)] * found.tune.images,
+        "factors": found.tune.grid.values,
+    }
+
+
+def tuning_memory(wildcards, attempt):
+    """MB of such a choice; a retry gets more."""
+    return attempt * memory_mb(cfg, cfg.domain(wildcards.domain).source, [tried(wildcards)], {})
+
+
+def tuning_runtime(wildcards, attempt):
+    """Minutes of such a choice, as of an attack job."""
+    domain = cfg.domain(wildcards.domain)
+    applied = Application(wildcards.method, wildcards.domain, domain.source, domain.mask)
+    return within_a_day(seconds(cfg, applied, [tried(wildcards)], {})) * attempt
 
 
 def rivals_of(wildcards):
