@@ -75,12 +75,12 @@ def trained(name: str, operator: CoilFourier, steps: int) -> tuple[TrainedMultiC
         image = images(1, 1000 + step)
         kspace = operator.forward(image.to(torch.complex64))
         noise = torch.randn(kspace.shape, dtype=torch.complex64, generator=generator)
-        found = network(kspace + 0.01 * noise * operator.mask, operator.mask[None, None].expand(1, ROWS, -1))
+        found = network(kspace + 0.01 * noise * operator.mask, operator.mask[None])
         score = ssim(found, image, data_range=image.max()[None]).mean()
         adam.zero_grad()
         (1.0 - score).backward()
         adam.step()
-        scores.append(float(score))
+        scores.append(float(score.detach()))
     return TrainedMultiCoil(network=network), sum(scores[-50:]) / 50
 
 
