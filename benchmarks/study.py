@@ -80,7 +80,8 @@ def steps_of(config: Config, attack: Attack, method: str, search: str | None) ->
         return 0
     kind: AttackKind = load_class(attack.path, AttackKind)(**attack.arguments)
     if not isinstance(kind, Localized):
-        return int(kind.steps * kind.restarts)  # type: ignore[attr-defined]
+        each = load_class(search, Search).steps_a_gradient
+        return int(kind.steps * kind.restarts * each)  # type: ignore[attr-defined]
     own = {} if attack.search else config.methods[method].search_arguments
     running, total = kind.grid**2, 0
     for stage in rounds_of(load_class(search, Search)(**own).rounds):

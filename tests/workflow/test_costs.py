@@ -46,7 +46,7 @@ def application(config, method, source):
 
 def test_sizes_are_those_of_the_config_or_the_papers(paper, demo):
     assert size_of(paper, "knee") == size_of(paper, "stanford") == LARGE == Size(15, 640, 368)
-    assert size_of(demo, "brain") == Size(6, 224, 192)
+    assert size_of(demo, "brain") == Size(4, 112, 104)
     phantoms = load(yaml.safe_load((ROOT / "config.yaml").read_text()), classes=False)
     assert size_of(phantoms, "ellipses") == Size(1, 256, 256)
 
@@ -54,8 +54,9 @@ def test_sizes_are_those_of_the_config_or_the_papers(paper, demo):
 def test_time_is_that_of_searches_and_of_reconstructions(paper):
     fits = class_attribute("mrilib.reconstructors.untrained:Untrained", "seconds_on_coils")
     search = class_attribute(JOINT, "seconds_on_coils")
-    asked = entries(paper, "convdecoder", "knee")
-    assert [each["attack"] for each in asked] == ["two-step", "gaussian-untrained"]
+    names = ("two-step", "gaussian-untrained")
+    asked = [each for each in entries(paper, "convdecoder", "knee") if each["attack"] in names]
+    assert tuple(each["attack"] for each in asked) == names
     applied = application(paper, "convdecoder", "knee")
     expected = 2 * (search + JUDGED * fits) + 2 * fits
     assert seconds(paper, applied, asked, {}) == pytest.approx(expected)

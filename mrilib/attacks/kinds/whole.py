@@ -110,7 +110,7 @@ def global_attack(
             leading axes are independent items.
         operator: the measurement.
         radius: budget `η > 0`, absolute, one number or one an item.
-        steps: steps of the search from every start.
+        steps: steps of the search from every start, times its `steps_a_gradient`.
         restarts: number of starts, of norm `η`; from two on both kinds are among them.
         artifact: of methods that return complex images, `ρ` (`complex`) or `|rec(y + e)| − |rec(y)|`
             (`magnitude`), in the search as in the judgement; others return magnitudes in any case.
@@ -154,7 +154,7 @@ def global_attack(
         operator,
         radii,
         search=running,
-        rounds=(Round(steps, None),),
+        rounds=(Round(steps * running.steps_a_gradient, None),),
         planned=planned,
         given=starts,
         clean=clean,
