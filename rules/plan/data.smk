@@ -59,7 +59,7 @@ def drawn_files(wildcards):
 
 
 def simulation_settings(wildcards):
-    return cfg.datasets[wildcards.dataset].model_dump(include={"coils", "rows", "columns", "noise"})
+    return cfg.datasets[wildcards.dataset].model_dump(include={"coils", "rows", "columns", "noise", "shrink"})
 
 
 def receipts(wildcards):

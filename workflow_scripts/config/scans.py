@@ -240,7 +240,11 @@ class Drawn(Strict):
 
 
 class Simulated(Volumes):
-    """Real magnitude images made multi-coil: coil maps, a smooth phase, noise; marked as simulated."""
+    """Real magnitude images made multi-coil: coil maps, a smooth phase, noise; marked as simulated.
+
+    Images are cropped or padded to `(rows, columns)` after means of `shrink × shrink` pixels were taken; what is
+    drawn several times is scaled to fit anyway.
+    """
 
     way = "simulated"
 
@@ -250,6 +254,7 @@ class Simulated(Volumes):
     rows: Count
     columns: Count
     noise: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    shrink: Count = 1
 
     @property
     def names(self) -> list[str]:

@@ -14,7 +14,7 @@ def main(inputs, outputs, params):
     from mrilib.store.atomic import write_text
     from mrilib.store.units import derived_seed
 
-    receipt, drawn, settings = Path(outputs["receipt"]), params["volume"], params["settings"]
+    receipt, drawn, settings = Path(outputs["receipt"]), params["volume"], dict(params["settings"])
     volume = receipt.with_suffix(".h5")
     seed = derived_seed(params["seed"], *params["name"])
     # Not within what follows: a package that is not installed is no fault of the image.
@@ -33,7 +33,7 @@ def main(inputs, outputs, params):
     if drawn["draws"] is not None:
         grid = {"rows": settings["rows"], "columns": settings["columns"]}
         images = drawn_variants(images[0], drawn["draws"], seed=derived_seed(seed, "variants"), **grid)
-        source = f"{source}, {drawn['draws']} variants"
+        source, settings["shrink"] = f"{source}, {drawn['draws']} variants", 1
     # Volumes of one dataset share neither coil maps nor phase nor noise.
     header = simulate_volume(images, volume, seed=seed, source=source, **settings)
     print(f"{volume}: {header.shape} from {source}")

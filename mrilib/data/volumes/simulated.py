@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Complex64, Complex128, Float, Float64
+from skimage.measure import block_reduce
 
 from mrilib.data.volumes.centered_fft import centered_fft
 from mrilib.data.volumes.fastmri import VolumeHeader, read_header, write_volume
@@ -26,17 +27,18 @@ def simulate_volume(
     columns: int,
     noise: float,
     seed: int,
+    shrink: int = 1,
     acquisition: str = "image",
     source: str = "images",
     patient: str | None = None,
 ) -> VolumeHeader:
     """Make one volume of the fastMRI schema from magnitude images, one a slice; marked as simulated.
 
-    `k_c = F(S_c · m · e^{iφ}) + n` with the image `m`, cropped or padded with zeros to `(rows, columns)`
-    about its middle and turned upside down as fastMRI's images stand; coil maps `S` as
-    `simulated_coil_maps` makes them and a phase `φ` as `smooth_phase`, both the same for all slices; and
-    white complex Gaussian noise of one variance for all slices, `E‖n‖² = noise² · ‖k‖²` over the volume. All
-    of it is our choice.
+    `k_c = F(S_c · m · e^{iφ}) + n` with the image `m`, of means over `shrink × shrink` pixels, cropped or padded
+    with zeros to `(rows, columns)` about its middle and turned upside down as fastMRI's images stand; coil
+    maps `S` as `simulated_coil_maps` makes them and a phase `φ` as `smooth_phase`, both the same for all
+    slices; and white complex Gaussian noise of one variance for all slices, `E‖n‖² = noise² · ‖k‖²` over the
+    volume. All of it is our choice.
 
     Args:
         images: real numbers >= 0, such as `read_image` gives.
@@ -44,6 +46,7 @@ def simulate_volume(
         coils, rows, columns: sizes of k-space.
         noise: relative level; 0 for none.
         seed: of coil maps, phase and noise; the same seed gives the same volume.
+        shrink: pixels of an image along a side of one of the volume's.
         acquisition, source: what the images are; "simulated" is put before both.
         patient: the destination's name by default.
 
@@ -52,11 +55,15 @@ def simulate_volume(
             range.
     """
     where = f"simulate_volume: {destination}"
-    if coils < 1 or min(rows, columns) < 2 or not 0.0 <= noise < math.inf:
-        found = f"coils={coils}, rows={rows}, columns={columns}, noise={noise}"
-        raise ValueError(f"{where}: expected coils >= 1, rows and columns >= 2, noise >= 0, got {found}")
+    if min(coils, shrink) < 1 or min(rows, columns) < 2 or not 0.0 <= noise < math.inf:
+        found = f"coils={coils}, shrink={shrink}, rows={rows}, columns={columns}, noise={noise}"
+        raise ValueError(
+            f"{where}: expected coils and shrink >= 1, rows and columns >= 2, noise >= 0, got {found}"
+        )
     if not len(images):
         raise ValueError(f"{where}: expected at least one image, got none")
+    if shrink > 1:
+        images = [block_reduce(image, shrink, np.mean) for image in images]
     magnitudes = [_fitted(image, rows, columns, f"{where}: image {i}") for i, image in enumerate(images)]
     generator = np.random.default_rng([seed, 0])
     maps = simulated_coil_maps(coils, rows, columns, generator)

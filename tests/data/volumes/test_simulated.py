@@ -40,6 +40,13 @@ def test_larger_images_are_cropped_about_their_middle(tmp_path):
     np.testing.assert_allclose(target[0], image[15:35, 12:28][::-1], rtol=1e-4)
 
 
+def test_shrunk_images_are_means_of_blocks(tmp_path):
+    image = np.arange(1.0, 40 * 32 + 1).reshape(40, 32)
+    simulate_volume([image], tmp_path / "a.h5", coils=2, rows=20, columns=16, noise=0.0, seed=1, shrink=2)
+    _, target = stored(tmp_path / "a.h5")
+    np.testing.assert_allclose(target[0], image.reshape(20, 2, 16, 2).mean((1, 3))[::-1], rtol=1e-4)
+
+
 @pytest.mark.parametrize("noise", [0.01, 0.3])
 def test_noise_is_white_and_has_the_stated_level(tmp_path, images, noise):
     for name, level in (("clean", 0.0), ("noisy", noise)):
