@@ -107,8 +107,8 @@ class Search(ABC):
         seconds: what an attack by it takes at one level on 256² pixels, by which jobs ask for their time;
             `None` if nobody has said.
         seconds_on_coils: the same for the whole image, 15 coils of 640×368 pixels, 2 restarts of 200 steps.
-        steps_a_gradient: of its steps that the global attack takes for one of its own: a step that solves nothing
-            costs a small part of a gradient.
+        steps_a_gradient: steps that it takes for one of the global attack's: one that solves nothing costs a
+            small part of a gradient.
         loads: attribute in which problems of solvers name a class that the search loads; `None` if none.
         former_path: import path that seeds are made of, where the class has moved: seeds outlive a move.
     """

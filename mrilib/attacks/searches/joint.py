@@ -11,6 +11,7 @@ from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from mrilib.attacks.searches.base import Climb, Round, Search, rounds_of
+from mrilib.attacks.searches.schedule import SETTLED
 from mrilib.attacks.target import Artifact, Task, admitted
 from mrilib.operators.base import MeasurementOperator, norm2
 from mrilib.reconstructors.base import Reconstructor
@@ -21,6 +22,9 @@ STEPS, WARM = 400, 100
 # Our choice. The code's β, 1 and 0.05, goes with slow steps of gradient descent: on ℓ1 ours end at infinity
 # with 0.1 already, after 330 steps on a raw brain.
 BETA = 0.02
+# Our choice, in clean images. An iterate that leaves grows by a factor a step, and `z` turns within `1/t` of
+# them; before the minimisation has begun to converge the artifact is one clean image.
+AWAY, GONE = 2.0, 1e3
 
 
 class JointStep(ABC):
@@ -59,15 +63,18 @@ class JointDescent(Search):
 
         `min ½‖A x(v) − (y + z)‖² + λR(v) − β‖φ ⊙ (x(v) − x*)‖²`   over `v` and `‖z‖₂ ≤ η`.
 
-    `v` takes the steps of the method's own minimisation. After `warm` of them `z` follows, each time by
+    `v` takes the steps of the method's own minimisation. After `warm` of them, or once `‖ρ‖` exceeds `AWAY`
+    clean images, `z` follows, each time by
 
         `z ← Π(z + t·η·r/‖r‖)`,   `r = A x(v) − y − z`,   `Π` the projection to the budget.
 
     The candidate's result is its `z` where the joint iterate's `‖φ ⊙ ρ‖` was largest, `ρ` the difference from
-    the clean reconstruction; whoever judges reconstructs from `y + z` afresh, with data consistency to it.
+    the clean reconstruction, of those after `SETTLED` of a round: before, it is mostly that nothing has
+    converged yet. Whoever judges reconstructs from `y + z` afresh, with data consistency to it.
     Restarts of a place, or of the whole image, of a method that begins at random begin each at another draw.
     The objective is unbounded below along what `A` measures weakly, `β > σ_min(A)²/2`: the number of steps,
-    `warm` and `t` define the attack.
+    `warm` and `t` define the attack. A joint iterate with `‖ρ‖` above `GONE` clean images is on its way to
+    infinity, `z` has followed it, and the candidate ends there.
 
     Args:
         beta: `β`, of an objective in units of k-space squared.
@@ -125,7 +132,8 @@ class JointDescent(Search):
                 f"{tuple(reference.shape)}; leave it out to compare with the clean reconstruction"
             )
         draws = _draws(task.windows)
-        self._joint = [
+        self._clean, self._moves = float(norm2(task.clean.value)), [0] * len(task.windows)
+        self._joint: list[JointStep | None] = [
             kind(task, window, reference, self._beta, draw)
             for window, draw in zip(task.windows, draws, strict=True)
         ]
@@ -137,34 +145,45 @@ class JointDescent(Search):
         for item in range(len(self._joint)):
             self._climbed(item, steps)
         self._taken += steps
-        self._steps += steps * len(self._joint)
         return self._climb.peak
 
     def _climbed(self, item: int, steps: int) -> None:
         """One candidate after `steps` steps; its entries are changed in place."""
         task, climb, window = self._task, self._climb, self._windows[item]
-        for step in range(self._taken, self._taken + steps):
-            image, residual = self._joint[item].step(climb.position[item])
-            artifact = window * task.artifacts(image)
-            value = norm2(artifact)
-            if not bool(value.isfinite()):
+        for done, step in enumerate(range(self._taken, self._taken + steps), start=1):
+            joint = self._joint[item]
+            if joint is None:
+                return
+            image, residual = joint.step(climb.position[item])
+            self._steps += 1
+            artifact = task.artifacts(image)
+            size = float(norm2(artifact))
+            gone = not size <= GONE * self._clean
+            if gone and not self._moves[item]:
                 raise FloatingPointError(
-                    f"JointDescent: the joint iterate is not finite at step {step} (‖φ ⊙ ρ‖₂ = {value:.3g}, "
-                    f"the largest before it {climb.value[item]:.3g}); lower beta or rate"
+                    f"JointDescent: the joint iterate leaves for infinity at step {step}, before the "
+                    f"perturbation moves (‖ρ‖₂ = {size:.3g}, the clean image has {self._clean:.3g}); "
+                    "lower beta or warm"
                 )
-            if step < self._warm:
+            if step < self._warm and size <= AWAY * self._clean and not self._moves[item]:
                 continue
-            if value > climb.value[item]:
-                climb.value[item], climb.peak[item] = value, artifact.abs().max()
+            value = norm2(window * artifact)
+            if value > climb.value[item] and (gone or done > SETTLED * steps):
+                climb.value[item], climb.peak[item] = value, (window * artifact).abs().max()
                 climb.best[item] = climb.position[item]
-            size = task.operator.kspace_norm(residual)
-            if size > 0:
-                moved = climb.position[item] + self._rate * task.radius / size * residual
+            if gone:
+                self._joint[item] = None
+                return
+            length = task.operator.kspace_norm(residual)
+            if length > 0:
+                moved = climb.position[item] + self._rate * task.radius / length * residual
                 climb.position[item] = admitted(moved, task.operator, task.radius)
+                self._moves[item] += 1
 
     def keep(self, candidates: Int[Tensor, "kept"]) -> None:
         self._windows, self._climb = self._windows[candidates], self._climb[candidates]
         self._joint = [self._joint[int(candidate)] for candidate in candidates]
+        self._moves = [self._moves[int(candidate)] for candidate in candidates]
 
     def found(self) -> Complex[Tensor, "running *coil ky kx"]:
         return self._climb.best

@@ -62,8 +62,8 @@ class UnrolledAscent(GradientAscent):
     former_path: ClassVar[str | None] = None
     label: ClassVar[str] = "gradient through the last steps"
     loads: ClassVar[str | None] = "unrolled"
-    # Estimated: 100 gradients through 50 steps, which cost a decoder half a fit on a GPU, and before them a fit;
-    # convex models as much on a core.
+    # Estimated: 100 gradients through 50 steps, which cost a decoder half a fit on a GPU, and before them a
+    # fit; convex models as much on a core.
     seconds_on_coils: ClassVar[float | None] = 2000.0
 
     def __init__(
