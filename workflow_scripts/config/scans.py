@@ -242,8 +242,8 @@ class Drawn(Strict):
 class Simulated(Volumes):
     """Real magnitude images made multi-coil: coil maps, a smooth phase, noise; marked as simulated.
 
-    Images are cropped or padded to `(rows, columns)` after means of `shrink × shrink` pixels were taken; what is
-    drawn several times is scaled to fit anyway.
+    Images are cropped or padded to `(rows, columns)` after means of `shrink × shrink` pixels were taken; what
+    is drawn several times is scaled to fit anyway.
     """
 
     way = "simulated"

@@ -34,9 +34,9 @@ def simulate_volume(
 ) -> VolumeHeader:
     """Make one volume of the fastMRI schema from magnitude images, one a slice; marked as simulated.
 
-    `k_c = F(S_c · m · e^{iφ}) + n` with the image `m`, of means over `shrink × shrink` pixels, cropped or padded
-    with zeros to `(rows, columns)` about its middle and turned upside down as fastMRI's images stand; coil
-    maps `S` as `simulated_coil_maps` makes them and a phase `φ` as `smooth_phase`, both the same for all
+    `k_c = F(S_c · m · e^{iφ}) + n` with the image `m`, of means over `shrink × shrink` pixels, cropped or
+    padded with zeros to `(rows, columns)` about its middle and turned upside down as fastMRI's images stand;
+    coil maps `S` as `simulated_coil_maps` makes them and a phase `φ` as `smooth_phase`, both the same for all
     slices; and white complex Gaussian noise of one variance for all slices, `E‖n‖² = noise² · ‖k‖²` over the
     volume. All of it is our choice.
 
@@ -58,7 +58,7 @@ def simulate_volume(
     if min(coils, shrink) < 1 or min(rows, columns) < 2 or not 0.0 <= noise < math.inf:
         found = f"coils={coils}, shrink={shrink}, rows={rows}, columns={columns}, noise={noise}"
         raise ValueError(
-            f"{where}: expected coils and shrink >= 1, rows and columns >= 2, noise >= 0, got {found}"
+            f"{where}: expected coils >= 1, shrink >= 1, rows and columns >= 2, noise >= 0, got {found}"
         )
     if not len(images):
         raise ValueError(f"{where}: expected at least one image, got none")
