@@ -27,6 +27,7 @@ from mrilib.attacks.kinds.base import AttackKind
 from mrilib.attacks.kinds.localized import Localized
 from mrilib.attacks.searches.base import Search, rounds_of
 from mrilib.attacks.searches.joint import JointDescent
+from mrilib.attacks.searches.unrolled_ascent import UnrolledAscent
 from mrilib.store.classes import load_class
 from workflow_scripts.config.attacks import Attack
 from workflow_scripts.config.config import Config, load
@@ -35,6 +36,9 @@ from workflow_scripts.config.domains import Application
 
 # TFLOP a second that an H100 or A100 is assumed to reach in float32, and seconds that no step goes below.
 SUSTAINED, LAUNCHES = 10.0, 0.03
+# Seconds of a gradient through the last steps, by the estimate for 100 of them and what is before them;
+# reconstructions that judge a value which is tried.
+UNROLLED, TRIED = float(UnrolledAscent.seconds_on_coils or 0.0) / 100, 2
 # MB of a perturbation, a quarter of whose columns are sampled, and of a magnitude image, compressed.
 STORED_MB = 15 * 640 * 368 * 8 / 4e6 + 640 * 368 * 4 / 1e6
 
@@ -61,9 +65,12 @@ def step_of(config: Config, method: str, search: str | None, measured: Measured)
     if name in DECODERS.values():
         label = f"seconds of {STEPS} steps on an H100 (estimate)"
         fit = float(cost(name)[label])
-        return Step(fit / STEPS, fit, "GPU")
+        unrolled = search is not None and issubclass(load_class(search, Search), UnrolledAscent)
+        return Step(UNROLLED if unrolled else fit / STEPS, fit, "GPU")
     routes = {route: row for (of, route), row in measured.items() if of == method}
     joint = search is not None and issubclass(load_class(search, Search), JointDescent)
+    if search is not None and issubclass(load_class(search, Search), UnrolledAscent):
+        return Step(UNROLLED, float(routes["coupled"]["clean (s)"]), "core")
     row = routes["two-step" if joint else "coupled" if "coupled" in routes else "gradient"]
     return Step(float(row["s a step"]), float(row["clean (s)"]), "core")
 
@@ -75,14 +82,18 @@ def _network(path: str, arguments: str) -> Step:
 
 
 def steps_of(config: Config, attack: Attack, method: str, search: str | None) -> int:
-    """Steps of the search of an attack at one level, all candidates together."""
+    """Steps of the search of an attack at one level, all candidates and all that it varies together."""
     if search is None:
         return 0
-    kind: AttackKind = load_class(attack.path, AttackKind)(**attack.arguments)
+    kinds = [load_class(attack.path, AttackKind)(**each.arguments) for each in attack.variants]
+    return sum(_steps(config, attack, kind, method, search) for kind in kinds)
+
+
+def _steps(config: Config, attack: Attack, kind: AttackKind, method: str, search: str) -> int:
     if not isinstance(kind, Localized):
         each = load_class(search, Search).steps_a_gradient
         return int(kind.steps * kind.restarts * each)  # type: ignore[attr-defined]
-    own = {} if attack.search else config.methods[method].search_arguments
+    own = attack.search_arguments or ({} if attack.search else config.methods[method].search_arguments)
     running, total = kind.grid**2, 0
     for stage in rounds_of(load_class(search, Search)(**own).rounds):
         total += stage.steps * running
@@ -100,16 +111,21 @@ def counted(config: Config, applied: Application, measured: Measured) -> Iterato
         rivals = [other for other in config.rivals_of(*where) if name in config.searched(other, *where[1:])]
         carried = units * len(rivals) if search else 0
         step = step_of(config, applied.method, search, measured)
-        judged = units * (JUDGED if search else 1)
+        judged = units * len(attack.variants) * (JUDGED if search else 1)
+        steps = units * steps_of(config, attack, applied.method, search)
+        if attack.tune is not None:
+            tried = attack.tune.images * len(attack.tune.grid.values)
+            steps += tried * steps_of(config, attack, applied.method, search)
+            judged += tried * TRIED
         yield {
             "method": config.methods[applied.method].replica_of or applied.method,
             "attack": name,
             "device": step.device,
             "attacked": units,
-            "steps": units * steps_of(config, attack, applied.method, search),
+            "steps": steps,
             "judged": judged,
             "carried": carried,
-            "search (h)": units * steps_of(config, attack, applied.method, search) * step.search / 3600,
+            "search (h)": steps * step.search / 3600,
             "judging (h)": judged * step.reconstruction / 3600,
             "transfer (h)": carried * step.reconstruction / 3600,
         }

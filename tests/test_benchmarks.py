@@ -237,7 +237,7 @@ def test_the_cost_of_a_study_is_what_its_config_asks_for(monkeypatch):
     (places,) = [each for each in config.usual if (each.method, each.source) == ("varnet-0", "knee")]
     found = {row["attack"]: row for row in study.counted(config, places, measured)}
     attacked = {name: row["attacked"] for name, row in found.items()}
-    once = {"replicas": 20, "peak": 20 * 2, "disk": 20 * 2}
+    once = {"replicas": 20, "peak": 20 * 2, "disk": 20 * 2, "effort": 3}
     assert attacked == {"global": 50 * 5, "gaussian": 50 * 5} | once
     assert found["global"]["steps"] == 250 * 2 * 200
     assert found["peak"]["steps"] == 40 * (64 * 10 + 16 * 20 + 4 * 40)
@@ -248,11 +248,16 @@ def test_the_cost_of_a_study_is_what_its_config_asks_for(monkeypatch):
     assert (found["gaussian"]["judged"], found["gaussian"]["carried"]) == (250, 0)
     rows = [row for each in config.usual for row in study.counted(config, each, measured)]
     totals = {row["method"]: row for row in study.summed(rows, ("method", "device"))}
-    assert totals["varnet"]["attacked"] == 2 * (sum(attacked.values()) + 2 * attacked["replicas"])
+    # Effort is that of knees alone.
+    assert totals["varnet"]["attacked"] == 2 * (sum(attacked.values()) + 2 * attacked["replicas"]) - 3
+    assert found["effort"]["steps"] == 3 * 2 * (25 + 50 + 100 + 200 + 400)
+    assert found["effort"]["judged"] == 3 * 5 * study.JUDGED
     two_step = {row["attack"]: row for row in rows if row["method"] == "convdecoder"}["two-step"]
-    assert two_step["steps"] == 40 * 2 * 400
-    assert two_step["search (h)"] == pytest.approx(40 * 800 * 7200 / study.STEPS / 3600)
+    # On 20 images at two levels, and on three validation images for each of three values of β.
+    assert two_step["steps"] == (40 + 9) * 2 * 400
+    assert two_step["judged"] == 40 * study.JUDGED + 9 * study.TRIED
+    assert two_step["search (h)"] == pytest.approx(49 * 800 * 7200 / study.STEPS / 3600)
     assert two_step["transfer (h)"] == pytest.approx(40 * 5 * 2.0)
     assert totals["tikhonov"]["device"] == totals["tv"]["device"] == "core"
     convex = [row for row in rows if (row["method"], row["attack"]) == ("tv", "two-step")]
-    assert sum(row["search (h)"] for row in convex) == pytest.approx(2 * 40 * 800 * 4.0 / 3600)
+    assert sum(row["search (h)"] for row in convex) == pytest.approx(2 * 49 * 800 * 4.0 / 3600)
