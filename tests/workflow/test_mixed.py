@@ -79,7 +79,7 @@ def mixed():
         "sources": ["abdomen"],
         "images": 1,
     }
-    values["experiments"] = {
+    values["experiments"] |= {
         "effort": {"kind": "effort-study", "attack": "effort"},
         "alpha": {"kind": "amplification-hypotheses", "attack": "peak"},
     }
