@@ -16,8 +16,6 @@ from mrilib.solvers.solution import Solution
 
 # Of complex reconstructions, or of their moduli.
 Artifact = Literal["complex", "magnitude"]
-# Whose norm a level is relative to: the data as they were sampled, or the k-space before that.
-Relative = Literal["data", "full"]
 
 
 class NoPlaceError(ValueError):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Complex, Float
@@ -15,6 +15,9 @@ from mrilib.operators.base import check_grid, check_mask, norm2
 from mrilib.operators.coil_fourier import CoilFourier
 from mrilib.operators.coil_images import center_crop
 from mrilib.operators.fourier import MaskedFourier
+
+# Whose norm a level is relative to: the data as they were sampled, or the k-space before that.
+Relative = Literal["data", "full"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +53,21 @@ class Measurement:
     about: Mapping[str, Any] = field(default_factory=dict)
     acquired: Bool[Tensor, "*row kx"] | None = None
     full_norm: float | None = None
+
+    def radius(self, level: float, relative_to: Relative = "data") -> float:
+        """The budget `η`: a level times `‖y‖₂`, over all coils, or times `full_norm`.
+
+        Raises:
+            ValueError: if the latter is not known.
+        """
+        if relative_to == "data":
+            return level * float(self.operator.kspace_norm(self.kspace))
+        if self.full_norm is None:
+            raise ValueError(
+                f"Measurement: expected the norm of the full k-space of {self.name}, got none; measure it "
+                "again, or take levels relative to the data"
+            )
+        return level * self.full_norm
 
     @cached_property
     def operator(self) -> MaskedFourier | CoilFourier:

@@ -117,7 +117,7 @@ class ImageResults:
         return self.operator.to_image(torch.from_numpy(perturbed.unit.arrays["perturbation"]))
 
     def data_residual(self, perturbed: Perturbed) -> float:
-        """`‖A rec(y + e) − (y + e)‖₂/η` with `η = level·‖y‖₂`, over all coils, of a complex reconstruction.
+        """`‖A rec(y + e) − (y + e)‖₂/η` over all coils, `η` the budget, of a complex reconstruction.
 
         1 says that the tuned weight solves the constrained problem, for whose minimiser the constraint
         `‖Az − (y + e)‖₂ ≤ η` is active: less fits the data closer, more does not satisfy it. What is stored
@@ -130,8 +130,9 @@ class ImageResults:
         sight = operator.seen(torch.ones(operator.mask.shape, dtype=torch.float64))
         image = torch.where(sight > 0, image / sight.clamp_min(torch.finfo(torch.float64).tiny), 0)
         data = kspace + torch.from_numpy(perturbed.unit.arrays["perturbation"])
-        radius = perturbed.unit.attributes["level"] * operator.kspace_norm(kspace)
-        return float(operator.kspace_norm(operator.forward(image) - data) / radius)
+        about = perturbed.unit.attributes
+        radius = self.measurement.radius(about["level"], about.get("relative_to", "data"))
+        return float(operator.kspace_norm(operator.forward(image) - data)) / radius
 
     def _perturbed(self, name: str) -> Perturbed:
         unit = read_group(str(self.transfer if name in self._groups(self.transfer) else self.attacks), name)

@@ -11,7 +11,8 @@ from mrilib.attacks.judge import SOLVED, AttackResult
 from mrilib.attacks.kinds.base import AttackKind, Conditions, kind_from
 from mrilib.attacks.rivals import WORK, Rival, strengthened
 from mrilib.attacks.searches.base import Search
-from mrilib.attacks.target import NoPlaceError, Relative, Start, Target
+from mrilib.attacks.target import NoPlaceError, Start, Target
+from mrilib.data.measurement import Relative
 from mrilib.jobs.subjects import Subject
 from mrilib.metrics.artifacts import amplification, severity
 from mrilib.solvers.solution import NotConvergedError
@@ -77,7 +78,7 @@ class Assault:
         search = self._search()
         from_state = search is not None and search.from_state
         clean = subject.clean_with_state if from_state else subject.target.clean
-        radius = subject.radius(attack.relative_to)
+        radius = subject.measurement.radius(subject.level, attack.relative_to)
         self.target = replace(subject.target, artifact=attack.kind.artifact, radius=radius, clean=clean)
         self._conditions = Conditions(
             reference=subject.reference,

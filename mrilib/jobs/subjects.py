@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mrilib.attacks.accuracy import accuracy, refitted, rounding
 from mrilib.attacks.judge import Judged
-from mrilib.attacks.target import Observed, Relative, Target
+from mrilib.attacks.target import Observed, Target
 from mrilib.data.measurement import Measurement
 from mrilib.data.measurement_files import measurement_hash, read_measurement
 from mrilib.jobs.device import device
@@ -31,7 +31,8 @@ class Subject:
     Args:
         measurement: `y`, `A` and the reference image.
         reconstructor: the method.
-        level: `‖e‖₂/‖y‖₂`, norms over all coils; attacks may take it of the full k-space (`radius`).
+        level: `‖e‖₂/‖y‖₂`, norms over all coils; attacks may take it of the full k-space (see
+            `Measurement.radius`).
         tuned: what the method's parameter was tuned for, a level or `clean`, for the record.
         weight: the tuned parameter, for the record.
         factor: its ratio to the tuned value.
@@ -77,22 +78,8 @@ class Subject:
         if isinstance(self.clean, str):
             raise ValueError(f"Subject: expected a clean reconstruction, got none: {self.clean}")
         clean = Observed(self.clean.value, self.clean.state)
-        return Target(self.reconstructor, self.operator, self.kspace, self.radius("data"), clean)
-
-    def radius(self, relative_to: Relative) -> float:
-        """`η`: the level times `‖y‖₂`, or times the norm of the k-space before it was undersampled.
-
-        Raises:
-            ValueError: if the latter is not known.
-        """
-        if relative_to == "data":
-            return self.level * float(self.operator.kspace_norm(self.kspace))
-        if self.measurement.full_norm is None:
-            raise ValueError(
-                f"Subject: expected the norm of the full k-space of {self.measurement.name}, got none; "
-                "measure it again, or take levels relative to the data"
-            )
-        return self.level * self.measurement.full_norm
+        radius = self.measurement.radius(self.level)
+        return Target(self.reconstructor, self.operator, self.kspace, radius, clean)
 
     @cached_property
     def clean_with_state(self) -> Observed:

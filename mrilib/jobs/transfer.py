@@ -12,7 +12,8 @@ from torch import Tensor
 
 from mrilib.attacks.judge import judge
 from mrilib.attacks.rivals import Rival
-from mrilib.attacks.target import Artifact, Relative
+from mrilib.attacks.target import Artifact
+from mrilib.data.measurement import Relative
 from mrilib.jobs.attack import by_place
 from mrilib.jobs.methods import failures, signed
 from mrilib.jobs.perturbations import Assault, Attack, as_found, group_of, outcome, stored
@@ -102,7 +103,7 @@ def carried_unit(
         subject: the method on the data for which it was made, at the same level.
         perturbation: `e`, on the mask and in the budget.
         artifact: what is measured of methods that return complex images (see `Target.artifacts`).
-        relative_to: whose norm the level is relative to (`Subject.radius`).
+        relative_to: whose norm the level is relative to (`Measurement.radius`).
 
     Returns:
         `reconstruction` as coils see it; attributes of the subject, `artifact`, `severity` `‖ρ‖∞`, `norm`
@@ -115,7 +116,8 @@ def carried_unit(
     attributes = subject.attributes | {"artifact": artifact}
 
     def compute() -> Group:
-        target = replace(subject.target, artifact=artifact, radius=subject.radius(relative_to))
+        radius = subject.measurement.radius(subject.level, relative_to)
+        target = replace(subject.target, artifact=artifact, radius=radius)
         judged = judge(target, perturbation.to(subject.kspace)[None])
         found = {"severity": float(judged.severities[0]), "norm": float(norm2(judged.artifacts[0]))}
         bound = judged.stats.get("error_bound")

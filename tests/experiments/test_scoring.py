@@ -1,6 +1,7 @@
 """Scores of stored images, against the definitions written out in double precision."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -85,6 +86,24 @@ def test_the_residual_says_whether_the_constrained_problem_is_solved(tmp_path):
         assert row["gradient_evaluations"] > 0
     assert found == sorted(found)
     assert found[0] < 1 < found[-1]
+
+
+def test_the_residual_is_over_the_budget_of_the_attack(tmp_path):
+    rows, measured = {}, phantom()
+    # Were most of k-space left out, the two would be as far apart.
+    measured = replace(measured, full_norm=2.0 * float(measured.kspace.norm()))
+    for name, more in {"data": {}, "full": {"relative_to": "full"}}.items():
+        stored = Stored(tmp_path, measured, TotalVariation(weight=1e-2), name=f"tv-{name}")
+        files = stored.attacked(noise=GAUSSIAN | more)
+        _, rows[name] = score_image(*files)
+        unit = read_group(files[2], f"perturbed/noise/{LEVEL:g}/1")
+        perturbation = torch.from_numpy(unit.arrays["perturbation"])
+        data = stored.measurement.kspace.to(torch.complex128) + perturbation
+        again = TotalVariation(weight=1e-2, tolerance=1e-6).solve(data, stored.operator).value
+        misfit = stored.operator.forward(again) - data
+        expected = float(misfit.norm() / perturbation.norm())
+        assert rows[name]["data_residual"] == pytest.approx(expected, rel=0.05)
+    assert rows["full"]["perturbation_norm"] == pytest.approx(2 * rows["data"]["perturbation_norm"], rel=1e-5)
 
 
 def test_a_method_that_does_not_converge_fails_with_its_reason(tmp_path):

@@ -166,4 +166,4 @@ def test_a_budget_of_the_full_kspace(measured, tmp_path):
     assert found["full"].attributes["relative_to"] == "full"
     unknown = subject(Complex(), replace(measurement, full_norm=None))
     with pytest.raises(ValueError, match=r"expected the norm of the full k-space .* got none; measure it"):
-        unknown.radius("full")
+        unknown.measurement.radius(unknown.level, "full")
