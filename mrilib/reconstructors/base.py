@@ -74,6 +74,13 @@ class Reconstructor(ABC):
             )
         return Solution(image, Status.NOT_FINITE if wrong else Status.CONVERGED, {})
 
+    def steps_on(self, operator: LinearOperator) -> bool:
+        """Whether its minimisation can be taken step by step there, of methods with `joint` or `unrolled`.
+
+        Asked of the classes of method and operator alone.
+        """
+        return True
+
     def reseeded(self, seed: int) -> "Reconstructor":
         """The same method with another seed of all that it draws.
 

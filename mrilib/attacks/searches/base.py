@@ -149,6 +149,21 @@ class Search(ABC):
         return None
 
     @classmethod
+    def refusal_unless_stepped(
+        cls, reconstructor: Reconstructor, operator: MeasurementOperator, *, never: str, here: str
+    ) -> str | None:
+        """What a search that steps through a method's own minimisation says of others.
+
+        A method that has such steps names their class in the attribute `loads`.
+        """
+        name = type(reconstructor).__name__
+        if getattr(reconstructor, str(cls.loads)) is None:
+            return cls.refused(f"{name} {never}")
+        if not reconstructor.steps_on(operator):
+            return cls.refused(f"{name} {here} under {type(operator).__name__}")
+        return None
+
+    @classmethod
     def refused(cls, wrong: str) -> str:
         """A refusal; whoever tells it says which searches serve instead."""
         return f"{cls.__name__}: {wrong}"

@@ -44,11 +44,6 @@ class JointStep(ABC):
     @abstractmethod
     def __init__(self, task: Task, window: Tensor, reference: Tensor, beta: float, draw: int = 0) -> None: ...
 
-    @classmethod
-    def serves(cls, reconstructor: Reconstructor, operator: MeasurementOperator) -> bool:
-        """Whether there are such steps under the operator; asked of the classes of both alone."""
-        return True
-
     @abstractmethod
     def step(self, perturbation: Tensor) -> tuple[Tensor, Tensor]:
         """One step of descent on eq. (3) for the given `z`.
@@ -114,12 +109,12 @@ class JointDescent(Search):
     def refusal(
         cls, reconstructor: Reconstructor, operator: MeasurementOperator, artifact: Artifact
     ) -> str | None:
-        name = type(reconstructor).__name__
-        if reconstructor.joint is None:
-            return cls.refused(f"{name} minimises nothing that it could step through")
-        if not load_class(reconstructor.joint, JointStep).serves(reconstructor, operator):
-            return cls.refused(f"{name} takes no such steps under {type(operator).__name__}")
-        return None
+        return cls.refusal_unless_stepped(
+            reconstructor,
+            operator,
+            never="minimises nothing that it could step through",
+            here="takes no such steps",
+        )
 
     def begin(self, task: Task) -> None:
         kind = load_class(str(task.reconstructor.joint), JointStep)
@@ -150,10 +145,10 @@ class JointDescent(Search):
     def _climbed(self, item: int, steps: int) -> None:
         """One candidate after `steps` steps; its entries are changed in place."""
         task, climb, window = self._task, self._climb, self._windows[item]
+        joint = self._joint[item]
+        if joint is None:
+            return
         for done, step in enumerate(range(self._taken, self._taken + steps), start=1):
-            joint = self._joint[item]
-            if joint is None:
-                return
             image, residual = joint.step(climb.position[item])
             self._steps += 1
             artifact = task.artifacts(image)

@@ -8,8 +8,6 @@ from torch import Tensor
 
 from mrilib.attacks.searches.joint import JointStep
 from mrilib.attacks.target import Task
-from mrilib.operators.base import MeasurementOperator
-from mrilib.reconstructors.base import Reconstructor
 from mrilib.reconstructors.convex import Convex
 from mrilib.solvers.coils.posed import ScaledProblem
 
@@ -28,10 +26,6 @@ class ConvexStep(JointStep):
         self._state = self._problem.zero()
         self._image = torch.zeros_like(self._problem.measurement.data[:, 0])
         self._factor = 2.0 * beta
-
-    @classmethod
-    def serves(cls, reconstructor: Reconstructor, operator: MeasurementOperator) -> bool:
-        return cast(Convex, reconstructor).steps_on(operator)
 
     def step(self, perturbation: Tensor) -> tuple[Tensor, Tensor]:
         task, posed, clean = self._task, self._posed, self._problem

@@ -34,11 +34,6 @@ class Unrolling(ABC):
     @abstractmethod
     def __init__(self, task: Task, steps: int) -> None: ...
 
-    @classmethod
-    def serves(cls, reconstructor: Reconstructor, operator: MeasurementOperator) -> bool:
-        """Whether there are such steps under the operator; asked of the classes of both alone."""
-        return True
-
     @abstractmethod
     def image(self, kspace: Tensor) -> Tensor:
         """Image after the last steps on `kspace`, as the method would return it, differentiable in it."""
@@ -83,12 +78,12 @@ class UnrolledAscent(GradientAscent):
     def refusal(
         cls, reconstructor: Reconstructor, operator: MeasurementOperator, artifact: Artifact
     ) -> str | None:
-        name = type(reconstructor).__name__
-        if reconstructor.unrolled is None:
-            return cls.refused(f"{name} minimises nothing whose steps could be unrolled")
-        if not load_class(reconstructor.unrolled, Unrolling).serves(reconstructor, operator):
-            return cls.refused(f"{name} has no steps to unroll under {type(operator).__name__}")
-        return None
+        return cls.refusal_unless_stepped(
+            reconstructor,
+            operator,
+            never="minimises nothing whose steps could be unrolled",
+            here="has no steps to unroll",
+        )
 
     def begin(self, task: Task) -> None:
         self._unrolling = load_class(str(task.reconstructor.unrolled), Unrolling)(task, self._unrolled)

@@ -8,8 +8,6 @@ from torch import Tensor
 
 from mrilib.attacks.searches.unrolled_ascent import Unrolling
 from mrilib.attacks.target import Task
-from mrilib.operators.base import MeasurementOperator
-from mrilib.reconstructors.base import Reconstructor
 from mrilib.reconstructors.convex import Convex
 from mrilib.solvers.coils.fidelity import SpectraFidelity
 from mrilib.solvers.coils.posed import ScaledProblem
@@ -29,10 +27,6 @@ class ConvexUnrolling(Unrolling):
         self._problem = replace(split, fidelity=SpectraFidelity.of(split.measurement))
         self._state = self._problem.advance(self._problem.zero(), WARM)
         self._steps = steps
-
-    @classmethod
-    def serves(cls, reconstructor: Reconstructor, operator: MeasurementOperator) -> bool:
-        return cast(Convex, reconstructor).steps_on(operator)
 
     def image(self, kspace: Tensor) -> Tensor:
         fidelity = self._problem.fidelity.renewed(self._posed.data(kspace))
