@@ -89,7 +89,8 @@ class UnrolledAscent(GradientAscent):
         self._unrolling = load_class(str(task.reconstructor.unrolled), Unrolling)(task, self._unrolled)
         with torch.no_grad():
             image = task.observed(self._unrolling.image(task.kspace))
-        super().begin(replace(task, clean=Observed(image)))
+        # What it was computed from would be kept as long as the search runs.
+        super().begin(replace(task, clean=Observed(image.detach())))
 
     def _image(self, kspace: Tensor) -> Shaped[Tensor, "candidates y x"]:
         return torch.stack([self._unrolling.image(each) for each in kspace])

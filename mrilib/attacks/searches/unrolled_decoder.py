@@ -1,5 +1,6 @@
 """The last steps of the fit of an untrained network."""
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
@@ -31,14 +32,10 @@ class DecoderUnrolling(Unrolling):
         self._values, self._memory, self._taken = self._problem.start(), [], 0
         before = self._descent.steps - steps
         if before > 0:
-            kept: list[Course] = []
-            fit(
-                self._problem,
-                replace(self._descent, steps=before),
-                name="fit of the clean data",
-                save=lambda course: kept.__setitem__(slice(None), [course]),
-            )
-            course = kept[0]
+            last: deque[Course] = deque(maxlen=1)
+            descent = replace(self._descent, steps=before)
+            fit(self._problem, descent, name="fit of the clean data", save=last.append)
+            (course,) = last
             self._values = {name: value.detach() for name, value in course.values.items()}
             self._memory, self._taken = course.memory, course.step
 
