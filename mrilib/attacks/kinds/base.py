@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mrilib.attacks.judge import AttackResult, Judged
+from mrilib.attacks.judge import AttackResult, Judged, result_of
 from mrilib.attacks.rivals import Rival
-from mrilib.attacks.searches.base import Search
+from mrilib.attacks.searches.base import Clock, Search
 from mrilib.attacks.target import Artifact, Start, Target
 from mrilib.store.classes import load_class
 
@@ -103,6 +104,14 @@ class AttackKind(ABC):
         its default.
         """
         return {"kind": self.name}
+
+
+def unsearched(target: Target, judged: Judged, clock: Clock) -> AttackResult:
+    """The result of a single perturbation that nobody searched for: its location is the largest pixel's."""
+    row, column = divmod(int(judged.artifacts[0].abs().argmax()), judged.artifacts.shape[-1])
+    stats = {"solver_steps": 0.0, "gradient_evaluations": 0.0, "judging_steps": judged.steps}
+    stats["seconds"] = clock.seconds
+    return result_of(target, judged, 0, location=torch.tensor([row, column]), stats=stats)
 
 
 def kind_from(described: Mapping[str, Any]) -> AttackKind:

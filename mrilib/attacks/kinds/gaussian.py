@@ -2,12 +2,11 @@
 
 from typing import Any, ClassVar
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mrilib.attacks.judge import AttackResult, judge, result_of
-from mrilib.attacks.kinds.base import AttackKind, Conditions
+from mrilib.attacks.judge import AttackResult, judge
+from mrilib.attacks.kinds.base import AttackKind, Conditions, unsearched
 from mrilib.attacks.searches.base import Clock, gaussian_starts
 from mrilib.attacks.target import Artifact, Target
 from mrilib.operators.base import norm2
@@ -30,10 +29,7 @@ class Gaussian(AttackKind):
         """Its location is the pixel of its largest artifact."""
         clock = Clock()
         judged = judge(target, gaussian_starts(target.operator, 1, target.radius, [conditions.seed]))
-        row, column = divmod(int(judged.artifacts[0].abs().argmax()), judged.artifacts.shape[-1])
-        stats = {"solver_steps": 0.0, "gradient_evaluations": 0.0, "judging_steps": judged.steps}
-        stats["seconds"] = clock.seconds
-        return result_of(target, judged, 0, location=torch.tensor([row, column]), stats=stats)
+        return unsearched(target, judged, clock)
 
     def measure(self, artifact: Tensor) -> Float[Tensor, "*batch"]:
         """`‖ρ‖₂`."""

@@ -2,13 +2,12 @@
 
 from typing import Any, ClassVar
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from mrilib.attacks.accuracy import refitted
-from mrilib.attacks.judge import AttackResult, result_of
-from mrilib.attacks.kinds.base import AttackKind, Conditions
+from mrilib.attacks.judge import AttackResult
+from mrilib.attacks.kinds.base import AttackKind, Conditions, unsearched
 from mrilib.attacks.searches.base import Clock
 from mrilib.attacks.target import Target
 from mrilib.metrics.artifacts import severity
@@ -36,10 +35,7 @@ class Refit(AttackKind):
         """
         clock = Clock()
         judged = (conditions.refitted or (lambda: refitted(target, conditions.seed)))()
-        row, column = divmod(int(judged.artifacts[0].abs().argmax()), judged.artifacts.shape[-1])
-        stats = {"solver_steps": 0.0, "gradient_evaluations": 0.0, "judging_steps": judged.steps}
-        stats["seconds"] = clock.seconds
-        return result_of(target, judged, 0, location=torch.tensor([row, column]), stats=stats)
+        return unsearched(target, judged, clock)
 
     def measure(self, artifact: Tensor) -> Float[Tensor, "*batch"]:
         """`‖ρ‖∞`."""
