@@ -37,6 +37,7 @@ from mrilib.reconstructors.linear import Tikhonov, ZeroFilled
 from mrilib.reconstructors.multicoil import TrainedMultiCoil
 from mrilib.reconstructors.untrained import Untrained
 from mrilib.solvers.gradient_memory import saved_bytes
+from workflow_scripts.config.costs import steps_of_rounds
 
 LEVEL, LEVELS, PLACES = 0.08, 5, 64
 SMALL = (80, 48)
@@ -117,10 +118,7 @@ def gradient_tflop(network: nn.Module) -> float:
 def steps_of(route: str) -> tuple[int, int]:
     """Steps of a global attack at one level, and of a localized one at all places."""
     search = ROUTES[route].search() if route != "gradient" else GradientAscent()
-    running, total = PLACES, 0
-    for stage in search.rounds:
-        total += stage.steps * running
-        running = min(running, stage.keep or running)
+    total = steps_of_rounds([(each.steps, each.keep) for each in search.rounds], PLACES)
     whole = Global()
     return whole.restarts * (STEPS if isinstance(search, JointDescent) else whole.steps), total
 

@@ -25,13 +25,13 @@ from benchmarks.problems import RESULTS, save
 from benchmarks.untrained import STEPS, cost
 from mrilib.attacks.kinds.base import AttackKind
 from mrilib.attacks.kinds.localized import Localized
-from mrilib.attacks.searches.base import Search, rounds_of
+from mrilib.attacks.searches.base import Search
 from mrilib.attacks.searches.joint import JointDescent
 from mrilib.attacks.searches.unrolled_ascent import UnrolledAscent
 from mrilib.store.classes import load_class
 from workflow_scripts.config.attacks import Attack
 from workflow_scripts.config.config import Config, load
-from workflow_scripts.config.costs import JUDGED
+from workflow_scripts.config.costs import JUDGED, steps_of_rounds
 from workflow_scripts.config.domains import Application
 
 # TFLOP a second that an H100 or A100 is assumed to reach in float32, and seconds that no step goes below.
@@ -94,11 +94,8 @@ def _steps(config: Config, attack: Attack, kind: AttackKind, method: str, search
         each = load_class(search, Search).steps_a_gradient
         return int(kind.steps * kind.restarts * each)  # type: ignore[attr-defined]
     own = attack.search_arguments or ({} if attack.search else config.methods[method].search_arguments)
-    running, total = kind.grid**2, 0
-    for stage in rounds_of(load_class(search, Search)(**own).rounds):
-        total += stage.steps * running
-        running = min(running, stage.keep or running)
-    return total * kind.restarts
+    rounds = load_class(search, Search)(**own).rounds
+    return kind.restarts * steps_of_rounds([(each.steps, each.keep) for each in rounds], kind.grid**2)
 
 
 def counted(config: Config, applied: Application, measured: Measured) -> Iterator[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """What attacks should take, by which their jobs ask for time and memory: estimated from sizes and classes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from workflow_scripts.config.domains import Application
@@ -92,13 +92,18 @@ def _on_coils(config: Run, attack: Mapping[str, Any], each: float) -> float:
     running = candidates(config, attack)
     if not placed:
         return GRADIENT * each * running * described["arguments"].get("steps", STEPS)
-    steps, rounds = PLACE_STEPS * running / GRID**2, described.get("search_arguments", {}).get("rounds")
-    if rounds:
-        steps = 0.0
-        for taken, kept in rounds:
-            steps += taken * running
-            running = min(running, kept or running)
+    rounds = described.get("search_arguments", {}).get("rounds")
+    steps = steps_of_rounds(rounds, running) if rounds else PLACE_STEPS * running / GRID**2
     return GRADIENT * each * steps
+
+
+def steps_of_rounds(rounds: Iterable[tuple[int, int | None]], running: int) -> int:
+    """Steps of all candidates together, over rounds `(steps, keep)` that begin with so many."""
+    total = 0
+    for taken, kept in rounds:
+        total += taken * running
+        running = min(running, kept or running)
+    return total
 
 
 def times(attack: Mapping[str, Any]) -> int:
