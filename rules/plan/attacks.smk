@@ -88,8 +88,7 @@ def search_tuning_params():
 
     @functools.cache
     def described(attack, method, domain):
-        source = cfg.domain(domain).source
-        return canonical(cfg.attacks[attack].described | attack_spec(method, attack, source))
+        return canonical(tried(attack, method, domain)["described"])
 
     @functools.cache
     def stage_of(attack, method, domain):
@@ -224,27 +223,29 @@ def within_a_day(expected):
     return min(max(15, round(5 / 60 * expected)), DAY)
 
 
-def tried(wildcards):
+def tried(attack, method, domain):
     """The attack by which an argument of a search is chosen, as often as it is run."""
-    source, found = cfg.domain(wildcards.domain).source, cfg.attacks[wildcards.attack]
+    found = cfg.attacks[attack]
     return {
-        "attack": wildcards.attack,
-        "described": found.described | attack_spec(wildcards.method, wildcards.attack, source),
-        "levels": [cfg.tuned_at(wildcards.attack)] * found.tune.images,
+        "attack": attack,
+        "described": found.described | attack_spec(method, attack, cfg.domain(domain).source),
+        "levels": [cfg.tuned_at(attack)] * found.tune.images,
         "factors": found.tune.grid.values,
     }
 
 
 def tuning_memory(wildcards, attempt):
     """MB of such a choice; a retry gets more."""
-    return attempt * memory_mb(cfg, cfg.domain(wildcards.domain).source, [tried(wildcards)], {})
+    asked = [tried(wildcards.attack, wildcards.method, wildcards.domain)]
+    return attempt * memory_mb(cfg, cfg.domain(wildcards.domain).source, asked, {})
 
 
 def tuning_runtime(wildcards, attempt):
     """Minutes of such a choice, as of an attack job."""
     domain = cfg.domain(wildcards.domain)
     applied = Application(wildcards.method, wildcards.domain, domain.source, domain.mask)
-    return within_a_day(seconds(cfg, applied, [tried(wildcards)], {})) * attempt
+    asked = [tried(wildcards.attack, wildcards.method, wildcards.domain)]
+    return within_a_day(seconds(cfg, applied, asked, {})) * attempt
 
 
 def rivals_of(wildcards):
