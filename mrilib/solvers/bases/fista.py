@@ -136,8 +136,10 @@ def solve_linearised(
 
         `Ψ(AᴴAΨᴴa) + (λ/|c|)(a − Re⟨u, a⟩u) = Ψd`,   `a = 0` elsewhere:
 
-    the modulus is straight along `u` and curved across. Conjugate gradients, with the curvature and ¼ in
-    place of `ΨAᴴAΨᴴ` as preconditioner.
+    the modulus is straight along `u` and curved across. Conjugate gradients for `w = ūa`, of which the real
+    part is along `u` and the imaginary part across: a coefficient near zero is curved so much that
+    `a − Re⟨u, a⟩u` must not be a difference of rounded numbers. Preconditioner: the curvature, and ¼ in
+    place of `ΨAᴴAΨᴴ`.
 
     Args:
         problem: the forward problem.
@@ -156,20 +158,18 @@ def solve_linearised(
     moduli = coefficients.abs()
     active = moduli > 0
     safe = torch.where(active, moduli, torch.ones_like(moduli))
-    unit = torch.where(active, coefficients / safe, torch.zeros_like(coefficients))
+    # Zero outside the active set, where a vector in the frame of `u` is therefore zero as well.
+    unit = coefficients / safe
     curvature = problem.weight[:, None, None] / safe
 
-    def across(vector: Tensor) -> Tensor:
-        return vector - (unit.conj() * vector).real * unit
-
     def apply(vector: Tensor) -> Tensor:
-        return torch.where(active, curvature * across(vector) + problem.curve(vector), 0.0)
+        curve = unit.conj() * problem.curve(unit * vector)
+        return torch.complex(curve.real, curve.imag + curvature * vector.imag)
 
     def precondition(vector: Tensor) -> Tensor:
-        sideways = across(vector)
-        return 4.0 * (vector - sideways) + sideways / (0.25 + curvature)
+        return torch.complex(4.0 * vector.real, vector.imag / (0.25 + curvature))
 
-    right = torch.where(active, problem.basis.forward(direction), 0.0)
+    right = unit.conj() * problem.basis.forward(direction)
     tiny = torch.finfo(right.real.dtype).tiny
     size = _norm(right).clamp(min=tiny)
     solution, residual, taken = torch.zeros_like(right), right, 0
@@ -188,7 +188,7 @@ def solve_linearised(
         worst = (_norm(residual) / size).max()
     return linearised_solution(
         "ℓ1",
-        problem.basis.adjoint(solution),
+        problem.basis.adjoint(unit * solution),
         residual=worst,
         steps=taken,
         tolerance=tolerance,
