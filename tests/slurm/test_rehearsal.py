@@ -32,9 +32,9 @@ TIRA = {"first": 4, "growth": 2, "down": [1, 1], "bottleneck": 1, "up": [1, 1], 
 ANATOMIES = ("knee", "brain")
 GRID = {"low": 1e-3, "high": 1e-2, "count": 2}
 PHASES = [{"epochs": 1, "batch": 1, "learning_rate": 1e-3}]
-# Rules that neither paper has a use for: volumes simulated from images, boxes, which P2's data lack, and
-# experiments of the config that draw no figure.
-ELSEWHERE = {"simulate_volume", "place_annotations", "run_experiment"}
+ATTACKS = ("global", "two-step", "unrolled", "refit")
+# Rules that neither paper has a use for: volumes simulated from images, and boxes, which P2's data lack.
+ELSEWHERE = {"simulate_volume", "place_annotations"}
 
 
 def volume(path, seed):
@@ -72,6 +72,17 @@ def scans(url):
         if "training" in method:
             method["training"] |= {"seeds": [0], "phases": PHASES}
     values["methods"]["convdecoder"]["parameters"]["steps"] = 5
+    attacks = {name: values["attacks"][name] for name in ATTACKS}
+    for attack in attacks.values():
+        attack |= {"sources": ["knee"], "images": 1, "levels": [0.04]}
+        if attack["kind"] == "global":
+            attack |= {"steps": 3, "restarts": 1}
+            attack["methods"] = [name for name in attack["methods"] if name.removesuffix("-0") in METHODS]
+    attacks["two-step"]["tune"] |= {"images": 1, "level": 0.04}
+    attacks["two-step"]["tune"]["grid"] |= {"count": 2}
+    # Beside P1's, some of which have the same names.
+    values["attacks"] = {f"scans-{name}": attack for name, attack in attacks.items()}
+    values["experiments"] = {"beta": values["experiments"]["beta"] | {"attack": "scans-two-step"}}
     return values
 
 
@@ -107,7 +118,8 @@ def phantoms():
 def small(url):
     """Both as one run: what one has beside the other does not disturb it."""
     first, second = phantoms(), scans(url)
-    both = {key: first[key] | second[key] for key in ("images", "masks", "methods")}
+    together = ("images", "masks", "methods", "attacks", "experiments")
+    both = {key: first[key] | second[key] for key in together}
     return {**second, **first, **both, "run": "tiny", "downloads": "downloads"}
 
 
@@ -140,7 +152,7 @@ def test_the_papers_studies_from_archives_to_tables(cluster, tmp_path):
         (checkout.folder / "tiny.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
         # On no GPU and with little memory, so that several run beside each other.
         names = ("convert_volume", "list_volumes", "measure_scan", "tune", "train", "reconstruct")
-        names += ("attack", "transfer")
+        names += ("tune_search", "attack", "transfer")
         resources = {"gpu": 0, "mem_mb": 2500, "runtime": 20}
         checkout.site(**{"set-resources": dict.fromkeys(names, resources), "set-threads": {"train": 1}})
         with checkout.snakemake() as process:
