@@ -18,7 +18,8 @@ PLACE = ("source", "mask", "level", "kind", "attack", "varied")
 NOTE = (
     "Mean ± sd over validation images [95 % bootstrap interval of the mean; none for fewer than two "
     "patients]; n images. Missing: the attack failed, such as by numbers that are not finite. Chosen is the "
-    "value with the largest mean severity of those with which no attack failed. Test images have no part "
+    "value with the largest mean of what the attack maximises (of a whole image the artifact's norm, at a "
+    "place severity), of those with which no attack failed. Test images have no part "
     "in it."
 )
 
@@ -58,14 +59,16 @@ class SearchStudy(Experiment):
         return super().table_arguments(run) | {"quantities": dict(run.quantities) | shown, "note": NOTE}
 
     def frame(self, run: ScoredRun, records: Sequence[Record]) -> pd.DataFrame:
-        """One row a method, image and value: `place`, `method`, `position`, `value`, `severity`, `chosen`.
+        """One row a method, image and value: `place`, `method`, `position`, `value`, `reached`, `chosen`.
 
-        A place is a source and a mask; `chosen` says whether it is the value that was chosen.
+        A place is a source and a mask; `reached` is what the attack maximises, and `chosen` says whether it
+        is the value that was chosen.
         """
         scores = self._scores(run)
         masks = scores["mask"].map(lambda mask: run.mask_labels.get(mask, mask))
-        frame = scores.assign(place=scores["source"] + ", " + masks)
-        return frame[["place", "method", "position", "value", "severity", CHOSEN]]
+        reached = scores[self._maximised(run)]
+        frame = scores.assign(place=scores["source"] + ", " + masks, reached=reached)
+        return frame[["place", "method", "position", "value", "reached", CHOSEN]]
 
     def figure_arguments(self, run: ScoredRun) -> dict[str, Any]:
         found = self._tunings(run)
@@ -73,6 +76,7 @@ class SearchStudy(Experiment):
         search = str(run.specs.get(self.attack, {}).get("search_label") or "")
         return {
             "parameter": next((str(each["parameter"]) for each in found), ""),
+            "reached": run.quantity(self._maximised(run), self.word).axis,
             "methods": list(run.methods),
             "labels": run.labels,
             "title": ", ".join(filter(None, [search, *sorted(levels), "validation images"])),
@@ -81,6 +85,10 @@ class SearchStudy(Experiment):
     def _tunings(self, run: ScoredRun) -> list[Mapping[str, Any]]:
         found = [each for each in run.searches if each["name"] == self.attack]
         return sorted(found, key=lambda each: place(run, _identity(each) | {"method": each["method"]}))
+
+    def _maximised(self, run: ScoredRun) -> str:
+        """The quantity by which the value was chosen: of one attack it is always the same."""
+        return next((str(each["maximised"]) for each in self._tunings(run)), SHOWN[0])
 
     def _scores(self, run: ScoredRun) -> pd.DataFrame:
         """What was tried, as rows of scores."""

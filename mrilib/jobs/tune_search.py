@@ -40,8 +40,8 @@ def tune_search(
     """The value of a search's argument with which an attack does most, with all that was tried.
 
     Every value attacks every image, and a fresh reconstruction judges; rivals are no part of it. The chosen
-    value has the largest mean severity of those with which no attack failed: a value that leads the search to
-    infinity on one image may do so on others.
+    value has the largest mean of what the attack maximises (`AttackKind.maximised`), of those with which no
+    attack failed: a value that leads the search to infinity on one image may do so on others.
 
     Args:
         methods: the method of a domain.
@@ -56,34 +56,40 @@ def tune_search(
         code: code hash, a part of the units' keys.
 
     Returns:
-        `parameter`, `level`, `chosen` (`None` if with every value some attack failed), `at_edge`, whether it
+        `parameter`, `level`, `maximised`, `chosen` (`None` if with every value some attack failed), `at_edge`, whether it
         is the smallest or largest candidate, and `rows`, one a value and image: `value`, whose image it is,
         `severity` `‖ρ‖∞/max x`, `artifact_norm` `‖ρ‖₂/‖x‖₂`, and `failed`, the reason why both are missing.
 
     Source: [darestani2021] says that larger `β` gives larger perturbations; the choice is ours.
     """
     arguments = methods.arguments(tuned)
-    rows, severities = [], np.full((len(values), len(measurements)), math.nan)
+
+    def with_value(value: float) -> dict[str, Any]:
+        given = dict(attack.get("search_arguments") or {}) | {parameter: value}
+        return {**attack, "search_arguments": given}
+
+    maximised = Attack.of(with_value(values[0])).kind.maximised
+    rows, reached = [], np.full((len(values), len(measurements)), math.nan)
     for number, measurement in enumerate(measurements):
         key = methods.key | {"code": code, "arguments": arguments, "data": measurement_hash(measurement)}
         subject = _subject(methods, measurement, store, key, level=level, tuned=tuned, seed=seed)
         for place, value in enumerate(values):
-            given = dict(attack.get("search_arguments") or {}) | {parameter: value}
-            described = {**attack, "search_arguments": given}
+            described = with_value(value)
             unit = {**key, "stage": "tune-search", "attack": described, "level": level, "seed": subject.seed}
             about = store.get(unit, partial(searched_unit, subject, Attack.of(described))).attributes
-            severities[place, number] = about.get("severity", math.nan)
+            reached[place, number] = about.get(maximised, math.nan)
             whose = {name: measurement.about[name] for name in WHOSE if name in measurement.about}
             told = {name: about[name] for name in FOUND if name in about}
             rows.append({"value": value} | whose | told)
-            ended = about.get("failed") or f"severity {about['severity']:.4g}"
+            ended = about.get("failed") or f"{maximised} {about[maximised]:.4g}"
             print(f"{measurement.name}, {parameter} {value:.3g}: {ended}", flush=True)
-    best = strongest(severities)
+    best = strongest(reached)
     if best in (0, len(values) - 1):
         print(f"warning: the best {parameter}, {values[best]:.3g}, is at the edge of its candidates")
     return {
         "parameter": parameter,
         "level": level,
+        "maximised": maximised,
         "chosen": None if best is None else values[best],
         "at_edge": best in (0, len(values) - 1),
         "rows": sorted(rows, key=lambda row: row["value"]),
@@ -111,9 +117,9 @@ def searched_unit(subject: Subject, attack: Attack) -> Group:
     return outcome(subject, attributes, compute)
 
 
-def strongest(severities: Float[np.ndarray, "values images"]) -> int | None:
+def strongest(reached: Float[np.ndarray, "values images"]) -> int | None:
     """Which value has the largest mean, of those without a NaN; `None` if all have one."""
-    means = np.where(np.isfinite(severities).all(axis=1), severities.mean(axis=1), -math.inf)
+    means = np.where(np.isfinite(reached).all(axis=1), reached.mean(axis=1), -math.inf)
     return int(means.argmax()) if bool(np.isfinite(means).any()) else None
 
 

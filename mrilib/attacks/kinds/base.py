@@ -48,6 +48,8 @@ class AttackKind(ABC):
             other methods as well; noise, which needs none, is not.
         needs_seed: whether it is for methods with a seed alone (`Reconstructor.seeded`).
         has_places: whether results have a map of severities by place.
+        maximised: the quantity of scores that is `measure`, relative to the image: by it an argument of the
+            search is chosen, and an effort judged.
         artifact: what is measured of methods that return complex images: see `Target.artifacts`.
         restarts: of its search.
     """
@@ -55,6 +57,7 @@ class AttackKind(ABC):
     needs_derivative: ClassVar[bool] = True
     needs_seed: ClassVar[bool] = False
     has_places: ClassVar[bool] = False
+    maximised: ClassVar[str] = "severity"
     artifact: Artifact = "complex"
     restarts: int = 1
 

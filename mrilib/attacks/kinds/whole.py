@@ -39,6 +39,7 @@ class Global(AttackKind):
     """
 
     word: ClassVar[str] = "global"
+    maximised: ClassVar[str] = "artifact_norm"
 
     def __init__(
         self,
