@@ -49,7 +49,9 @@ def attack_labels(attacks: Mapping[str, About]) -> dict[str, str]:
         name: ", ".join([str(about.get("label") or SORT_LABELS.get(sort_of(about), name)), *remarks(about)])
         for name, about in attacks.items()
     }
-    return {NO_ATTACK: CLEAN_LABEL} | _apart(labels, "{label}: {name}")
+    # What is named as its sort needs no name more: the others have theirs.
+    usual = {name: labels[name] for name, about in attacks.items() if name == sort_of(about)}
+    return {NO_ATTACK: CLEAN_LABEL} | _apart(labels, "{label}: {name}") | usual
 
 
 def remarks(about: About) -> list[str]:

@@ -257,6 +257,8 @@ def test_attacks_are_known_by_what_they_are():
         "b": "localized attack (one pixel)",
         "mine": "mine",
     }
+    alike = attack_labels({"global": {"sort": "global"}, "two-step": {"sort": "global"}})
+    assert list(alike.values()) == ["no noise", "global attack", "global attack: two-step"]
 
 
 def test_headings_say_where_and_what_an_attack_looks_for():
