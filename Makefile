@@ -60,7 +60,7 @@ accept: $(INSTALLED) ## keep results although their code changed, after a refact
 prune: $(INSTALLED) ## remove units of work that no job of the config uses, receipts of lost results
 	$(BIN)/python -m workflow_scripts.upkeep.prune $(FILE)
 
-test: $(INSTALLED) ## the fast tests, under 5 minutes
+test: $(INSTALLED) ## the fast tests
 	$(PYTEST) -n $(WORKERS) -m "not slow and not slurm and not gpu"
 
 # A file's tests stay together, for they share a run or a cluster; files in the order of tests/conftest.py. One

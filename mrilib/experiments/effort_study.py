@@ -54,7 +54,7 @@ class EffortStudy(Experiment):
     names_attacks: ClassVar[tuple[str, ...]] = ("attack",)
     names_varied: ClassVar[tuple[str, ...]] = ("attack",)
     table: ClassVar[str] = "mrilib.report.tables_effort:effort_table"
-    figure: ClassVar[str | None] = "mrilib.report.figures_studies:effort_study"
+    figure: ClassVar[str | None] = "mrilib.report.figures_searches:effort_study"
 
     def __init__(self, *, attack: str, quantity: str = "severity") -> None:
         self.attack, self.quantity = attack, quantity

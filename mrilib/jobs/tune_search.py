@@ -56,9 +56,10 @@ def tune_search(
         code: code hash, a part of the units' keys.
 
     Returns:
-        `parameter`, `level`, `maximised`, `chosen` (`None` if with every value some attack failed), `at_edge`, whether it
-        is the smallest or largest candidate, and `rows`, one a value and image: `value`, whose image it is,
-        `severity` `‖ρ‖∞/max x`, `artifact_norm` `‖ρ‖₂/‖x‖₂`, and `failed`, the reason why both are missing.
+        `parameter`, `level`, `maximised` (a quantity of the rows), `chosen` (`None` if with every value some
+        attack failed), `at_edge`, whether it is the smallest or largest candidate, and `rows`, one a value
+        and image: `value`, whose image it is, `severity` `‖ρ‖∞/max x`, `artifact_norm` `‖ρ‖₂/‖x‖₂`, and
+        `failed`, the reason why both are missing.
 
     Source: [darestani2021] says that larger `β` gives larger perturbations; the choice is ours.
     """

@@ -1,10 +1,10 @@
-"""Figures of studies of attacks: the radius of a localized one's disk, the weight of the method, the effort.
+"""Figures of studies of attacks: the radius of a localized one's disk, the weight of the method.
 
 Frames hold one row an image: the figures show every image faintly, and the mean with its 95 % bootstrap
 interval. NaN stands for a unit that failed: a gap in the line of its image, and a cross at the foot.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from mrilib.metrics.quantities import QUANTITIES
 from mrilib.report import curves, style
-from mrilib.report.names import About, attack_labels, method_label
+from mrilib.report.names import About, attack_labels
 from mrilib.report.style import Signs
 
 SERIES_COLORS = ("#000000", *style.SPARE_COLORS)
@@ -30,15 +30,6 @@ VARIED = {"disk_radius": "radius σ of the disk (pixels)"}
 # Of levels side by side; more stand in two rows.
 MOST_COLUMNS = 4
 MEAN = Signs("-", "o", True)
-# After which a doubling of the effort adds too little.
-ENOUGH: dict[str, Any] = {
-    "linestyle": "",
-    "marker": "*",
-    "markersize": 9.0,
-    "markeredgecolor": "black",
-    "markeredgewidth": 0.6,
-    "zorder": 5,
-}
 
 
 @style.printed()
@@ -97,7 +88,7 @@ def radius_study(
         for line, label in zip(limits.values(), _limit_labels(limits, attacks or {}), strict=True)
     ]
     names = [curves.key(str(each), color) for each, color in colors.items()]
-    return _finish(figure, frame[list(columns)], [*names, *image_handles()], across)
+    return finish(figure, frame[list(columns)], [*names, *image_handles()], across)
 
 
 def _limit_labels(limits: Iterable[str], attacks: Mapping[str, About]) -> list[str]:
@@ -178,62 +169,7 @@ def weight_study(frame: pd.DataFrame, *, spike: float | None = None, title: str 
     lines = [Line2D([], [], **curves.TUNED, label="tuned λ")]
     if spike is not None:
         lines.append(Line2D([], [], **curves.SPIKE, label=f"n²/m = {style.number(spike)} (spike)"))
-    return _finish(figure, frame[["severity", "amplification"]], names, [*image_handles(), *lines])
-
-
-@style.printed()
-def effort_study(
-    frame: pd.DataFrame,
-    *,
-    methods: Sequence[str] | None = None,
-    labels: Mapping[str, str] | None = None,
-    title: str | None = None,
-) -> Figure:
-    """What an attack reaches, over what its largest effort reaches, against gradient evaluations.
-
-    A colour is a method; a star stands at the effort after which a doubling adds less than 1 %.
-
-    Args:
-        frame: `panel` (what stands above each), `method`, `source`, `position`, `value` (the effort),
-            `evaluations` (of gradients, the mean over the images), `share_of_largest`, `enough` (bool).
-        methods: all methods of the run, so that colours are those of its other figures.
-        labels: names to print for methods.
-        title: heading: the attack, and what it reaches.
-
-    Raises:
-        ValueError: if a column is missing or a point is given twice.
-
-    Source: our choice.
-    """
-    keys = ("panel", "method", "source", "position", "value")
-    share = "share_of_largest"
-    curves.check(frame, columns=(*keys, "evaluations", share, "enough"), keys=keys, where="effort_study")
-    panels, shown = curves.order(frame["panel"]) or [None], curves.order(frame["method"], methods)
-    every = shown if methods is None else methods
-    columns = min(len(panels), 3)
-    figure, axes = curves.panels(-(-len(panels) // columns), columns, title=title, sharex=True, sharey=True)
-    for panel, name in zip(axes.flat, panels, strict=False):
-        part = frame[(frame["panel"] == name) & (frame["evaluations"] > 0)]
-        for method in shown:
-            line, color = part[part["method"] == method], style.color(method, every)
-            items = ["source", "position"]
-            curves.images_and_mean(panel, line, x="evaluations", y=share, color=color, signs=MEAN, item=items)
-            best = line[line["enough"].astype(bool)].groupby("evaluations")[share].mean()
-            panel.plot(best.index, best, **ENOUGH, color=color)
-        panel.set_title(name or "")
-        if part[share].notna().any():
-            panel.axhline(1.0, **curves.SPIKE)
-        else:
-            curves.nothing(panel)
-    if (frame["evaluations"] > 0).any():
-        curves.log_scale(axes[0, 0], "x", inches=figure.get_figwidth() / columns - 0.6)
-    else:
-        curves.without_ticks(axes)
-    y = "share of what the\nlargest effort reaches"
-    curves.label(axes, len(panels), x="gradient evaluations\n(mean over images)", y=y)
-    names = [curves.key(method_label(method, labels), style.color(method, every)) for method in shown]
-    star = Line2D([], [], **ENOUGH, color="white", label="from here a doubling adds less than 1 %")
-    return _finish(figure, frame[[share]], names, [*image_handles(), star])
+    return finish(figure, frame[["severity", "amplification"]], names, [*image_handles(), *lines])
 
 
 def _search(name: str, searches: list[str]) -> tuple[str, Signs]:
@@ -261,7 +197,8 @@ def image_handles() -> list[Line2D]:
     ]
 
 
-def _finish(figure: Figure, values: pd.DataFrame, *groups: list[Line2D]) -> Figure:
+def finish(figure: Figure, values: pd.DataFrame, *groups: list[Line2D]) -> Figure:
+    """A legend of groups below; the last one tells of crosses where a value is missing."""
     *first, last = groups
     failed = [curves.cross_handle()] if values.isna().to_numpy().any() else []
     style.legend_below(figure, *first, [*last, *failed])

@@ -21,7 +21,8 @@ def tuning(method, severities, chosen, *, mask="mask", name="two-step"):
         for position, each in enumerate(images)
     ]
     found = {"name": name, "method": method, "domain": f"set@{mask}", "source": "set", "mask": mask}
-    found |= {"kind": "global", "maximised": "artifact_norm", "parameter": "beta", "level": 0.04, "chosen": chosen, "at_edge": False}
+    found |= {"kind": "global", "maximised": "artifact_norm", "parameter": "beta"}
+    found |= {"level": 0.04, "chosen": chosen, "at_edge": False}
     return found | {"rows": rows}
 
 

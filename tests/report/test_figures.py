@@ -23,6 +23,7 @@ from mrilib.report import (
     figures_curves,
     figures_images,
     figures_perturbed,
+    figures_searches,
     figures_studies,
     style,
 )
@@ -286,8 +287,8 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "weight_study": lambda: figures_studies.weight_study(weight_factors(), spike=5.99, title=TITLE),
     "weight_study of four": lambda: figures_studies.weight_study(weight_factors(LEVELS[:4]), spike=5.99),
     "weight_study of one": lambda: figures_studies.weight_study(weight_factors((4.0,)), title=TITLE),
-    "effort_study": lambda: figures_studies.effort_study(efforts(), labels={"tv": "TV"}, title=TITLE),
-    "effort_study of one": lambda: figures_studies.effort_study(efforts(("tv",), 1), title=TITLE),
+    "effort_study": lambda: figures_searches.effort_study(efforts(), labels={"tv": "TV"}, title=TITLE),
+    "effort_study of one": lambda: figures_searches.effort_study(efforts(("tv",), 1), title=TITLE),
     "quantity_by_level of SSIM": lambda: figures_curves.quantity_by_level(
         qualities("ssim"), quantity="ssim", attacks=ATTACKS, mask_labels=MASKS
     ),
@@ -306,7 +307,7 @@ EMPTY: dict[str, Callable[[], Figure]] = {
     "weight_choice": lambda: figures_curves.weight_choice(weights().iloc[:0]),
     "radius_study": lambda: figures_studies.radius_study(radii().iloc[:0]),
     "weight_study": lambda: figures_studies.weight_study(weight_factors().iloc[:0]),
-    "effort_study": lambda: figures_studies.effort_study(efforts().iloc[:0]),
+    "effort_study": lambda: figures_searches.effort_study(efforts().iloc[:0]),
 }
 FAILED: dict[str, Callable[[], Figure]] = {
     "quantity_by_level": lambda: figures_curves.quantity_by_level(failed(errors())),
@@ -314,7 +315,7 @@ FAILED: dict[str, Callable[[], Figure]] = {
     "weight_choice": lambda: figures_curves.weight_choice(failed(weights())),
     "radius_study": lambda: figures_studies.radius_study(failed(radii())),
     "weight_study": lambda: figures_studies.weight_study(failed(weight_factors())),
-    "effort_study": lambda: figures_studies.effort_study(failed(efforts())),
+    "effort_study": lambda: figures_searches.effort_study(failed(efforts())),
 }
 EVERY = FIGURES | {f"{name}, empty": make for name, make in EMPTY.items()}
 EVERY |= {f"{name}, all failed": make for name, make in FAILED.items()}
@@ -732,7 +733,7 @@ def test_the_paper_stands_beside_ours():
         (figures_curves.weight_choice, weights()),
         (figures_studies.radius_study, radii()),
         (figures_studies.weight_study, weight_factors()),
-        (figures_studies.effort_study, efforts()),
+        (figures_searches.effort_study, efforts()),
     ],
 )
 def test_wrong_frames_are_refused(make, frame):
