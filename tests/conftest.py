@@ -27,6 +27,8 @@ LONGEST = (
     "tests/workflow/test_edits.py",
     "tests/workflow/test_workflow.py",
     "tests/workflow/test_mixed.py",
+    "tests/workflow/test_odd_volumes.py",
+    "tests/workflow/test_outside.py",
     "tests/workflow/test_upkeep.py",
     "tests/workflow/test_resumed_jobs.py",
     "tests/workflow/test_records.py",
