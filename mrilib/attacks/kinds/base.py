@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -49,7 +49,7 @@ class AttackKind(ABC):
         needs_seed: whether it is for methods with a seed alone (`Reconstructor.seeded`).
         has_places: whether results have a map of severities by place.
         maximised: the quantity of scores that is `measure`, relative to the image: by it an argument of the
-            search is chosen, and an effort judged.
+            search is chosen.
         artifact: what is measured of methods that return complex images: see `Target.artifacts`.
         restarts: of its search.
     """
@@ -57,7 +57,7 @@ class AttackKind(ABC):
     needs_derivative: ClassVar[bool] = True
     needs_seed: ClassVar[bool] = False
     has_places: ClassVar[bool] = False
-    maximised: ClassVar[str] = "severity"
+    maximised: ClassVar[Literal["severity", "artifact_norm"]] = "severity"
     artifact: Artifact = "complex"
     restarts: int = 1
 

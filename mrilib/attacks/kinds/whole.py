@@ -1,7 +1,7 @@
 """The global attack, eq. (4): the worst artifact over the whole image."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -39,7 +39,7 @@ class Global(AttackKind):
     """
 
     word: ClassVar[str] = "global"
-    maximised: ClassVar[str] = "artifact_norm"
+    maximised: ClassVar[Literal["severity", "artifact_norm"]] = "artifact_norm"
 
     def __init__(
         self,
