@@ -12,8 +12,9 @@ from tests.workflow.runs import snakemake, tiny, written
 pytestmark = pytest.mark.slow
 BEFORE = json.loads((Path(__file__).parent / "before/records.json").read_text(encoding="utf-8"))
 # TV is solved to 1e-4 here, and processors round differently on the way; on one processor all are equal to
-# the last digit. What a search maximises is found again on each of them. What else its perturbation does, and
-# does to other methods, depends on which of nearly equal maxima it came to: 6 % are between two processors.
+# the last digit. What a search maximises is found again on each of them, and so is the error that comes with
+# it. What else its perturbation does, and does to other methods, depends on which of nearly equal maxima it
+# came to: 6 % are between two processors.
 ATTACKED, BESIDE, SOLVED = 5e-3, 0.1, 1e-3
 TUNE = {"parameter": "weight", "tolerance": 1e-3, "grid": {"low": 1e-4, "high": 1e-1, "count": 4}}
 
@@ -76,9 +77,10 @@ def tolerance_of(row):
     """Of a record of phantoms: see above."""
     if row["attack"] in ("", "gaussian"):
         return SOLVED
-    maximised = "severity" if row["attack"] in ("peak", "disk") else "relative_error"
+    found_again = {"relative_error"} | ({"severity"} if row["attack"] in ("peak", "disk") else set())
     own = row.get("made_for", "") in ("", row["method"])
-    return ATTACKED if own and row["quantity"] == maximised else BESIDE
+    linear = own and row["method"] == "zero-filled"
+    return ATTACKED if linear or (own and row["quantity"] in found_again) else BESIDE
 
 
 def check_records(results, before, tolerance):
@@ -111,10 +113,8 @@ def test_phantoms_keep_their_numbers_weights_and_places(tmp_path):
     check_records(results, before["records"], tolerance_of)
     assert chosen(results) == before["tuned"]
     scores = pd.concat([pd.read_csv(path) for path in (results / "scores").rglob("*.csv")])
-    # Noise has no place: its row says where its artifact happens to be largest. Zero-filled images answer the
-    # same at all places, of which rounding chooses one.
-    own = scores[(scores["made_for"] == "tv") & (scores["method"] == "tv")]
-    own = own[own["attack"].isin(["peak", "disk"])]
+    # Noise has no place: its row says where its artifact happens to be largest.
+    own = scores[(scores["made_for"] == scores["method"]) & scores["attack"].isin(["peak", "disk"])]
     keys = ["method", "attack", "level", "position"]
     places = own.set_index(keys)[["row", "column"]].astype(int).T.to_dict("list")
     wanted = {
@@ -123,9 +123,12 @@ def test_phantoms_keep_their_numbers_weights_and_places(tmp_path):
             int(each["column"]),
         ]
         for each in before["places"]
-        if each["method"] == "tv" and each["attack"] in ("peak", "disk")
+        if each["attack"] in ("peak", "disk")
     }
-    assert places == wanted
+    assert places.keys() == wanted.keys()
+    for key, place in places.items():
+        # Zero-filled images answer the same at all places of the grid, of which rounding chooses one.
+        assert set(place) <= {12, 36} if key[0] == "zero-filled" else place == wanted[key]
 
 
 def test_scans_keep_their_numbers_and_weights(tmp_path):
