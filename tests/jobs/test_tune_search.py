@@ -7,7 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mrilib.attacks.kinds.gaussian import Gaussian
 from mrilib.attacks.kinds.joint import joint_attack
+from mrilib.attacks.kinds.localized import Localized
+from mrilib.attacks.kinds.refit import Refit
+from mrilib.attacks.kinds.whole import Global
 from mrilib.jobs.attack import with_tuned_searches
 from mrilib.jobs.methods import Methods
 from mrilib.jobs.perturbations import Attack
@@ -87,6 +91,17 @@ def test_a_number_is_that_of_the_attack_by_itself(found):
     assert row["severity"] == pytest.approx(float(alone.severity) / peak, rel=0.1)
     expected = float(norm2(alone.artifact) / norm2(measurement.reference))
     assert row["artifact_norm"] == pytest.approx(expected, rel=0.1)
+
+
+@pytest.mark.parametrize("kind", [Global(), Localized(), Gaussian(), Refit()], ids=lambda kind: kind.word)
+def test_what_a_kind_says_it_maximises_is_what_it_measures(kind, draw):
+    artifact, reference = draw(6, 7), draw(6, 7, seed=1)
+    found = kind.measure(artifact) / kind.measure(reference)
+    relative = {
+        "severity": artifact.abs().max() / reference.abs().max(),
+        "artifact_norm": norm2(artifact) / norm2(reference),
+    }
+    assert float(found) == pytest.approx(float(relative[kind.maximised]))
 
 
 def test_what_was_tried_is_kept(found):

@@ -1,6 +1,6 @@
 """White noise of the attacks' norm: the baseline of every attack."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from jaxtyping import Float
 from torch import Tensor
@@ -21,6 +21,7 @@ class Gaussian(AttackKind):
 
     word: ClassVar[str] = "gaussian"
     needs_derivative: ClassVar[bool] = False
+    maximised: ClassVar[Literal["severity", "artifact_norm"]] = "artifact_norm"
 
     def __init__(self, *, artifact: Artifact = "complex") -> None:
         self.artifact = artifact
