@@ -1,17 +1,19 @@
 """From images and from raw k-space to what every later stage sees: one measurement."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Bool, Complex, Float
+from jaxtyping import Bool, Complex, Float, Float64
 from torch import Tensor
+from torch.fft import fft, fftshift, ifftshift
 
 from mrilib.data.intensity import intensity_scale, rss_target
 from mrilib.data.sampling.base import true_acceleration
-from mrilib.operators.base import check_grid, check_mask, norm2
+from mrilib.operators.base import check_grid, check_mask
 from mrilib.operators.coil_fourier import CoilFourier
 from mrilib.operators.coil_images import center_crop
 from mrilib.operators.fourier import MaskedFourier
@@ -40,8 +42,9 @@ class Measurement:
         about: who it is: plain values, such as `volume`, `slice`, `patient`, `anatomy`, `simulated`.
         acquired: `True` where the scanner acquired k-space, `(ky, kx)`, or `(kx,)` for whole columns; `None`
             for everything. The mask lies inside it.
-        full_norm: `‖·‖₂` of the k-space before it was undersampled, of all coils, in the units of `kspace`;
-            what the scanner left out counts as zero. `None` where nobody knows.
+        column_energy: `Σ|k|²` of every column of the k-space before it was undersampled, over rows and coils,
+            in the squared units of `kspace`; what the scanner left out counts as zero. `None` where nobody
+            knows.
     """
 
     kspace: Complex[Tensor, "*coil ky kx"]
@@ -52,7 +55,7 @@ class Measurement:
     maximum: float
     about: Mapping[str, Any] = field(default_factory=dict)
     acquired: Bool[Tensor, "*row kx"] | None = None
-    full_norm: float | None = None
+    column_energy: Float64[Tensor, "kx"] | None = None
 
     def radius(self, level: float, relative_to: Relative = "data") -> float:
         """The budget `η`: a level times `‖y‖₂`, over all coils, or times `full_norm`.
@@ -68,6 +71,11 @@ class Measurement:
                 "again, or take levels relative to the data"
             )
         return level * self.full_norm
+
+    @property
+    def full_norm(self) -> float | None:
+        """`‖·‖₂` of the k-space before it was undersampled, of all coils; `None` where nobody knows."""
+        return None if self.column_energy is None else math.sqrt(float(self.column_energy.sum()))
 
     @cached_property
     def operator(self) -> MaskedFourier | CoilFourier:
@@ -101,6 +109,7 @@ class Measurement:
             coil_maps=None if self.coil_maps is None else self.coil_maps.to(device),
             reference=self.reference.to(device),
             acquired=None if self.acquired is None else self.acquired.to(device),
+            column_energy=None if self.column_energy is None else self.column_energy.to(device),
         )
 
     def compared(self, image: Tensor) -> Tensor:
@@ -133,8 +142,8 @@ def measure_image(
         scale=1.0,
         maximum=float(image.max()),
         about=dict(about or {}),
-        # The transform is orthonormal.
-        full_norm=float(norm2(image)),
+        # Of columns the transform along rows alone says as much: that along columns keeps their energy.
+        column_energy=_column_energy(fftshift(fft(ifftshift(image, dim=-1), norm="ortho"), dim=-1)),
     )
 
 
@@ -185,8 +194,14 @@ def measure(
         maximum=max(volume_maximum / scale, float(reference.max())),
         about=dict(about or {}),
         acquired=None if acquired is None else acquired.clone(),
-        full_norm=float(norm2(kspace, axes=kspace.ndim)) / scale,
+        column_energy=_column_energy(kspace) / scale**2,
     )
+
+
+def _column_energy(kspace: Complex[Tensor, "*coil ky kx"]) -> Float64[Tensor, "kx"]:
+    """`Σ|k|²` of every column: in double precision, for one column may have most of it."""
+    columns = kspace.reshape(-1, kspace.shape[-1])
+    return torch.linalg.vector_norm(columns, dim=0, dtype=torch.complex128).square()
 
 
 def _check_acquired(kspace: Tensor, mask: Tensor, acquired: Tensor) -> None:

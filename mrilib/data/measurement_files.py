@@ -9,9 +9,9 @@ from mrilib.data.measurement import Measurement
 from mrilib.store.arrays import Group, read_group, write_groups
 from mrilib.store.units import content_hash
 
-UNITS = {"kspace": "scale, orthonormal transform", "reference": "scale"}
+UNITS = {"kspace": "scale, orthonormal transform", "reference": "scale", "column_energy": "scale²"}
 # Attributes that are not who the measurement is.
-NUMBERS = ("scale", "maximum", "acceleration", "missing", "full_norm")
+NUMBERS = ("scale", "maximum", "acceleration", "missing")
 
 
 def write_measurement(path: str | Path, measurement: Measurement | None, **identity: Any) -> None:
@@ -21,13 +21,11 @@ def write_measurement(path: str | Path, measurement: Measurement | None, **ident
         return
     arrays = {
         name: value.cpu().numpy()
-        for name in ("kspace", "mask", "coil_maps", "reference", "acquired")
+        for name in ("kspace", "mask", "coil_maps", "reference", "acquired", "column_energy")
         if (value := getattr(measurement, name)) is not None
     }
     attributes = dict(measurement.about) | identity
     attributes |= {name: getattr(measurement, name) for name in ("scale", "maximum", "acceleration")}
-    if measurement.full_norm is not None:
-        attributes["full_norm"] = measurement.full_norm
     write_groups(path, {"": Group(arrays, attributes, UNITS)})
 
 
@@ -53,7 +51,7 @@ def read_measurement(path: str | Path, device: torch.device | str = "cpu") -> Me
         maximum=float(group.attributes["maximum"]),
         about={name: value for name, value in group.attributes.items() if name not in NUMBERS},
         acquired=arrays.get("acquired"),
-        full_norm=group.attributes.get("full_norm"),
+        column_energy=arrays.get("column_energy"),
     )
     return found.to(device)
 

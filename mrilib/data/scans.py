@@ -1,5 +1,6 @@
 """Slices of raw scans: as the catalogue describes them, and as they are measured."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from mrilib.data.sampling.base import Sampling, Seed, acquired_region
 from mrilib.data.volumes.fastmri import read_slice
 from mrilib.data.volumes.preparation import Preparation
 
-ABOUT = ("dataset", "volume", "slice", "anatomy", "acquisition", "patient", "simulated", "hash")
+ABOUT = ("dataset", "volume", "slice", "slices", "anatomy", "acquisition", "patient", "simulated", "hash")
 
 
 @dataclass(frozen=True)
@@ -154,5 +155,11 @@ def measured_scan(
 
 
 def about_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Who a row of a catalogue is, in plain values."""
-    return {name: getattr(row[name], "item", lambda name=name: row[name])() for name in ABOUT}
+    """Who a row of a catalogue is, in plain values.
+
+    With `snr`, the maximum of the fully sampled RSS image over the standard deviation of the noise in the real,
+    or the imaginary, part of a coil's k-space; NaN where the noise is not known. The transform is orthonormal.
+    """
+    found = {name: getattr(row[name], "item", lambda name=name: row[name])() for name in ABOUT}
+    noise = row["noise"]
+    return found | {"snr": float(row["scale"]) / float(noise) if noise else math.nan}

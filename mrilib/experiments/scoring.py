@@ -15,6 +15,7 @@ from mrilib.experiments.stored import CLEAN, ImageResults, Perturbed, read_resul
 from mrilib.metrics.artifacts import amplification, severity
 from mrilib.metrics.base import Metric
 from mrilib.metrics.quality import relative_error
+from mrilib.operators.base import norm2
 from mrilib.store.arrays import Group
 
 
@@ -50,7 +51,8 @@ def score_image(
     `weaker_than_transfer`, the method whose perturbation was, after which the search was repeated; `failed`,
     why there is no number; `accuracy`, what of the artifact's largest pixel may be the solver's own, in units
     of the image's maximum (`mrilib.attacks.accuracy`); `fit_to_fit`, of methods with a seed instead, what
-    another fit to the clean data changes in its largest pixel; `perturbation_norm` `‖e‖₂/‖y‖₂`.
+    another fit to the clean data changes in its largest pixel; `perturbation_norm` `‖e‖₂/‖y‖₂`;
+    `reference_norm` `‖x‖₂` in the units that all slices of a volume share, the scanner's.
 
     Args:
         measurement: file of the measurement.
@@ -71,6 +73,7 @@ def score_image(
     every = {**OURS, **(metrics or {})}
     shared = empty_row() | dict.fromkeys(metrics or {}, math.nan)
     shared |= {key: found.root[key] for key in ABOUT if key in found.root}
+    shared["reference_norm"] = float(norm2(found.measurement.reference)) * found.measurement.scale
     clean = {tuned: _of_clean(found, tuned, every) for tuned in found.tunings}
     errors = {tuned: row.get("relative_error", math.nan) for tuned, row in clean.items()}
     rows = [shared | row for row in clean.values()]

@@ -13,7 +13,7 @@ from mrilib.store.classes import load_class
 from mrilib.store.units import content_hash
 
 # What of a measurement stands in every file that is made of it.
-ABOUT = ("volume", "slice", "patient", "anatomy", "acquisition", "simulated", "description")
+ABOUT = ("volume", "slice", "slices", "patient", "anatomy", "acquisition", "simulated", "snr", "description")
 # What of that stands in a unit that failed.
 WHOSE = ("method", "domain", "source", "mask", "position", "volume", "slice")
 

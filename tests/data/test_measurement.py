@@ -8,11 +8,11 @@ import torch
 from mrilib.data.calibration import calibrated
 from mrilib.data.intensity import intensity_scale, rss_target
 from mrilib.data.masks import column_mask
-from mrilib.data.measurement import image_name, measure
+from mrilib.data.measurement import image_name, measure, measure_image
 from mrilib.data.sampling.base import acquired_region
 from mrilib.data.sampling.columns import Random
 from mrilib.data.volumes.kspace_statistics import center_column, noise_estimate
-from mrilib.operators.base import ifft2c
+from mrilib.operators.base import fft2c, ifft2c
 from mrilib.operators.coil_images import center_crop, rss
 from mrilib.operators.coils import calibration_shape, estimate_coil_maps
 from tests.data.phantom_scan import scan
@@ -73,6 +73,17 @@ def test_raw_units_neither_overflow_nor_vanish(columns, factor):
     assert center_column(kspace * factor) == 64
     target = rss_target(kspace * factor, (32, 32))
     torch.testing.assert_close(target / factor, rss_target(kspace, (32, 32)), rtol=1e-5, atol=0)
+
+
+def test_the_energy_of_columns_is_that_of_the_full_kspace(columns):
+    kspace = scan()
+    measured = measure(kspace, columns)
+    expected = (kspace.to(torch.complex128) / measured.scale).abs().square().sum(dim=(0, 1))
+    torch.testing.assert_close(measured.column_energy, expected)
+    assert measured.full_norm == pytest.approx(float(expected.sum().sqrt()))
+    image = torch.rand(7, 12, generator=torch.Generator().manual_seed(1))
+    single = measure_image(image, columns[:12] | True)
+    torch.testing.assert_close(single.column_energy, fft2c(image.to(torch.complex128)).abs().square().sum(0))
 
 
 @pytest.mark.parametrize("mask", ["columns", "plane"])

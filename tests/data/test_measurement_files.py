@@ -46,6 +46,7 @@ def test_a_measurement_comes_back_as_it_was(make, tmp_path):
             first.dtype == second.dtype and torch.equal(first, second)
         )
     assert (found.scale, found.maximum) == (written.scale, written.maximum)
+    assert torch.equal(found.column_energy, written.column_energy)
     assert found.full_norm == written.full_norm > float(written.kspace.norm())
     assert found.about == dict(written.about) | {"source": "a", "position": 0}
     assert measurement_hash(found) == measurement_hash(written)

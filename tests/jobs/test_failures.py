@@ -154,7 +154,7 @@ class Complex(Reconstructor):
 
 @pytest.mark.parametrize("measured", [phantom, scan])
 def test_a_budget_of_the_full_kspace(measured, tmp_path):
-    measurement = replace(measured(), full_norm=50.0)
+    measurement = replace(measured(), column_energy=torch.full((4,), 625.0, dtype=torch.float64))
     about = subject(Complex(), measurement)
     full = GAUSSIAN | {"relative_to": "full"}
     found = attacked(about, tmp_path, full=full)
@@ -164,6 +164,6 @@ def test_a_budget_of_the_full_kspace(measured, tmp_path):
     assert norms["full"] == pytest.approx(0.05 * 50.0, rel=1e-5)
     assert norms["noise"] == pytest.approx(0.05 * float(measurement.kspace.norm()), rel=1e-5)
     assert found["full"].attributes["relative_to"] == "full"
-    unknown = subject(Complex(), replace(measurement, full_norm=None))
+    unknown = subject(Complex(), replace(measurement, column_energy=None))
     with pytest.raises(ValueError, match=r"expected the norm of the full k-space .* got none; measure it"):
         unknown.measurement.radius(unknown.level, "full")
