@@ -157,8 +157,8 @@ def measured_scan(
 def about_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """Who a row of a catalogue is, in plain values.
 
-    With `snr`, the maximum of the fully sampled RSS image over the standard deviation of the noise in the real,
-    or the imaginary, part of a coil's k-space; NaN where the noise is not known. The transform is orthonormal.
+    With `snr`, the maximum of the fully sampled RSS image over the standard deviation of the noise in the
+    real, or the imaginary, part of k-space; NaN where the noise is not known. The transform is orthonormal.
     """
     found = {name: getattr(row[name], "item", lambda name=name: row[name])() for name in ABOUT}
     noise = row["noise"]
