@@ -28,6 +28,9 @@ class ScoredRun:
         sources: of images, in order; others come after.
         published_sources: sources of images like the paper's, phantoms.
         specs: attack to its `class`, `arguments`, `search` (an import path, or `None`) and `search_label`.
+        adapted: methods that are tuned or trained, so that their domain makes a difference.
+        families: method to what it is, as its class says: see `Reconstructor.family`.
+        usual: source to mask to its usual domain; `source@mask` for those left out.
         labels: method to the name to print.
         mask_labels: mask to the name to print.
         domain_labels: domain to the name to print, for methods tuned and trained elsewhere than usual.
@@ -48,6 +51,9 @@ class ScoredRun:
     sources: Sequence[str] = ()
     published_sources: Sequence[str] = ()
     specs: Mapping[str, About] = field(default_factory=dict)
+    adapted: Sequence[str] = ()
+    families: Mapping[str, str] = field(default_factory=dict)
+    usual: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     mask_labels: Mapping[str, str] = field(default_factory=dict)
     domain_labels: Mapping[str, str] = field(default_factory=dict)
@@ -85,6 +91,8 @@ class Experiment(ABC):
             `table_arguments`; returns a `mrilib.report.tables.Table`. A literal, for the workflow reads it
             from the text.
         names_attacks: arguments that are names of attacks, one or several, which the config must have.
+        names_conditions: arguments that are conditions (`mrilib.experiments.conditions`), of which the config
+            must have source, mask and domain.
         names_varied: those of them whose attacks must vary something; the others may not.
         names_tuned: those of them of whose search an argument must be tuned; the files of that are read.
         figure: import path of the function that makes a figure from `frame` and the arguments of
@@ -96,6 +104,7 @@ class Experiment(ABC):
     table: ClassVar[str] = "mrilib.report.tables_records:records_table"
     figure: ClassVar[str | None] = None
     names_attacks: ClassVar[tuple[str, ...]] = ()
+    names_conditions: ClassVar[tuple[str, ...]] = ()
     names_varied: ClassVar[tuple[str, ...]] = ()
     names_tuned: ClassVar[tuple[str, ...]] = ()
 

@@ -15,6 +15,8 @@ class Reconstructor(ABC):
 
     Attributes:
         output: `complex`, or `magnitude` for methods that return moduli.
+        family: what figures group methods by: `linear`, `sparse`, `untrained` or `trained`; a stranger's is
+            `other`.
         search: import path of the attack's search that suits the method best where one coil measured; the
             config may name another. A path and not a class, so that generic code depends on no search in
             particular. `None` for methods without derivative, which no search that follows one can attack.
@@ -34,6 +36,7 @@ class Reconstructor(ABC):
     """
 
     output: ClassVar[Literal["complex", "magnitude"]] = "complex"
+    family: ClassVar[str] = "other"
     search: ClassVar[str | None] = "mrilib.attacks.searches.gradient:GradientAscent"
     search_on_coils: ClassVar[str | None] = None
     joint: ClassVar[str | None] = None

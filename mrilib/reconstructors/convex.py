@@ -36,6 +36,7 @@ class Convex(Reconstructor):
         ValueError: for arguments out of range.
     """
 
+    family = "sparse"
     search_on_coils = "mrilib.attacks.searches.coupled_coils:CoupledSplitting"
     joint = "mrilib.attacks.searches.joint_convex:ConvexStep"
     unrolled = "mrilib.attacks.searches.unrolled_convex:ConvexUnrolling"

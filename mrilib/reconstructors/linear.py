@@ -21,6 +21,7 @@ class ZeroFilled(Reconstructor):
     amplification is 1.
     """
 
+    family: ClassVar[str] = "linear"
     word: ClassVar[str] = "zero-filled"
     through_adjoint = True
 
@@ -46,6 +47,7 @@ class Tikhonov(Reconstructor):
         NotConvergedError: if it gives up.
     """
 
+    family: ClassVar[str] = "linear"
     word: ClassVar[str] = "tikhonov"
     through_adjoint = True
     # On a core (docs/performance.md).

@@ -36,6 +36,7 @@ class TrainedMultiCoil(Reconstructor):
             k-space that is real, not finite or of another shape than the mask.
     """
 
+    family: ClassVar[str] = "trained"
     word: ClassVar[str] = "trained-multi-coil"
     network_takes: ClassVar[tuple[str, ...]] = ("coils",)
     learns_from: ClassVar[str] = "several coils"

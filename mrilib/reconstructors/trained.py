@@ -85,6 +85,7 @@ class Trained(Reconstructor):
     Source: [alaifari2023], section 4. The network is in evaluation mode and in float32.
     """
 
+    family: ClassVar[str] = "trained"
     word: ClassVar[str] = "trained"
     network_takes: ClassVar[tuple[str, ...]] = ("image", "kspace")
     learns_from: ClassVar[str] = "one coil"

@@ -84,6 +84,7 @@ class Untrained(Reconstructor):
     k-space, float32 for complex64.
     """
 
+    family: ClassVar[str] = "untrained"
     word: ClassVar[str] = "untrained"
     network_takes: ClassVar[tuple[str, ...]] = ("nothing",)
     output = "magnitude"

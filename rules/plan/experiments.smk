@@ -65,6 +65,12 @@ def by_experiment(script, rule_name):
     }
 
 
+def families():
+    """What each method is, as its class says; a stranger's may say nothing."""
+    said = {name: class_attribute(method.reconstructor, "family") for name, method in cfg.methods.items()}
+    return {name: family if isinstance(family, str) else "other" for name, family in said.items()}
+
+
 def known_of_run():
     """What experiments are told of the run beside its scores."""
     return {
@@ -76,6 +82,8 @@ def known_of_run():
         "specs": SPECS,
         "labels": LABELS,
         "domain_labels": domain_labels(),
+        "adapted": cfg.adapted,
+        "families": families(),
         "note": table_note(),
     }
 

@@ -263,6 +263,9 @@ def _experiments(config: Config) -> Iterator[str]:
         quantity = experiment.arguments.get("quantity")
         if isinstance(quantity, str) and quantity not in known and experiment.path.startswith("mrilib."):
             yield f"{where}.quantity: {quantity!r} is not measured{suggestion(quantity, list(known))}"
+        for argument in found.names_conditions:
+            if (told := config.unmeasured(experiment.arguments.get(argument))) is not None:
+                yield f"{where}.{argument}{told}"
         for argument in found.names_attacks:
             given = experiment.arguments.get(argument, [])
             for attack in [given] if isinstance(given, str) else given:

@@ -76,6 +76,27 @@ class Run(Strict):
         """Methods that know a domain: tuned or trained ones."""
         return [name for name in self.methods if name in {*self.tuned, *self.trained}]
 
+    def unmeasured(self, condition: Any) -> str | None:
+        """Why there is no reconstruction under a condition, as experiments name them; `None` if there is one."""
+        if not isinstance(condition, dict):
+            return None  # of its type the class has told
+        source, mask, domain = (condition.get(key) for key in ("source", "mask", "domain"))
+        if source not in self.images:
+            return f".source: {source!r} is not defined{suggestion(str(source), list(self.images))}"
+        masks = self.masks_for(source)
+        if mask is None and len(masks) > 1:
+            return f".mask: {source} is measured under {', '.join(masks)}; name one of them"
+        mask = masks[0] if mask is None else mask
+        if mask not in masks:
+            return f".mask: {source} is not measured under {mask!r}{suggestion(str(mask), masks)}"
+        here = [each.domain for each in self.applications if (each.source, each.mask) == (source, mask)]
+        if domain is not None and domain not in here:
+            return (
+                f".domain: no method of {domain!r} is applied to {source} under {mask}"
+                f"{suggestion(str(domain), list(dict.fromkeys(here)))}; say so among the shifts"
+            )
+        return None
+
     def count(self, source: str) -> int:
         """Number of test images."""
         return self.images[source].count

@@ -14,7 +14,7 @@ Params:
     metrics: those beside ours: name to `class` and `arguments`.
     run: what the run knows, as `mrilib.experiments.base.ScoredRun` has it: `methods`, `masks`, `attacks`
         (here the `class` and `arguments` of each), `sources`, `published_sources`, `specs`, `labels`,
-        `domain_labels`, `note`.
+        `domain_labels`, `adapted`, `families`, `note`.
     usual: source to mask to the domain that the config gives them; `source@mask` for those left out.
     code: the stage's code hash.
     seed: of the resampling.
@@ -43,6 +43,7 @@ def main(inputs, outputs, params):
     scored = ScoredRun(
         scores=with_usual_domains(read_scores(inputs["scores"]), params["usual"]),
         quantities=QUANTITIES | further,
+        usual=params["usual"],
         mask_labels=mask_labels(params["run"]["masks"]),
         code_hash=params["code"],
         seed=params["seed"],

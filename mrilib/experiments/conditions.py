@@ -1,0 +1,148 @@
+"""Conditions that a shift lies between: images under a mask, and what the methods were tuned and trained on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from pydantic import BaseModel, ConfigDict
+
+from mrilib.experiments.base import ScoredRun
+from mrilib.experiments.scores import lowest_tuned, valued
+
+# What tells an image from another, whatever source it stands in.
+IMAGE = ["volume", "slice", "position"]
+
+
+class Condition(BaseModel):
+    """A source under a mask, reconstructed by methods of a domain.
+
+    Args:
+        source: of images.
+        mask: by default the only one under which the source was reconstructed.
+        domain: what methods were tuned and trained on, its name or `source@mask`; by default the usual one.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str
+    mask: str | None = None
+    domain: str | None = None
+
+
+Given = Condition | Mapping[str, Any]
+
+
+def condition_of(given: Given) -> Condition:
+    """A condition, or what a config has of one."""
+    return given if isinstance(given, Condition) else Condition.model_validate(given)
+
+
+@dataclass(frozen=True, eq=False)
+class Conditioned:
+    """Clean reconstructions under a condition.
+
+    Args:
+        condition: with its mask.
+        scores: of `valued`, a row an image and method, the methods in the order of the run.
+        label: what the condition is called, such as `brain, random 4×, tuned on abdomen`.
+    """
+
+    condition: Condition
+    scores: pd.DataFrame
+    label: str
+
+    @property
+    def methods(self) -> list[str]:
+        return list(dict.fromkeys(self.scores["method"]))
+
+    @property
+    def patients(self) -> list[str]:
+        return list(dict.fromkeys(self.scores["patient"]))
+
+    def row(self, ending: str = "") -> dict[str, str]:
+        """Source, mask and domain for the row of a record, each name with an ending."""
+        found = self.condition.model_dump(exclude_none=True)
+        return {f"{key}{ending}": value for key, value in found.items()}
+
+
+def conditioned(run: ScoredRun, given: Given, quantity: str, where: str) -> Conditioned:
+    """Reconstructions of the images of a condition, by every method that has any there.
+
+    Methods that are neither tuned nor trained are the same in every domain: theirs are those of the usual one.
+
+    Args:
+        run: with its scores; a parameter that was tuned by level is that of the lowest.
+        given: the condition.
+        quantity: of reconstructions.
+        where: who asks, for messages.
+
+    Raises:
+        ValueError: if the quantity is none of reconstructions, if the run has no reconstruction there, if the
+            mask is not given and there are several, or if an image is given twice.
+    """
+    if run.quantity(quantity, where).of != "reconstruction":
+        raise ValueError(f"{where}: expected a quantity of reconstructions, such as ssim, got {quantity!r}")
+    condition = condition_of(given)
+    scores = lowest_tuned(run.scores)
+    scores = scores[scores["source"] == condition.source]
+    masks = list(dict.fromkeys(scores["mask"]))
+    if condition.mask is None and len(masks) > 1:
+        raise ValueError(f"{where}: {condition.source} was measured under {masks}; name the mask that is meant")
+    condition = condition.model_copy(update={"mask": condition.mask or next(iter(masks), "")})
+    mask = str(condition.mask)
+    scores = scores[scores["mask"] == mask]
+    usual = run.usual.get(condition.source, {}).get(mask, f"{condition.source}@{mask}")
+    domain = "" if condition.domain in (None, usual) else condition.domain
+    same = (scores["domain"] == "") & ~scores["method"].isin(list(run.adapted))
+    scores = valued(scores[(scores["domain"] == domain) | same], quantity)
+    if scores.empty:
+        raise ValueError(
+            f"{where}: no reconstruction of {condition.source} under {mask or 'any mask'} by methods of "
+            f"{condition.domain or 'the usual domain'}; look at images, masks and shifts of the config"
+        )
+    if scores.duplicated(["method", *IMAGE]).any():
+        first = scores.loc[scores.duplicated(["method", *IMAGE]), ["method", *IMAGE]].iloc[0].to_dict()
+        raise ValueError(f"{where}: expected one row an image, got several of {first}; drop all but one")
+    ranks = {name: rank for rank, name in enumerate(run.methods)}
+    order = scores["method"].map(lambda name: ranks.get(name, len(ranks)))
+    scores = scores.iloc[np.argsort(order.to_numpy(), kind="stable")]
+    parts = [condition.source, run.mask_labels.get(mask, mask)]
+    if condition.domain is not None:
+        parts.append(f"tuned on {run.domain_labels.get(condition.domain, condition.domain)}")
+    return Conditioned(condition, scores, ", ".join(parts))
+
+
+def patient_sums(
+    scores: pd.DataFrame, methods: Sequence[str], patients: Sequence[str]
+) -> tuple[Float[np.ndarray, "patients methods"], Float[np.ndarray, "patients methods"]]:
+    """Sum and count of the values of every patient and method, which any mean over patients is made of."""
+    told = scores[scores["number"].notna()]
+    by = told.groupby(["patient", "method"])["number"]
+
+    def table(values: pd.Series) -> Float[np.ndarray, "patients methods"]:
+        whole = values.unstack().reindex(index=list(patients), columns=list(methods))
+        return whole.fillna(0.0).to_numpy(dtype=float)
+
+    return table(by.sum()), table(by.count())
+
+
+def resampled_patients(
+    first: Sequence[str], second: Sequence[str], *, draws: int, seed: int
+) -> tuple[list[str], Float[np.ndarray, "draws patients"]]:
+    """Patients of two conditions, and how often each is drawn: in both alike, for both axes share them.
+
+    Those that stand in both, in the first alone and in the second alone are drawn apart, each group as often as
+    it has patients, so that no condition is ever without any.
+    """
+    both = [name for name in dict.fromkeys(first) if name in set(second)]
+    groups = [both, [n for n in dict.fromkeys(first) if n not in both], [n for n in second if n not in both]]
+    generator = np.random.default_rng(seed)
+    drawn = [
+        generator.multinomial(len(group), np.full(len(group), 1.0 / len(group)), size=draws)
+        for group in groups
+        if group
+    ]
+    return [name for group in groups for name in group], np.concatenate(drawn, axis=1).astype(float)
