@@ -17,6 +17,8 @@ from mrilib.solvers.coils.posed import ScaledProblem
 
 # Most entries of one array of all coils and candidates: 256 MB in complex64.
 LARGEST = 1 << 25
+# Of 2, 4 and 8 this length of a first move leaves the fewest starts at low tops (docs/performance.md).
+RATE = 4.0
 
 
 class CoupledSplitting(CoupledSearch):
@@ -37,7 +39,8 @@ class CoupledSplitting(CoupledSearch):
     Args:
         rounds: stages of the search, or pairs `[steps, keep]`.
         every: steps between two moves.
-        rate: length `t` of a round's first move, in units of the budget; by default that of `Schedule.of`.
+        rate: length `t` of a round's first move, in units of the budget; by default that of `Schedule.of`,
+            with `RATE` for a pixel and for the whole image.
         power: how fast `t` falls to zero in a round.
 
     Source: our choice; the objective is eq. (6) of [alaifari2023].
@@ -67,7 +70,7 @@ class CoupledSplitting(CoupledSearch):
         posed = cast(ScaledProblem, method.posed(task.kspace, task.operator))
         state = task.clean.state
         state = None if state is None else state.reshape(-1)
-        schedule = Schedule.of(self._rate, self._power, task.windows)
+        schedule = Schedule.of(self._rate, self._power, task.windows, RATE)
         together = max(1, LARGEST // math.prod(task.kspace.shape))
         parts = torch.arange(task.windows.shape[0]).split(together)
         self._begun([_Run(task, posed, state, schedule, part) for part in parts])

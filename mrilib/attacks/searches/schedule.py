@@ -36,14 +36,17 @@ class Schedule:
     power: float
 
     @staticmethod
-    def of(rate: float | None, power: float, windows: Float[Tensor, "candidates y x"]) -> "Schedule":
-        """With `rate`, or else with `DISK_RATE` for disks, and `RATE` for a pixel and for the whole image.
+    def of(
+        rate: float | None, power: float, windows: Float[Tensor, "candidates y x"], usual: float = RATE
+    ) -> "Schedule":
+        """With `rate`, or else with `DISK_RATE` for disks, and `usual` for a pixel and for the whole image.
 
         Of these the objective is what judges.
         """
         pixels = int(windows[0].count_nonzero())
-        usual = RATE if pixels in (1, windows[0].numel()) else DISK_RATE
-        return Schedule(usual if rate is None else rate, power)
+        if rate is None:
+            rate = usual if pixels in (1, windows[0].numel()) else DISK_RATE
+        return Schedule(rate, power)
 
     def length(self, radius: float, done: float) -> float:
         """`t·η` for a budget of `radius`, after the part `done` of the round."""
