@@ -9,6 +9,8 @@ localrules:
     unpack_archive,
     link_volumes,
     select_slices,
+    select_hardest,
+    select_control,
     tabulate_volumes,
     draw_volumes,
     place_annotations,
@@ -220,7 +222,7 @@ rule select_slices:
     log:
         f"{RUN}/logs/sets/{{source}}/{{part}}.log",
     wildcard_constraints:
-        source=any_of(cfg.scans),
+        source=any_of(SELECTED),
     conda:
         "../envs/environment.yaml"
     params:
@@ -232,6 +234,49 @@ rule select_slices:
         "Select the slices of {wildcards.source} for {wildcards.part}"
     script:
         "../workflow_scripts/stages/select_slices.py"
+
+
+rule select_hardest:
+    input:
+        pool=pool_set,
+        scores=pool_scores,
+    output:
+        slices=f"{RUN}/sets/{{source}}/test.csv",
+    log:
+        f"{RUN}/logs/sets/{{source}}/test.log",
+    wildcard_constraints:
+        source=any_of(HARDEST),
+    conda:
+        "../envs/environment.yaml"
+    params:
+        **by_quantity("select_hardest.py", "data.smk:select_hardest"),
+        selection=lambda wildcards: HARDEST[wildcards.source].model_dump(),
+        metric=lambda wildcards: METRICS.get(HARDEST[wildcards.source].quantity),
+    message:
+        "Select the hardest slices for {wildcards.source}"
+    script:
+        "../workflow_scripts/stages/select_hardest.py"
+
+
+rule select_control:
+    input:
+        pool=pool_set,
+        hard=lambda wildcards: f"{RUN}/sets/{CONTROLS[wildcards.source].control_of}/test.csv",
+    output:
+        slices=f"{RUN}/sets/{{source}}/test.csv",
+    log:
+        f"{RUN}/logs/sets/{{source}}/test.log",
+    wildcard_constraints:
+        source=any_of(CONTROLS),
+    conda:
+        "../envs/environment.yaml"
+    params:
+        **fixed(stage("select_control.py", "data.smk:select_control")),
+        selection=lambda wildcards: CONTROLS[wildcards.source].model_dump(),
+    message:
+        "Select a control of the same SNR for {wildcards.source}"
+    script:
+        "../workflow_scripts/stages/select_control.py"
 
 
 rule place_annotations:

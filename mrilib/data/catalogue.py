@@ -7,8 +7,8 @@ import pandas as pd
 
 from mrilib.store.tables import Kind, read_table
 
-# What the columns hold; a set of slices has the position of each beside those of the catalogue. Rejected
-# volumes lack what only k-space says.
+# What the columns hold; a set of slices has the position of each beside those of the catalogue, and one of
+# hard slices their difficulty. Rejected volumes lack what only k-space says.
 KINDS: dict[str, Kind] = {
     "position": "count",
     "simulated": "flag",
@@ -19,6 +19,7 @@ KINDS: dict[str, Kind] = {
     **dict.fromkeys(("first_row", "end_row", "first_column", "end_column"), "index"),
     **dict.fromkeys(("field_strength", "coil_share", "maximum", "scale", "noise"), "number"),
     **dict.fromkeys(("target_ratio", "target_difference", "maximum_ratio", "norm_ratio"), "number"),
+    "difficulty": "number",
 }
 
 

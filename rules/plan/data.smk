@@ -1,5 +1,5 @@
 # What the rules of raw data ask of the config: files, params, costs.
-
+from workflow_scripts.config.scans import Control, Hardest
 
 LINKED, CONVERTED, SIMULATED = (
     {name: dataset for name, dataset in cfg.datasets.items() if dataset.way == way}
@@ -13,6 +13,12 @@ STANFORD_VOLUMES = {
     if dataset.kind == "stanford"
     for volume in dataset.volumes
 }
+HARDEST, CONTROLS = (
+    {name: scans.test for name, scans in cfg.scans.items() if isinstance(scans.test, kind)}
+    for kind in (Hardest, Control)
+)
+# Sources whose sets are selected from datasets, all of them.
+SELECTED = [name for name in cfg.scans if name not in HARDEST and name not in CONTROLS]
 
 
 def unpacked_listings(wildcards):
@@ -87,11 +93,36 @@ def catalogues_apart(wildcards):
     tested = {
         each.source for each in cfg.applications if cfg.domain(each.domain).source == wildcards.source
     } | {wildcards.source}
-    others = [scans.test for source, scans in cfg.scans.items() if source in tested]
+    others = [cfg.sets_of(source)["test"] for source in cfg.scans if source in tested]
     if wildcards.part == "train":
         others += filter(None, [cfg.scans[wildcards.source].validation])
     names = dict.fromkeys(each.dataset for each in others)
     return [f"{RUN}/catalogue/{name}.csv" for name in names if name != selection_of(wildcards).dataset]
+
+
+def pool_set(wildcards):
+    """The set that hard slices, or their control, are chosen from."""
+    return f"{RUN}/sets/{cfg.pool_of(wildcards.source)}/test.csv"
+
+
+def pool_scores(wildcards):
+    """Scores of the methods by which a pool is judged."""
+    chosen = HARDEST[wildcards.source]
+    (mask,) = cfg.masks_for(chosen.hardest_of)
+    return [score_file(cfg.usually_applied(method, chosen.hardest_of, mask)) for method in chosen.by]
+
+
+def by_quantity(script, rule_name):
+    """Params of a rule whose code is that of the metric as well, where slices are judged by one of the config's."""
+
+    @functools.cache
+    def described(quantity):
+        return stage(script, rule_name, modules_of(METRICS.get(quantity, {})))
+
+    def of(wildcards):
+        return described(HARDEST[wildcards.source].quantity)
+
+    return {"stage": of, "code": lambda wildcards: code_of(of(wildcards))}
 
 
 def compression_of(dataset):
@@ -105,5 +136,5 @@ def data_outputs():
     tables = ["catalogue"] if cfg.datasets else []
     figures = [f"thumbnails-{dataset}" for dataset in cfg.datasets]
     figures += [f"annotations-{name}" for name in cfg.annotations]
-    sets = [f"{RUN}/sets/{source}/{part}.csv" for source, scans in cfg.scans.items() for part in scans.sets]
+    sets = [f"{RUN}/sets/{source}/{part}.csv" for source in cfg.scans for part in cfg.sets_of(source)]
     return kinds_of(tables, figures) + sets

@@ -10,6 +10,7 @@ from workflow_scripts.config.attacks import FACTOR, Attack
 from workflow_scripts.config.domains import Domain
 from workflow_scripts.config.errors import ConfigError, explained, wrong
 from workflow_scripts.config.figures import OWN, Comparison, Figures
+from workflow_scripts.config.hard_slices import check_hard_slices
 from workflow_scripts.config.images import Ellipses
 from workflow_scripts.config.leaks import leaks
 from workflow_scripts.config.methods import Training, replicas, spelled_by_seed
@@ -48,6 +49,7 @@ class Config(Run):
         self._masks()
         self._sources()
         self._domains()
+        check_hard_slices(self)
         self._methods()
         for name, attack in self.attacks.items():
             self._attack(f"attacks.{name}", attack)
@@ -67,6 +69,8 @@ class Config(Run):
         for name, source in self.images.items():
             for mask in source.masks or []:
                 self._known(f"images.{name}.masks", mask, self.masks)
+            for method in source.methods or []:
+                self._known(f"images.{name}.methods", method, self.methods)
             if self.methods and not self.masks_for(name):
                 usual = "several coils" if isinstance(source, Scans) else "a single coil"
                 raise ValueError(

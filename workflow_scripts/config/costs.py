@@ -43,7 +43,7 @@ def size_of(config: Run, source: str) -> Size:
     """Size of the k-space of a source's test images, as far as the config has it, else `LARGE`."""
     if source not in config.scans:
         return Size(1, config.size, config.size)
-    dataset = config.datasets[config.scans[source].test.dataset]
+    dataset = config.datasets[config.sets_of(source)["test"].dataset]
     if isinstance(dataset, Simulated):
         return Size(dataset.coils, dataset.rows, dataset.columns)
     return LARGE

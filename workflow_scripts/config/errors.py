@@ -115,6 +115,8 @@ def _child(annotation: Any, part: str | int) -> Any:
         return arguments[0]
     models = [item for item in arguments if isinstance(item, type) and issubclass(item, BaseModel)]
     for model in models:
+        if part == model.__name__:
+            return model
         if part in get_args(getattr(model.model_fields.get("kind"), "annotation", None)):
             return model
     return _child((models or arguments)[0], part)

@@ -13,8 +13,8 @@ MEND = (
 
 def leaks(config: Run) -> Iterator[str]:
     """One line for every two sets of slices that may share a patient and must not."""
-    for name, source in config.scans.items():
-        parts = list(source.sets.items())
+    for name in config.scans:
+        parts = list(config.sets_of(name).items())
         for number, (later, selection) in enumerate(parts):
             for earlier, other in parts[:number]:
                 if shared := _shared(config, selection, other):
@@ -28,7 +28,7 @@ def leaks(config: Run) -> Iterator[str]:
             continue
         for part in dict.fromkeys(knows):
             place = (applied.source, home, part)
-            selection, test = config.scans[home].sets.get(part), config.scans[applied.source].test
+            selection, test = config.sets_of(home).get(part), config.sets_of(applied.source)["test"]
             if place in seen or selection is None:
                 continue
             seen.add(place)

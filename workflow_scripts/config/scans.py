@@ -1,8 +1,9 @@
 """The configuration of raw multi-coil data: sources of volumes, sets of slices, annotations."""
 
+from difflib import get_close_matches
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
 from workflow_scripts.config.entries import Entry, import_path, words
 from workflow_scripts.config.strict import (
@@ -280,6 +281,52 @@ class Selection(Strict):
     fewer: bool = False
 
 
+class Hardest(Strict):
+    """The hardest slices of another source's test set, the pool, hardest first.
+
+    The methods of `by`, which should be none that are tested, reconstruct the pool, and a slice is judged by
+    the mean of `quantity` over them: see `mrilib.data.hard_slices`. At most half of the slices are taken, so
+    that the others can be a control; `fewer` takes that half where it is less than `count`.
+    """
+
+    hardest_of: Name
+    by: Annotated[list[Name], LISTED, EACH_ONCE]
+    count: Count
+    quantity: Name = "ssim"
+    fewer: bool = False
+
+
+class Control(Strict):
+    """For each of the first hard slices of a source one of the same pool that is not hard, of its SNR."""
+
+    control_of: Name
+    count: Count
+
+
+# By the key that it alone has, to the name of the class; what has none of these is a `Selection`.
+_BY_KEY = {"hardest_of": "Hardest", "control_of": "Control"}
+
+
+def _kind_of_test(values: Any) -> str | None:
+    """Which kind of test set is meant, also where its key is misspelled."""
+    if isinstance(values, Strict):
+        return type(values).__name__
+    if not isinstance(values, dict):
+        return None
+    keys = [str(key) for key in values]
+    meant = (name for key, name in _BY_KEY.items() if get_close_matches(key, keys, cutoff=0.8))
+    return next(meant, "Selection")
+
+
+# The tags are the names of the classes, by which messages find the keys of each.
+TestSet = Annotated[
+    Annotated[Selection, Tag("Selection")]
+    | Annotated[Hardest, Tag("Hardest")]
+    | Annotated[Control, Tag("Control")],
+    Discriminator(_kind_of_test, custom_error_type="dict_type"),
+]
+
+
 class Scans(SourceScope):
     """Slices of raw multi-coil volumes.
 
@@ -287,9 +334,19 @@ class Scans(SourceScope):
     """
 
     kind: Literal["scans"]
-    test: Selection
+    test: TestSet
     validation: Selection | None = None
     train: Selection | None = None
+
+    @model_validator(mode="after")
+    def _tested_alone(self) -> "Scans":
+        for part in ("validation", "train"):
+            if getattr(self, part) is not None and not isinstance(self.test, Selection):
+                raise ValueError(
+                    f"{part}: slices of another source are tested alone; leave it out, and name the source "
+                    "whose methods are applied, `tuned_on`"
+                )
+        return self
 
     @property
     def count(self) -> int:
@@ -301,8 +358,9 @@ class Scans(SourceScope):
 
     @property
     def sets(self) -> dict[str, Selection]:
+        """Its own selections from datasets: not hard slices, nor their control (see `Run.sets_of`)."""
         found = {"test": self.test, "validation": self.validation, "train": self.train}
-        return {name: selection for name, selection in found.items() if selection is not None}
+        return {name: selection for name, selection in found.items() if isinstance(selection, Selection)}
 
 
 class Annotations(Strict):

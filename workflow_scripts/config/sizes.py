@@ -29,7 +29,7 @@ def shapes_of(config: Config, source: str) -> list[Shape]:
     """Rows and columns of a source's images; none where they are not known."""
     if source not in config.scans:
         return [(config.size, config.size)]
-    datasets = [config.datasets[each.dataset] for each in config.scans[source].sets.values()]
+    datasets = [config.datasets[each.dataset] for each in config.sets_of(source).values()]
     return list(dict.fromkeys((each.rows, each.columns) for each in datasets if isinstance(each, Simulated)))
 
 

@@ -98,12 +98,14 @@ class Strict(BaseModel):
 
 
 class SourceScope(Strict):
-    """Where a source is measured, and whose methods it takes.
+    """Where a source is measured, and which methods it takes.
 
     Args:
         masks: under all masks that suit it, or under those named.
+        methods: these alone are applied to it, by default all whose `sources` do not leave it out.
         tuned_on: the source whose tuned parameters and trained networks are applied to it, by default itself.
     """
 
     masks: Names | None = None
+    methods: Names | None = None
     tuned_on: Name | None = None

@@ -15,6 +15,13 @@ def unused(config: Run) -> Iterator[str]:
                 f"methods.{name}: it is applied to no source under any mask; widen its masks or sources, or "
                 "leave it out"
             )
+    for name, source in config.images.items():
+        for method in source.methods or []:
+            if method not in {each.method for each in config.applications if each.source == name}:
+                yield (
+                    f"images.{name}.methods: {method!r} is not applied to {name}, for it has other sources "
+                    "or masks; leave it out, or widen those"
+                )
     for name, domain in config.trainings:
         source = config.domain(domain).source
         learns = class_attribute(config.methods[name].reconstructor, "learns_from")
@@ -39,5 +46,16 @@ def unused(config: Run) -> Iterator[str]:
                     f"shifts.{name}.methods: {method!r} is not applied to {pair.source} under {pair.mask}, "
                     "its domain; leave it out"
                 )
-        if not any(config.applies(method, pair.source, pair.mask) for method in config.adapted):
+            elif not config.takes(shift.source, method):
+                yield (
+                    f"shifts.{name}.methods: {method!r} is not among the methods of {shift.source}; leave it "
+                    "out, or name it there"
+                )
+        home = [method for method in config.adapted if config.applies(method, pair.source, pair.mask)]
+        if not home:
             yield f"shifts.{name}: no method is tuned or trained on {shift.domain}; leave it out"
+        elif not any(config.takes(shift.source, method) for method in home):
+            yield (
+                f"shifts.{name}: none of the methods of {shift.source} is tuned or trained on "
+                f"{shift.domain}; leave it out"
+            )
