@@ -60,14 +60,28 @@ def quality_records(
     _check(run.quantities, quantity, "quality_records")
     chosen = lowest_tuned(run.scores)
     _check_single(chosen, "quality_records")
-    found = records_of(run, chosen, quantity, by=["source", "mask", "domain", "tuned"], table="quality")
     records = []
-    for record in found:
-        row = {key: value for key, value in record.row.items() if (key, value) != ("tuned", CLEAN)}
-        key = (str(row["source"]), str(row["mask"]), record.method)
+    for record in tuned_records(run, chosen, quantity, table="quality"):
+        key = (str(record.row["source"]), str(record.row["mask"]), record.method)
         paper, paper_sd = (papers or {}).get(key, NO_PAPER)
-        records.append(replace(record, row=row, paper=paper, paper_sd=paper_sd))
+        records.append(replace(record, paper=paper, paper_sd=paper_sd))
     return records
+
+
+def tuned_records(run: ScoredRun, scores: pd.DataFrame, quantity: str, *, table: str) -> list[Record]:
+    """Records for every source, mask, domain and method; `tuned` stands in the row where it is a level.
+
+    Args:
+        run: for the order of rows, the seed and the code hash.
+        scores: those that count.
+        quantity: name of a column of them.
+        table: the table that the records stand in.
+    """
+    found = records_of(run, scores, quantity, by=["source", "mask", "domain", "tuned"], table=table)
+    return [
+        replace(each, row={key: told for key, told in each.row.items() if (key, told) != ("tuned", CLEAN)})
+        for each in found
+    ]
 
 
 def best_first(records: Iterable[Record], quantities: Mapping[str, Quantity] = QUANTITIES) -> list[Record]:

@@ -29,6 +29,7 @@ def quality_table(
     records: Sequence[Record],
     *,
     labels: Mapping[str, str],
+    title: str = "Quality of reconstructions",
     note: str = NOTE,
     simulated: Mapping[str, bool] | None = None,
     mask_labels: Mapping[str, str] | None = None,
@@ -43,8 +44,9 @@ def quality_table(
     column where one was tuned elsewhere than usual, and at which level where one was tuned by level.
 
     Args:
-        records: of `quality_records`, of any of its quantities; none make a table without rows.
+        records: of `quality_records` or of volumes, of any quantities; none make a table without rows.
         labels: method to the name to print.
+        title: what the table shows.
         note: printed below.
         simulated: sources whose raw data was made from images.
         mask_labels: mask to the name to print.
@@ -88,7 +90,7 @@ def quality_table(
         lines.append(line)
     wide = pd.DataFrame(lines) if lines else pd.DataFrame(columns=["images", "mask", "method", "n"])
     note = f"{note} {TUNED_NOTE}" if by_level else note
-    return Table("Quality of reconstructions", long_form(records), wide.fillna(NOTHING), note)
+    return Table(title, long_form(records), wide.fillna(NOTHING), note)
 
 
 def _text(record: Record, quantities: Mapping[str, Quantity]) -> str:
