@@ -1,10 +1,10 @@
-"""What the attacks of a study cost: gradients, reconstructions, GPU-hours and core-hours by method and stage.
+"""What a study costs: trainings, reconstructions and attacks, in GPU-hours and core-hours by method.
 
 `python -m benchmarks study [CONFIG]`, by default config.paper.multicoil.yaml. Nothing is attacked: what the
 config asks for is counted, and taken times the seconds of a step at 15 coils × 640×368. Hours are estimates:
 
 - networks on a GPU: counted operations at `SUSTAINED`, and no step below `LAUNCHES`, for which hundreds of
-  small kernels wait;
+  small kernels wait; a step of training is `TRAINED` times a gradient by the image;
 - decoders on a GPU: operations and bytes as `python -m benchmarks untrained` counts them;
 - all else on a core: the seconds that `python -m benchmarks multicoil --parts attack-scale` measured.
 
@@ -36,6 +36,8 @@ from workflow_scripts.config.domains import Application
 
 # TFLOP a second that an H100 or A100 is assumed to reach in float32, and seconds that no step goes below.
 SUSTAINED, LAUNCHES = 10.0, 0.03
+# The gradient by the weights costs as much as that by the image, the forward pass half of either's pair.
+TRAINED = 1.5
 # Seconds of a gradient through the last steps, by the estimate for 100 of them and what is before them;
 # reconstructions that judge a value which is tried.
 UNROLLED, TRIED = float(UnrolledAscent.seconds_on_coils or 0.0) / 100, 2
@@ -128,6 +130,36 @@ def counted(config: Config, applied: Application, measured: Measured) -> Iterato
         }
 
 
+def reconstructed(config: Config, measured: Measured) -> Iterator[dict[str, Any]]:
+    """What clean reconstructions come to, those under shifts as well."""
+    for each in config.applications:
+        step = step_of(config, each.method, None, measured)
+        count = config.count(each.source)
+        yield {
+            "method": config.methods[each.method].replica_of or each.method,
+            "device": step.device,
+            "of": "shifts" if each in config.shifted else "usual domains",
+            "images": count,
+            "reconstructions (h)": count * step.reconstruction / 3600,
+        }
+
+
+def trained(config: Config, measured: Measured) -> Iterator[dict[str, Any]]:
+    """What trainings come to: every image of every epoch once."""
+    for method, domain in config.trainings:
+        found, source = config.methods[method], config.images[config.domain(domain).source]
+        images = source.train.count  # type: ignore[union-attr]
+        steps = images * found.training.epochs  # type: ignore[union-attr]
+        seconds = TRAINED * step_of(config, method, None, measured).search
+        yield {
+            "method": found.replica_of or method,
+            "device": "GPU",
+            "trainings": 1,
+            "steps": steps,
+            "training (h)": steps * seconds / 3600,
+        }
+
+
 def summed(rows: list[dict[str, Any]], by: tuple[str, ...]) -> list[dict[str, Any]]:
     """Rows that agree in some columns as one, their numbers added."""
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
@@ -157,6 +189,8 @@ def main(arguments: list[str]) -> None:
     measured = measured_steps()
     rows = [row for applied in config.usual for row in counted(config, applied, measured)]
     save("study", summed(rows, ("method", "device")))
+    save("study-reconstructions", summed(list(reconstructed(config, measured)), ("method", "device", "of")))
+    save("study-trainings", summed(list(trained(config, measured)), ("method", "device")))
     save("study-attacks", summed(rows, ("attack", "device")))
     jobs = sum(config.attacked_count(each.method, each.source, each.mask) for each in config.usual)
     stored = sum(row["attacked"] + row["carried"] for row in rows) * STORED_MB / 1e3

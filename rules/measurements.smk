@@ -3,6 +3,7 @@
 
 localrules:
     measure_image,
+    tabulate_spectra,
 
 
 rule measure_image:
@@ -47,3 +48,20 @@ rule measure_scan:
         "Measure {wildcards.part} slice {wildcards.position} of {wildcards.source} under {wildcards.mask}"
     script:
         "../workflow_scripts/stages/measure_scan.py"
+
+
+rule tabulate_spectra:
+    input:
+        measurements=test_measurements,
+    output:
+        spectra=spectra_file("{source}", "{mask}"),
+    log:
+        f"{RUN}/logs/spectra/{{source}}/{{mask}}.log",
+    conda:
+        "../envs/environment.yaml"
+    params:
+        **fixed(stage("tabulate_spectra.py", "measurements.smk:tabulate_spectra")),
+    message:
+        "Tabulate the energy by frequency of {wildcards.source} under {wildcards.mask}"
+    script:
+        "../workflow_scripts/stages/tabulate_spectra.py"

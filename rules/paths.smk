@@ -159,6 +159,10 @@ def applied_file(stage_name, applied, position):
     return f"{RUN}/{stage_name}/{APPLIED.format(**applied._asdict())}/{position}.h5"
 
 
+def spectra_file(source, mask):
+    return f"{RUN}/spectra/{source}/{mask}.csv"
+
+
 def score_file(applied):
     return f"{RUN}/scores/{APPLIED.format(**applied._asdict())}.csv"
 

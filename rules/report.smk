@@ -11,6 +11,7 @@ localrules:
     draw_perturbed,
     draw_transfers,
     draw_transfer_matrices,
+    draw_shifts,
     draw_training,
     draw_curves,
     draw_quality,
@@ -65,6 +66,7 @@ rule run_experiment:
     input:
         scores=[score_file(each) for each in cfg.applications],
         searches=searches_of,
+        spectra=spectra_of,
     output:
         records=f"{RUN}/records/{{experiment}}.json",
         csv=f"{RUN}/tables/{{experiment}}.csv",
@@ -284,6 +286,25 @@ rule draw_quality:
         "Draw the quality of every image under every mask."
     script:
         "../workflow_scripts/stages/quality_figure.py"
+
+
+rule draw_shifts:
+    input:
+        piece_inputs(SHIFT_PIECES),
+    output:
+        piece_outputs(SHIFT_PIECES),
+    log:
+        f"{RUN}/logs/figures/shifts.log",
+    conda:
+        "../envs/environment.yaml"
+    params:
+        **fixed(stage("shift_panel.py", "report.smk:draw_shifts")),
+        pieces=SHIFT_PIECES,
+        labels=LABELS,
+    message:
+        "Draw one image of every shift under methods of both domains."
+    script:
+        "../workflow_scripts/stages/shift_panel.py"
 
 
 rule draw_reconstructions:

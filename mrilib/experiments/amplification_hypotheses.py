@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mrilib.experiments.base import Experiment, ScoredRun
-from mrilib.experiments.records import place
+from mrilib.experiments.records import place, record_of
 from mrilib.experiments.scores import doubtful, own_scores, valued
 from mrilib.metrics.paired import friedman_permutation, log_slopes
 from mrilib.metrics.quantities import Quantity
@@ -101,23 +101,15 @@ class AmplificationHypotheses(Experiment):
 
     def _tested(self, run: ScoredRun, group: Group) -> Iterator[Record]:
         def record(quantity: str, found: Summary, **more: float) -> Record:
-            return Record(
+            return record_of(
+                run,
+                found,
                 table=self.word,
                 quantity=quantity,
                 row={key: group.row[key] for key in ROW} | more,
                 method=group.row["method"],
-                value=found.mean,
-                sd=found.sd,
-                low=found.low,
-                high=found.high,
-                n=found.n,
                 missing=group.missing,
                 flagged=group.flagged,
-                unit="1",
-                paper=math.nan,
-                paper_sd=math.nan,
-                code_hash=run.code_hash,
-                seed=run.seed,
                 doubtful=group.doubted,
             )
 

@@ -7,9 +7,11 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
+from mrilib.data.spectra import KINDS as SPECTRA
 from mrilib.metrics.quantities import QUANTITIES, Quantity
 from mrilib.store.classes import load_class
 from mrilib.store.records import Record
+from mrilib.store.tables import empty_table
 
 About = Mapping[str, Any]
 
@@ -39,6 +41,7 @@ class ScoredRun:
         searches: what was tried to choose an argument of an attack's search, one for each attack, method and
             domain: `name` (of the attack), `method`, `domain`, `source`, `mask`, `kind`, and what
             `mrilib.jobs.tune_search` returns.
+        spectra: of the sources that an experiment names in `names_spectra`: see `mrilib.data.spectra`.
         note: printed below tables of attacks: where the numbers come from.
         code_hash: hash of the experiment's code, for records.
         seed: of the resampling.
@@ -59,6 +62,7 @@ class ScoredRun:
     domain_labels: Mapping[str, str] = field(default_factory=dict)
     quantities: Mapping[str, Quantity] = field(default_factory=lambda: QUANTITIES)
     searches: Sequence[Mapping[str, Any]] = ()
+    spectra: pd.DataFrame = field(default_factory=lambda: empty_table(SPECTRA))
     note: str = ""
     code_hash: str = ""
     seed: int = 0
@@ -91,8 +95,7 @@ class Experiment(ABC):
             `table_arguments`; returns a `mrilib.report.tables.Table`. A literal, for the workflow reads it
             from the text.
         names_attacks: arguments that are names of attacks, one or several, which the config must have.
-        names_conditions: arguments that are conditions (`mrilib.experiments.conditions`), of which the config
-            must have source, mask and domain.
+        names_spectra: those that are names of sources, whose spectra are read.
         names_varied: those of them whose attacks must vary something; the others may not.
         names_tuned: those of them of whose search an argument must be tuned; the files of that are read.
         figure: import path of the function that makes a figure from `frame` and the arguments of
@@ -104,9 +107,17 @@ class Experiment(ABC):
     table: ClassVar[str] = "mrilib.report.tables_records:records_table"
     figure: ClassVar[str | None] = None
     names_attacks: ClassVar[tuple[str, ...]] = ()
-    names_conditions: ClassVar[tuple[str, ...]] = ()
+    names_spectra: ClassVar[tuple[str, ...]] = ()
     names_varied: ClassVar[tuple[str, ...]] = ()
     names_tuned: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def conditions(self) -> Mapping[str, Any]:
+        """Argument to the `mrilib.experiments.conditions.Condition` that the config must have.
+
+        A source under a mask, and where it says so methods of a domain applied there.
+        """
+        return {}
 
     @abstractmethod
     def records(self, run: ScoredRun) -> list[Record]:

@@ -1,4 +1,4 @@
-"""Conditions that a shift lies between: images under a mask, and what the methods were tuned and trained on."""
+"""Conditions that a shift lies between: images under a mask, and what methods were tuned and trained on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mrilib.experiments.base import ScoredRun
 from mrilib.experiments.scores import lowest_tuned, valued
+from mrilib.metrics.statistics import Summary, summarise
 
 # What tells an image from another, whatever source it stands in.
 IMAGE = ["volume", "slice", "position"]
@@ -22,7 +23,8 @@ class Condition(BaseModel):
     Args:
         source: of images.
         mask: by default the only one under which the source was reconstructed.
-        domain: what methods were tuned and trained on, its name or `source@mask`; by default the usual one.
+        domain: what methods were tuned and trained on: its name, or `source@mask` for the usual domain of
+            these; by default the usual one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -32,12 +34,27 @@ class Condition(BaseModel):
     domain: str | None = None
 
 
+# A condition, or what a config has of one.
 Given = Condition | Mapping[str, Any]
 
 
 def condition_of(given: Given) -> Condition:
-    """A condition, or what a config has of one."""
-    return given if isinstance(given, Condition) else Condition.model_validate(given)
+    """The condition that is given, or that a config describes.
+
+    Raises:
+        ValueError: for keys that a condition does not have, or that are no texts.
+    """
+    if isinstance(given, Condition):
+        return given
+    try:
+        return Condition.model_validate(dict(given))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ValueError(
+            f"condition: expected source, and where there are several mask and domain, as texts; {where}: "
+            f"{first['msg'].lower()}"
+        ) from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +79,11 @@ class Conditioned:
     def patients(self) -> list[str]:
         return list(dict.fromkeys(self.scores["patient"]))
 
+    def summary(self, method: str, seed: int) -> Summary:
+        """Of a method's images, resampled by patient."""
+        told = self.scores[(self.scores["method"] == method) & self.scores["number"].notna()]
+        return summarise(told["number"].tolist(), groups=told["patient"].tolist(), seed=seed)
+
     def row(self, ending: str = "") -> dict[str, str]:
         """Source, mask and domain for the row of a record, each name with an ending."""
         found = self.condition.model_dump(exclude_none=True)
@@ -71,7 +93,7 @@ class Conditioned:
 def conditioned(run: ScoredRun, given: Given, quantity: str, where: str) -> Conditioned:
     """Reconstructions of the images of a condition, by every method that has any there.
 
-    Methods that are neither tuned nor trained are the same in every domain: theirs are those of the usual one.
+    Methods that are neither tuned nor trained are the same in every domain: theirs are those of the usual.
 
     Args:
         run: with its scores; a parameter that was tuned by level is that of the lowest.
@@ -90,12 +112,13 @@ def conditioned(run: ScoredRun, given: Given, quantity: str, where: str) -> Cond
     scores = scores[scores["source"] == condition.source]
     masks = list(dict.fromkeys(scores["mask"]))
     if condition.mask is None and len(masks) > 1:
-        raise ValueError(f"{where}: {condition.source} was measured under {masks}; name the mask that is meant")
+        raise ValueError(f"{where}: {condition.source} was measured under {masks}; name the mask meant")
     condition = condition.model_copy(update={"mask": condition.mask or next(iter(masks), "")})
     mask = str(condition.mask)
     scores = scores[scores["mask"] == mask]
-    usual = run.usual.get(condition.source, {}).get(mask, f"{condition.source}@{mask}")
-    domain = "" if condition.domain in (None, usual) else condition.domain
+    usual = _usual(run, condition.source, mask)
+    named = None if condition.domain is None else _usual(run, *condition.domain.partition("@")[::2])
+    domain = "" if named in (None, usual) else named
     same = (scores["domain"] == "") & ~scores["method"].isin(list(run.adapted))
     scores = valued(scores[(scores["domain"] == domain) | same], quantity)
     if scores.empty:
@@ -111,8 +134,13 @@ def conditioned(run: ScoredRun, given: Given, quantity: str, where: str) -> Cond
     scores = scores.iloc[np.argsort(order.to_numpy(), kind="stable")]
     parts = [condition.source, run.mask_labels.get(mask, mask)]
     if condition.domain is not None:
-        parts.append(f"tuned on {run.domain_labels.get(condition.domain, condition.domain)}")
+        parts.append(f"tuned on {run.domain_labels.get(str(named), str(named))}")
     return Conditioned(condition, scores, ", ".join(parts))
+
+
+def _usual(run: ScoredRun, source: str, mask: str) -> str:
+    """Name of the usual domain of a source under a mask; without a mask the source is a domain's own name."""
+    return run.usual.get(source, {}).get(mask, f"{source}@{mask}") if mask else source
 
 
 def patient_sums(
@@ -132,10 +160,10 @@ def patient_sums(
 def resampled_patients(
     first: Sequence[str], second: Sequence[str], *, draws: int, seed: int
 ) -> tuple[list[str], Float[np.ndarray, "draws patients"]]:
-    """Patients of two conditions, and how often each is drawn: in both alike, for both axes share them.
+    """Patients of two conditions, and how often each is drawn: in both alike, for both share them.
 
-    Those that stand in both, in the first alone and in the second alone are drawn apart, each group as often as
-    it has patients, so that no condition is ever without any.
+    Those that stand in both, in the first alone and in the second alone are drawn apart, each group as often
+    as it has patients, so that no condition is ever without any.
     """
     both = [name for name in dict.fromkeys(first) if name in set(second)]
     groups = [both, [n for n in dict.fromkeys(first) if n not in both], [n for n in second if n not in both]]

@@ -10,6 +10,7 @@ from mrilib.experiments.base import ScoredRun
 from mrilib.experiments.columns import NO_ATTACK
 from mrilib.experiments.published import published_amplification
 from mrilib.experiments.scores import summarise_scores
+from mrilib.metrics.statistics import Summary
 from mrilib.store.records import Record
 
 Paper = tuple[float, float]
@@ -72,6 +73,41 @@ def records_of(
             )
         )
     return records
+
+
+def record_of(
+    run: ScoredRun,
+    found: Summary,
+    *,
+    table: str,
+    quantity: str,
+    row: Mapping[str, Any],
+    method: str,
+    unit: str = "1",
+    missing: int = 0,
+    flagged: int = 0,
+    doubtful: int = 0,
+) -> Record:
+    """A record of a number that was computed already, and that no paper has."""
+    return Record(
+        table=table,
+        quantity=quantity,
+        row=dict(row),
+        method=method,
+        value=found.mean,
+        sd=found.sd,
+        low=found.low,
+        high=found.high,
+        n=found.n,
+        missing=missing,
+        flagged=flagged,
+        unit=unit,
+        paper=math.nan,
+        paper_sd=math.nan,
+        code_hash=run.code_hash,
+        seed=run.seed,
+        doubtful=doubtful,
+    )
 
 
 def place(run: ScoredRun, row: Mapping[Hashable, Any]) -> tuple[Any, ...]:

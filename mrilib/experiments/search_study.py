@@ -8,8 +8,9 @@ import pandas as pd
 
 from mrilib.experiments.base import Experiment, ScoredRun
 from mrilib.experiments.columns import empty_row
-from mrilib.experiments.records import place, records_of
+from mrilib.experiments.records import place, record_of, records_of
 from mrilib.metrics.quantities import Quantity
+from mrilib.metrics.statistics import Summary
 from mrilib.store.records import Record
 
 SHOWN = ("severity", "artifact_norm")
@@ -106,23 +107,15 @@ class SearchStudy(Experiment):
     def _chosen(self, run: ScoredRun, tuning: Mapping[str, Any]) -> Record:
         images = len({row["position"] for row in tuning["rows"]})
         none = tuning["chosen"] is None
-        return Record(
+        value = math.nan if none else tuning["chosen"]
+        return record_of(
+            run,
+            Summary(value, math.nan, math.nan, math.nan, 0 if none else images),
             table=self.word,
             quantity=CHOSEN,
             row={key: value for key, value in _identity(tuning).items() if key in PLACE},
             method=tuning["method"],
-            value=math.nan if none else tuning["chosen"],
-            sd=math.nan,
-            low=math.nan,
-            high=math.nan,
-            n=0 if none else images,
             missing=images if none else 0,
-            flagged=0,
-            unit="1",
-            paper=math.nan,
-            paper_sd=math.nan,
-            code_hash=run.code_hash,
-            seed=run.seed,
         )
 
 

@@ -7,7 +7,9 @@ import numpy as np
 from jaxtyping import Inexact
 from matplotlib.figure import Figure
 
+from mrilib.data.measurement import Measurement
 from mrilib.experiments.assessment import cropped_modulus
+from mrilib.experiments.pictures import CleanPicture, is_scan, picture_title
 from mrilib.report import error_maps, sheets, style
 from mrilib.report.sheets import Location, Window
 
@@ -15,11 +17,40 @@ from mrilib.report.sheets import Location, Window
 MOST_METHODS = 6
 # Inches: row labels, and what stands right of the panels.
 LEFT, RIGHT = 0.4, 0.06
+# Errors of a per cent or two of the maximum are to be seen.
+ERROR_SCALE = 5.0
 
 
 def score_text(ssim: SupportsFloat, psnr: SupportsFloat) -> str:
     """What stands below a method's name: SSIM, and PSNR in dB."""
     return f"SSIM {float(ssim):.3f}\n{float(psnr):.1f} dB"
+
+
+def clean_panel(
+    measurement: Measurement | None, pictures: Mapping[str, CleanPicture], *, mask: str
+) -> Figure:
+    """`reconstruction_panel` of a measurement.
+
+    Args:
+        measurement: of the image; `None` where the set has none at its position.
+        pictures: name to print to what a method made of it.
+        mask: what the mask is called.
+
+    Raises:
+        ValueError: without a measurement.
+    """
+    if measurement is None:
+        raise ValueError("clean_panel: the set has no image at this position; choose another")
+    height, width = measurement.reference.shape
+    return reconstruction_panel(
+        measurement.reference.numpy(),
+        {name: each.image for name, each in pictures.items()},
+        scores={name: each.failed or score_text(each.ssim, each.psnr) for name, each in pictures.items()},
+        close_up=(height // 2, width // 2),
+        error_scale=ERROR_SCALE,
+        title=f"{picture_title(measurement)}: {mask}, {measurement.acceleration:.2f}-fold acceleration",
+        upright=is_scan(measurement),
+    )
 
 
 @style.printed()

@@ -44,6 +44,15 @@ def searches_of(wildcards):
     return [search_tuning_file(*each) for each in cfg.search_tunings if each[0] in names]
 
 
+def spectra_of(wildcards):
+    """The spectra of the sources that an experiment names, under every mask that measures them."""
+    described = EXPERIMENTS[wildcards.experiment]
+    sources = [
+        described["arguments"].get(key) for key in class_attribute(described["class"], "names_spectra") or ()
+    ]
+    return [spectra_file(source, mask) for source in sources if source for mask in cfg.masks_for(source)]
+
+
 def experiment_files(name):
     """What an experiment writes; one that draws a PDF writes the PNG beside it."""
     tables = {kind: f"{RUN}/tables/{name}.{kind}" for kind in ("csv", "md", "tex")}
@@ -65,12 +74,6 @@ def by_experiment(script, rule_name):
     }
 
 
-def families():
-    """What each method is, as its class says; a stranger's may say nothing."""
-    said = {name: class_attribute(method.reconstructor, "family") for name, method in cfg.methods.items()}
-    return {name: family if isinstance(family, str) else "other" for name, family in said.items()}
-
-
 def known_of_run():
     """What experiments are told of the run beside its scores."""
     return {
@@ -83,7 +86,7 @@ def known_of_run():
         "labels": LABELS,
         "domain_labels": domain_labels(),
         "adapted": cfg.adapted,
-        "families": families(),
+        "families": FAMILIES,
         "note": table_note(),
     }
 

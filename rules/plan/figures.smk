@@ -189,6 +189,37 @@ def quality_piece(mask):
     }
 
 
+def shift_piece(name):
+    """One method of every family on the first image of a shift, of its own domain and of the other."""
+    shift = cfg.shifts[name]
+    pair = cfg.domain(shift.domain)
+    domain = cfg.domain_name(pair.source, pair.mask)
+    usual = [each for each in cfg.usual if (each.source, each.mask) == (shift.source, shift.mask)]
+    moved = {
+        each.method: each
+        for each in cfg.shifted
+        if (each.domain, each.source, each.mask) == (domain, shift.source, shift.mask)
+    }
+    # Those that the shift touches come first in their family.
+    ranked = sorted(usual, key=lambda each: each.method not in moved)
+    first = {FAMILIES[each.method]: each for each in reversed(ranked)}
+    shown = [each for each in usual if each in first.values()]
+    others = [moved[each.method] for each in shown if each.method in moved]
+    return {
+        "inputs": {
+            "measurement": measurement_file(shift.source, shift.mask, "test", 0),
+            "usual": [applied_file("reconstructions", each, 0) for each in shown],
+            "shifted": [applied_file("reconstructions", each, 0) for each in others],
+        },
+        "outputs": {"pdf": figure_file(f"shift-{name}")},
+        "params": {
+            "mask": shift.mask,
+            "about": MASKS[shift.mask],
+            "domain": domain_labels().get(domain, domain),
+        },
+    }
+
+
 def shown_reconstructions(wildcards):
     """What every method makes of one image."""
     return [
@@ -209,6 +240,7 @@ PERTURBED_PIECES = [
 ]
 TRANSFER_PIECES = [transfer_piece(example) for example in EXAMPLES if len(example_methods(example)) > 1]
 MATRIX_PIECES = [matrix_piece(experiment) for experiment in MATRICES]
+SHIFT_PIECES = [shift_piece(name) for name in cfg.shifts]
 QUALITY_PIECES = [quality_piece(mask) for mask in dict.fromkeys(mask for _, mask in USUAL_PLACES)]
 
 
@@ -217,5 +249,6 @@ def method_figures():
     figures = [f"reconstructions-{source}-{mask}-0" for source, mask in USUAL_PLACES]
     figures += [f"training-{domain}" for domain in dict.fromkeys(domain for _, domain in cfg.trainings)]
     kinds = (QUALITY_PIECES, MATRIX_PIECES, IMAGE_PIECES, ATTACK_PIECES, PERTURBED_PIECES, TRANSFER_PIECES)
+    kinds += (SHIFT_PIECES,)
     files = [file for pieces in kinds for piece in pieces for file in piece["outputs"].values()]
     return figures + CURVES + [Path(file).stem for file in files]

@@ -37,6 +37,15 @@ SPECS = {
 METRICS = {name: metric.described for name, metric in cfg.metrics.items()}
 
 
+def families():
+    """What each method is, as its class says; a stranger's may say nothing."""
+    said = {name: class_attribute(method.reconstructor, "family") for name, method in cfg.methods.items()}
+    return {name: family if isinstance(family, str) else "other" for name, family in said.items()}
+
+
+FAMILIES = families()
+
+
 def domain_labels():
     """What domains are called: by their names in the config, or by source and mask."""
     named = {name: name for name in cfg.domains}

@@ -79,6 +79,7 @@ RUNS = {
 }
 EXPERIMENTS = {
     "quality": {"class": "mrilib.experiments.quality:Quality", "arguments": {}},
+    "volumes": {"class": "mrilib.experiments.volume_quality:VolumeQuality", "arguments": {}},
     "table-1": {"class": "mrilib.experiments.table_1:Table1", "arguments": {}},
     "radius": {"class": "mrilib.experiments.radius_study:RadiusStudy", "arguments": {"attack": "radii"}},
     "weight": {"class": "mrilib.experiments.weight_study:WeightStudy", "arguments": {"attacks": ["radii"]}},

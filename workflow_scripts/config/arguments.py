@@ -250,6 +250,15 @@ def _searches(config: Config) -> Iterator[str]:
                 yield f"{where}: {each.method} on {each.source}: {told}; {takes}; or name other methods"
 
 
+def _conditions(found: Any, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Conditions of an experiment; none where its arguments are wrong, which is told elsewhere."""
+    try:
+        made: Mapping[str, Any] = found(**arguments).conditions
+    except FAULTS:
+        return {}
+    return made
+
+
 def _experiments(config: Config) -> Iterator[str]:
     known = {*QUANTITIES, *config.metrics}
     for name, experiment in config.experiments.items():
@@ -263,8 +272,8 @@ def _experiments(config: Config) -> Iterator[str]:
         quantity = experiment.arguments.get("quantity")
         if isinstance(quantity, str) and quantity not in known and experiment.path.startswith("mrilib."):
             yield f"{where}.quantity: {quantity!r} is not measured{suggestion(quantity, list(known))}"
-        for argument in found.names_conditions:
-            if (told := config.unmeasured(experiment.arguments.get(argument))) is not None:
+        for argument, condition in _conditions(found, experiment.arguments).items():
+            if (told := config.unmeasured(condition.source, condition.mask, condition.domain)) is not None:
                 yield f"{where}.{argument}{told}"
         for argument in found.names_attacks:
             given = experiment.arguments.get(argument, [])

@@ -14,7 +14,7 @@ from workflow_scripts.config.figures import Figures
 from workflow_scripts.config.images import Source
 from workflow_scripts.config.masks import Mask
 from workflow_scripts.config.methods import Method
-from workflow_scripts.config.scans import Annotations, Dataset, Scans
+from workflow_scripts.config.scans import Annotations, Control, Dataset, Hardest, Scans, Selection
 from workflow_scripts.config.strict import FilePath, Fraction, Name, Strict, not_empty
 from workflow_scripts.provenance import MISSING, class_attribute
 
@@ -61,6 +61,17 @@ class Run(Strict):
         """Sources of raw multi-coil data."""
         return {name: source for name, source in self.images.items() if isinstance(source, Scans)}
 
+    def pool_of(self, source: str) -> str:
+        """Whose slices a source of scans has for its tests: its own, or those of the pool of hard slices."""
+        test = self.scans[source].test
+        if isinstance(test, Control):
+            test = self.scans[test.control_of].test
+        return test.hardest_of if isinstance(test, Hardest) else source
+
+    def sets_of(self, source: str) -> dict[str, Selection]:
+        """The selections from datasets that the slices of a source of scans are from, by part."""
+        return {"test": self.scans[self.pool_of(source)].sets["test"]} | self.scans[source].sets
+
     @property
     def trained(self) -> list[str]:
         """Methods with a training."""
@@ -76,24 +87,27 @@ class Run(Strict):
         """Methods that know a domain: tuned or trained ones."""
         return [name for name in self.methods if name in {*self.tuned, *self.trained}]
 
-    def unmeasured(self, condition: Any) -> str | None:
-        """Why there is no reconstruction under a condition, as experiments name them; `None` if there is one."""
-        if not isinstance(condition, dict):
-            return None  # of its type the class has told
-        source, mask, domain = (condition.get(key) for key in ("source", "mask", "domain"))
+    def unmeasured(self, source: str, mask: str | None, domain: str | None) -> str | None:
+        """Why nothing reconstructs a source under a mask by methods of a domain; `None` if something does.
+
+        Without a mask it is the only one, without a domain the usual one; `source@mask` is that of these.
+        """
         if source not in self.images:
-            return f".source: {source!r} is not defined{suggestion(str(source), list(self.images))}"
+            return f".source: {source!r} is not defined{suggestion(source, list(self.images))}"
         masks = self.masks_for(source)
         if mask is None and len(masks) > 1:
             return f".mask: {source} is measured under {', '.join(masks)}; name one of them"
         mask = masks[0] if mask is None else mask
         if mask not in masks:
-            return f".mask: {source} is not measured under {mask!r}{suggestion(str(mask), masks)}"
+            return f".mask: {source} is not measured under {mask!r}{suggestion(mask, masks)}"
         here = [each.domain for each in self.applications if (each.source, each.mask) == (source, mask)]
+        at, _, under = str(domain).partition("@")
+        if at in self.images and under in self.masks:
+            domain = self.usual_domain(at, under)
         if domain is not None and domain not in here:
             return (
                 f".domain: no method of {domain!r} is applied to {source} under {mask}"
-                f"{suggestion(str(domain), list(dict.fromkeys(here)))}; say so among the shifts"
+                f"{suggestion(domain, list(dict.fromkeys(here)))}; say so among the shifts"
             )
         return None
 
@@ -118,6 +132,10 @@ class Run(Strict):
     def masks_of(self, method: str) -> list[str]:
         return self.methods[method].masks or list(self.masks)
 
+    def takes(self, source: str, method: str) -> bool:
+        """Whether a method is among those that a source names, if it names any."""
+        return method in (self.images[source].methods or [method])
+
     def applies(self, method: str, source: str, mask: str) -> bool:
         """Whether a method is applied to a source under a mask, as a method of the usual domain."""
         sources = self.methods[method].sources
@@ -125,6 +143,7 @@ class Run(Strict):
             mask in self.masks_for(source)
             and mask in self.masks_of(method)
             and source in (sources or [source])
+            and self.takes(source, method)
         )
 
     @cached_property
@@ -167,7 +186,7 @@ class Run(Strict):
             pair = self.domain(shift.domain)
             name = self.domain_name(pair.source, pair.mask)
             for method in shift.methods or self.adapted:
-                if self.applies(method, pair.source, pair.mask):
+                if self.applies(method, pair.source, pair.mask) and self.takes(shift.source, method):
                     applied = Application(method, name, shift.source, shift.mask)
                     found[applied] = found.get(applied, False) or shift.attacks
         return found

@@ -4,6 +4,7 @@ Inputs:
     scores: score files of the run, in the order in which sources are to stand.
 
     searches: what was tried to choose arguments of searches, of experiments on that.
+    spectra: energy by frequency, of experiments on that.
 
 Outputs:
     records, csv, md, tex.
@@ -28,6 +29,7 @@ def main(inputs, outputs, params):
     from pathlib import Path
 
     from mrilib.attacks.kinds.base import abouts
+    from mrilib.data.spectra import read_spectra
     from mrilib.experiments.base import ScoredRun, experiment_from
     from mrilib.experiments.scores import read_scores, with_usual_domains
     from mrilib.metrics.base import metric_from
@@ -48,6 +50,7 @@ def main(inputs, outputs, params):
         code_hash=params["code"],
         seed=params["seed"],
         searches=[json.loads(Path(path).read_text("utf-8")) for path in inputs.get("searches", [])],
+        spectra=read_spectra(inputs.get("spectra", [])),
         **params["run"] | {"attacks": abouts(params["run"]["attacks"])},
     )
     experiment = experiment_from(params["experiment"])

@@ -1,0 +1,167 @@
+"""The same methods under two conditions: means, differences, and what resampling patients makes of them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from mrilib.experiments.base import ScoredRun
+from mrilib.experiments.conditions import (
+    IMAGE,
+    Conditioned,
+    Given,
+    conditioned,
+    patient_sums,
+    resampled_patients,
+)
+from mrilib.metrics.statistics import Summary
+
+DRAWS = 1999
+# Per cent, of 95 % intervals.
+ENDS = (2.5, 97.5)
+# Relative to the numbers drawn: what is shorter is rounding.
+EQUAL = 1e-12
+
+
+def percentile_interval(drawn: Float[np.ndarray, "draws"]) -> tuple[float, float]:
+    """95 % percentile interval of a number that was computed of every draw; NaN where all are equal.
+
+    Of few patients it is too short, as every bootstrap's.
+    """
+    told = drawn[np.isfinite(drawn)]
+    if not told.size:
+        return math.nan, math.nan
+    low, high = (float(end) for end in np.percentile(told, ENDS))
+    return (low, high) if high - low > EQUAL * max(abs(low), abs(high)) else (math.nan, math.nan)
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Methods that have values under both conditions.
+
+    Args:
+        before, after: the conditions. Where both are of one source under one mask, a method's image counts
+            in both or in none.
+        methods: in the order of the run.
+        pinned: those whose reconstructions are the very same under both: the images are, and the method is
+            neither tuned nor trained.
+        seed: of the resampling.
+    """
+
+    before: Conditioned
+    after: Conditioned
+    methods: Sequence[str]
+    pinned: Sequence[str]
+    seed: int
+
+    @cached_property
+    def _drawn(self) -> tuple[Float[np.ndarray, "draws methods"], Float[np.ndarray, "draws methods"]]:
+        sides = (self.before, self.after)
+        names, weights = resampled_patients(*[side.patients for side in sides], draws=DRAWS, seed=self.seed)
+        means = []
+        for side in sides:
+            sums, counts = patient_sums(side.scores, self.methods, names)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                means.append((weights @ sums) / (weights @ counts))
+        return means[0], means[1]
+
+    @property
+    def drawn(self) -> tuple[Float[np.ndarray, "draws methods"], Float[np.ndarray, "draws methods"]]:
+        """Means of every method before and after, of patients drawn with replacement, alike for all."""
+        return self._drawn
+
+    @property
+    def means(self) -> tuple[Float[np.ndarray, "methods"], Float[np.ndarray, "methods"]]:
+        """Of all images, before and after."""
+        first, second = (
+            side.scores.groupby("method")["number"].mean().reindex(list(self.methods)).to_numpy(dtype=float)
+            for side in (self.before, self.after)
+        )
+        return first, second
+
+    @property
+    def resampled(self) -> bool:
+        """Whether there are two patients or more under both conditions, so that intervals say something."""
+        return all(len(side.patients) > 1 for side in (self.before, self.after))
+
+    def summary(self, method: str, side: Conditioned) -> Summary:
+        """Of a method's images under one of the conditions."""
+        return side.summary(method, self.seed)
+
+    def missing(self, method: str) -> int:
+        """Images of either condition that count for the method in neither, since it failed on them."""
+        return sum(
+            int(side.scores.loc[side.scores["method"] == method, "missing"].sum())
+            for side in (self.before, self.after)
+        )
+
+    def interval(self, drawn: Float[np.ndarray, "draws"]) -> tuple[float, float]:
+        """95 % percentile interval of a number that was computed of every draw; NaN where there is none."""
+        return percentile_interval(drawn) if self.resampled else (math.nan, math.nan)
+
+    @property
+    def counted(self) -> str:
+        """How many images and patients there are, for notes and titles."""
+        texts = []
+        for side in (self.before, self.after):
+            images = len(side.scores[IMAGE].drop_duplicates())
+            texts.append(f"{images} images of {len(side.patients)} patients")
+        return texts[0] if texts[0] == texts[1] else " and ".join(texts)
+
+
+def compared(
+    run: ScoredRun, before: Given, after: Given, quantity: str, where: str, *, least_snr: float | None = None
+) -> Comparison:
+    """Compare all methods that have values under both conditions.
+
+    Args:
+        run: with its scores.
+        before, after: the conditions.
+        quantity: of reconstructions.
+        where: who asks, for messages.
+        least_snr: leave out images whose reference has less signal to noise (`snr` of the scores), and those
+            of which that is not known.
+
+    Raises:
+        ValueError: as `conditioned`, and if there is no such method.
+    """
+    sides = [conditioned(run, given, quantity, where) for given in (before, after)]
+    if least_snr is not None:
+        sides = [_with(side, side.scores[side.scores["snr"] >= least_snr]) for side in sides]
+    first, second = (side.condition for side in sides)
+    same = (first.source, first.mask) == (second.source, second.mask)
+    if same:
+        sides = _paired(sides)
+    told = [set(_told(side.scores)["method"]) for side in sides]
+    methods = [name for name in sides[0].methods if name in told[0] & told[1]]
+    if not methods:
+        raise ValueError(
+            f"{where}: expected methods with {quantity} under both {sides[0].label} and {sides[1].label}, "
+            "got none"
+        )
+    sides = [_with(side, side.scores[side.scores["method"].isin(methods)]) for side in sides]
+    pinned = [name for name in methods if same and name not in run.adapted]
+    return Comparison(sides[0], sides[1], methods, pinned, run.seed)
+
+
+def _with(side: Conditioned, scores: pd.DataFrame) -> Conditioned:
+    return Conditioned(side.condition, scores, side.label)
+
+
+def _told(scores: pd.DataFrame) -> pd.DataFrame:
+    return scores[scores["number"].notna()]
+
+
+def _paired(sides: list[Conditioned]) -> list[Conditioned]:
+    """Both with the values alone that the method has in both; the others become missing."""
+    keys = [pd.MultiIndex.from_frame(_told(side.scores)[["method", *IMAGE]]) for side in sides]
+    both = keys[0].intersection(keys[1])
+    found = []
+    for side in sides:
+        here = pd.MultiIndex.from_frame(side.scores[["method", *IMAGE]]).isin(both)
+        found.append(_with(side, side.scores.assign(number=side.scores["number"].where(here))))
+    return found
