@@ -430,8 +430,8 @@ def test_seeds_make_methods_of_one_and_domains_are_named():
     assert config.methods["varnet3-2"].training.seed == 2
     assert config.usual_domain("stanford", "random-4") == "knee@random-4"
     assert config.usual_domain("knee-draws", "random-4-b") == "knee@random-4"
-    # 30 networks on two anatomies, each applied to the other one as well; untuned methods are not shifted. Two
-    # more at eight-fold.
+    # 30 networks on two anatomies, each applied to the other one as well; untuned methods are not shifted.
+    # Two more at eight-fold.
     assert len(config.trainings) == 62
     shifted = [each for each in config.shifted if each.source == "brain"]
     assert len(shifted) == 35
