@@ -40,6 +40,7 @@ PHASE = {"epochs": 1, "batch": 1, "learning_rate": 1e-3}
 CONFIGS = (
     "config.yaml",
     "config.multicoil.yaml",
+    "config.shifts.yaml",
     "config.paper.yaml",
     "config.paper.multicoil.yaml",
     "benchmarks/weight_study.yaml",
