@@ -58,13 +58,17 @@ class AccelerationShift(Experiment):
         return {"home": Condition(source=self.source, mask=self.home)} | kept
 
     def records(self, run: ScoredRun) -> list[Record]:
-        found = self._means(run, THERE, conditioned(run, self.conditions["home"], self.quantity, self.word))
+        found = []
         for number, mask in enumerate(self.masks):
             there, kept = Condition(source=self.source, mask=mask), self.conditions[f"masks.{number}"]
             for name, condition in ((THERE, there), (HOME, kept)):
                 found += self._means(run, name, conditioned(run, condition, self.quantity, self.word))
             found += self._changes(run, compared(run, there, kept, self.quantity, self.word))
-        return found
+        # At home both are one; methods that are nowhere else have nothing to compare.
+        home = conditioned(run, self.conditions["home"], self.quantity, self.word)
+        elsewhere = {each.method for each in found}
+        own = [record for name in (THERE, HOME) for record in self._means(run, name, home)]
+        return [each for each in own if each.method in elsewhere] + found
 
     def table_arguments(self, run: ScoredRun) -> dict[str, Any]:
         return super().table_arguments(run) | {

@@ -35,6 +35,7 @@ class ScoredRun:
         usual: source to mask to its usual domain; `source@mask` for those left out.
         labels: method to the name to print.
         mask_labels: mask to the name to print.
+        domains: domain to its `source` and `mask`, as far as the run knows them.
         domain_labels: domain to the name to print, for methods tuned and trained elsewhere than usual.
         quantities: every number in the scores that is reported, with how it is shown: ours, then those of
             further metrics.
@@ -59,6 +60,7 @@ class ScoredRun:
     usual: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     mask_labels: Mapping[str, str] = field(default_factory=dict)
+    domains: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     domain_labels: Mapping[str, str] = field(default_factory=dict)
     quantities: Mapping[str, Quantity] = field(default_factory=lambda: QUANTITIES)
     searches: Sequence[Mapping[str, Any]] = ()

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -104,6 +104,20 @@ class Comparison:
         return percentile_interval(drawn) if self.resampled else (math.nan, math.nan)
 
     @property
+    def heads(self) -> tuple[str, str]:
+        """What the two conditions are called; without a mask that both have."""
+        sides = (self.before, self.after)
+        if self.common_mask:
+            return sides[0].without_mask, sides[1].without_mask
+        return sides[0].label, sides[1].label
+
+    @property
+    def common_mask(self) -> str:
+        """What the mask is called that both conditions have; else empty."""
+        same = self.before.condition.mask == self.after.condition.mask
+        return self.before.mask_label if same else ""
+
+    @property
     def counted(self) -> str:
         """How many images and patients there are, for notes and titles."""
         texts = []
@@ -149,7 +163,7 @@ def compared(
 
 
 def _with(side: Conditioned, scores: pd.DataFrame) -> Conditioned:
-    return Conditioned(side.condition, scores, side.label)
+    return replace(side, scores=scores)
 
 
 def _told(scores: pd.DataFrame) -> pd.DataFrame:

@@ -64,12 +64,24 @@ class Conditioned:
     Args:
         condition: with its mask.
         scores: of `valued`, a row an image and method, the methods in the order of the run.
-        label: what the condition is called, such as `brain, random 4×, tuned on abdomen`.
+        mask_label: what the mask is called.
+        domain_label: what methods were tuned and trained on, where the condition says so; else empty.
     """
 
     condition: Condition
     scores: pd.DataFrame
-    label: str
+    mask_label: str
+    domain_label: str
+
+    @property
+    def label(self) -> str:
+        """What the condition is called, such as `brain, random 4×, tuned on abdomen`."""
+        return ", ".join(filter(None, [self.condition.source, self.mask_label, self.domain_label]))
+
+    @property
+    def without_mask(self) -> str:
+        """The same where the mask is said elsewhere."""
+        return ", ".join(filter(None, [self.condition.source, self.domain_label]))
 
     @property
     def methods(self) -> list[str]:
@@ -132,10 +144,16 @@ def conditioned(run: ScoredRun, given: Given, quantity: str, where: str) -> Cond
     ranks = {name: rank for rank, name in enumerate(run.methods)}
     order = scores["method"].map(lambda name: ranks.get(name, len(ranks)))
     scores = scores.iloc[np.argsort(order.to_numpy(), kind="stable")]
-    parts = [condition.source, run.mask_labels.get(mask, mask)]
-    if condition.domain is not None:
-        parts.append(f"tuned on {run.domain_labels.get(str(named), str(named))}")
-    return Conditioned(condition, scores, ", ".join(parts))
+    told = "" if named is None else f"tuned on {_domain_label(run, named, mask)}"
+    return Conditioned(condition, scores, run.mask_labels.get(mask, mask), told)
+
+
+def _domain_label(run: ScoredRun, domain: str, mask: str) -> str:
+    """What a domain is called beside a mask: by its source alone where its mask is that one."""
+    pair = run.domains.get(domain, {})
+    if domain == f"{pair.get('source')}@{mask}":
+        return pair["source"]
+    return run.domain_labels.get(domain, domain)
 
 
 def _usual(run: ScoredRun, source: str, mask: str) -> str:

@@ -123,7 +123,7 @@ class Shift(Experiment):
         found = self._compared(run)
         return {
             "title": self._title(run, found),
-            "heads": (found.before.label, found.after.label),
+            "heads": found.heads,
             "labels": run.labels,
             "families": run.families,
             "quantities": {**run.quantities, **own_quantities(run.quantity(self.quantity, self.word))},
@@ -148,7 +148,7 @@ class Shift(Experiment):
         found = self._compared(run)
         return {
             "band": band_of(found, line_of(found)),
-            "heads": (found.before.label, found.after.label),
+            "heads": found.heads,
             "axis": run.quantity(self.quantity, self.word).heading,
             "methods": list(run.methods),
             "labels": run.labels,
@@ -162,7 +162,8 @@ class Shift(Experiment):
     def _title(self, run: ScoredRun, found: Comparison) -> str:
         heading = run.quantity(self.quantity, self.word).heading
         simulated = any(side.scores["simulated"].any() for side in (found.before, found.after))
-        return f"{heading} under a shift{' (simulated data)' if simulated else ''}"
+        told = f"{heading} under a shift{' (simulated data)' if simulated else ''}"
+        return ", ".join(filter(None, [told, found.common_mask]))
 
     def _compared(self, run: ScoredRun) -> Comparison:
         return compared(run, self.before, self.after, self.quantity, self.word, least_snr=self.least_snr)

@@ -84,6 +84,7 @@ def known_of_run():
         "published_sources": PUBLISHED_SOURCES,
         "specs": SPECS,
         "labels": LABELS,
+        "domains": {name: cfg.domain(name).model_dump() for name in domain_labels()},
         "domain_labels": domain_labels(),
         "adapted": cfg.adapted,
         "families": FAMILIES,

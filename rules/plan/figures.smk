@@ -215,7 +215,9 @@ def shift_piece(name):
         "params": {
             "mask": shift.mask,
             "about": MASKS[shift.mask],
-            "domain": domain_labels().get(domain, domain),
+            "domain": pair.source
+            if domain == f"{pair.source}@{shift.mask}"
+            else domain_labels().get(domain, domain),
         },
     }
 

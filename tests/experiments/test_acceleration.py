@@ -52,6 +52,7 @@ def test_what_was_tuned_at_home_loses_what_was_planted(run):
         assert math.isnan(found[LOSS, "tv", mask].low)
         assert found[HOME, "tv", mask].value == pytest.approx(found[THERE, "tv", mask].value - LOST)
     assert (LOSS, "tv", "four") not in found
+    assert found[HOME, "tv", "four"].value == found[THERE, "tv", "four"].value
     assert found[THERE, "tv", "four"].row["acceleration"] == pytest.approx(4.025)
 
 

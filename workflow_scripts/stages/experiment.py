@@ -15,7 +15,7 @@ Params:
     metrics: those beside ours: name to `class` and `arguments`.
     run: what the run knows, as `mrilib.experiments.base.ScoredRun` has it: `methods`, `masks`, `attacks`
         (here the `class` and `arguments` of each), `sources`, `published_sources`, `specs`, `labels`,
-        `domain_labels`, `adapted`, `families`, `note`.
+        `domains`, `domain_labels`, `adapted`, `families`, `note`.
     usual: source to mask to the domain that the config gives them; `source@mask` for those left out.
     code: the stage's code hash.
     seed: of the resampling.
