@@ -47,7 +47,7 @@ def acceleration_figure(
     shown = curves.order(frame["method"], methods)
     every = shown if methods is None else methods
     families = curves.order(frame["family"], FAMILIES) or ["other"]
-    columns_shown = min(len(families), 2)
+    columns_shown = 2 if len(families) in (2, 4) else min(len(families), 3)
     figure, axes = curves.panels(
         -(-len(families) // columns_shown), columns_shown, title=title, sharex=True, sharey=True
     )

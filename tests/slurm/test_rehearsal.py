@@ -33,6 +33,10 @@ ANATOMIES = ("knee", "brain")
 GRID = {"low": 1e-3, "high": 1e-2, "count": 2}
 PHASES = [{"epochs": 1, "batch": 1, "learning_rate": 1e-3}]
 ATTACKS = ("global", "two-step", "unrolled", "refit")
+# Of the shifts one of each kind, for the knees.
+LEFT_OUT = ("brain-draws", "brain-pool", "brain-hard", "brain-control", "knee-accelerations")
+SHIFTS = ("knee-to-brain",)
+EXPERIMENTS = ("anatomy-brain", "hard-knee", "ranking-anatomy-brain", "difficulty-knee", "volumes")
 # Rules that neither paper has a use for: volumes simulated from images, and boxes, which P2's data lack.
 ELSEWHERE = {"simulate_volume", "place_annotations"}
 
@@ -55,10 +59,16 @@ def scans(url):
             del datasets[f"{anatomy}-{part}"]["folders"]
         datasets[f"{anatomy}-train"]["split"] = {"train": 0.5, "validation": 0.5}
     datasets["stanford-knees"] |= {"url": url, "volumes": ["knee-volume"]}
-    del datasets["stanford-2d-fse"], values["images"]["brain-draws"], values["shifts"]["brain-to-knee"]
+    del datasets["stanford-2d-fse"]
+    values["images"] = {name: each for name, each in values["images"].items() if name not in LEFT_OUT}
+    values["shifts"] = {name: values["shifts"][name] for name in SHIFTS}
     for source in values["images"].values():
         for part in {"train", "validation", "test"} & source.keys():
             source[part]["count"] = 1
+        if "methods" in source:
+            source["methods"] = ["tv"]
+    values["images"]["knee-pool"]["test"] |= {"count": 2, "middle": 1.0}
+    values["images"]["knee-hard"]["test"]["by"] = ["tv"]
     values["images"]["knee-draws"]["masks"] = ["random-4-b"]
     for mask in values["masks"].values():
         mask |= {"acceleration": 3, "center_fraction": 0.25, "redraw": None}
@@ -82,7 +92,8 @@ def scans(url):
     attacks["two-step"]["tune"]["grid"] |= {"count": 2}
     # Beside P1's, some of which have the same names.
     values["attacks"] = {f"scans-{name}": attack for name, attack in attacks.items()}
-    values["experiments"] = {"beta": values["experiments"]["beta"] | {"attack": "scans-two-step"}}
+    beta = values["experiments"]["beta"] | {"attack": "scans-two-step"}
+    values["experiments"] = {"beta": beta} | {name: values["experiments"][name] for name in EXPERIMENTS}
     return values
 
 
@@ -170,12 +181,14 @@ def test_the_papers_studies_from_archives_to_tables(cluster, tmp_path):
     records = json.loads((results / "records/quality.json").read_text())
     ssim = [record for record in records if record["quantity"] == "ssim"]
     places = {(record["row"]["source"], record["row"].get("domain", "")) for record in ssim}
-    # Phantoms, knees, brains, another scanner's, another draw of the mask, brains by what knows only knees.
-    assert len(places) == 6
+    # Phantoms, knees, brains, another scanner's, another draw of the mask, brains by what knows only knees; all
+    # candidates for hard knees, those, and their control.
+    assert len(places) == 9
     assert all(np.isfinite(record["value"]) for record in ssim)
     for name in ("quality", "table-1", "transfer-severity"):
         assert (results / f"tables/{name}.md").stat().st_size > 500
-    for name in ("radius-study", "weight-study", "map-p1-tv-ellipses-0", "quality-random-4"):
+    drawn = ("radius-study", "weight-study", "map-p1-tv-ellipses-0", "quality-random-4")
+    for name in (*drawn, "shift-knee-to-brain", "hard-knee", "difficulty-knee"):
         assert (results / f"figures/{name}.pdf").stat().st_size > 1000
     catalogue = pd.read_csv(results / "tables/catalogue.csv")
     assert catalogue["accepted"].all()

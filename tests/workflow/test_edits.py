@@ -23,6 +23,7 @@ GATHERING = {
     "draw_perturbed",
     "draw_images",
     "draw_reconstructions",
+    "draw_shifts",
     "draw_quality",
     "tabulate_volumes",
     "draw_volumes",
