@@ -59,7 +59,8 @@ class Comparison:
     seed: int
 
     @cached_property
-    def _drawn(self) -> tuple[Float[np.ndarray, "draws methods"], Float[np.ndarray, "draws methods"]]:
+    def drawn(self) -> tuple[Float[np.ndarray, "draws methods"], Float[np.ndarray, "draws methods"]]:
+        """Means of every method before and after, of patients drawn with replacement, alike for all."""
         sides = (self.before, self.after)
         names, weights = resampled_patients(*[side.patients for side in sides], draws=DRAWS, seed=self.seed)
         means = []
@@ -68,11 +69,6 @@ class Comparison:
             with np.errstate(divide="ignore", invalid="ignore"):
                 means.append((weights @ sums) / (weights @ counts))
         return means[0], means[1]
-
-    @property
-    def drawn(self) -> tuple[Float[np.ndarray, "draws methods"], Float[np.ndarray, "draws methods"]]:
-        """Means of every method before and after, of patients drawn with replacement, alike for all."""
-        return self._drawn
 
     @property
     def means(self) -> tuple[Float[np.ndarray, "methods"], Float[np.ndarray, "methods"]]:
@@ -123,7 +119,8 @@ class Comparison:
         texts = []
         for side in (self.before, self.after):
             images = len(side.scores[IMAGE].drop_duplicates())
-            texts.append(f"{images} images of {len(side.patients)} patients")
+            patients = len(side.patients)
+            texts.append(f"{images} image{'s' * (images != 1)} of {patients} patient{'s' * (patients != 1)}")
         return texts[0] if texts[0] == texts[1] else " and ".join(texts)
 
 

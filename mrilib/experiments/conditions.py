@@ -181,10 +181,15 @@ def resampled_patients(
     """Patients of two conditions, and how often each is drawn: in both alike, for both share them.
 
     Those that stand in both, in the first alone and in the second alone are drawn apart, each group as often
-    as it has patients, so that no condition is ever without any.
+    as it has patients, so that no condition is ever without any. Names may be given more than once, and count
+    once.
     """
-    both = [name for name in dict.fromkeys(first) if name in set(second)]
-    groups = [both, [n for n in dict.fromkeys(first) if n not in both], [n for n in second if n not in both]]
+    one, other = dict.fromkeys(first), dict.fromkeys(second)
+    groups = [
+        [name for name in one if name in other],
+        [name for name in one if name not in other],
+        [name for name in other if name not in one],
+    ]
     generator = np.random.default_rng(seed)
     drawn = [
         generator.multinomial(len(group), np.full(len(group), 1.0 / len(group)), size=draws)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from mrilib.experiments.comparison import compared
+from mrilib.experiments.conditions import resampled_patients
 from mrilib.experiments.shift import ALL, Shift, line_of
 from tests.experiments.frames import clean, run_of
 
@@ -190,3 +191,14 @@ def test_the_usual_domain_may_be_named():
         given = replace(scored, usual=usual)
         named = Shift(before=HERE | {"domain": name}, after=THERE).records(given)
         assert [each.value for each in named] == pytest.approx(plain, nan_ok=True)
+
+
+def test_patients_of_both_conditions_are_drawn_alike_and_each_group_keeps_its_size():
+    first, second = ["a", "b", "b", "c"], ["c", "d", "e", "d", "b"]
+    names, weights = resampled_patients(first, second, draws=50, seed=1)
+    assert sorted(names) == ["a", "b", "c", "d", "e"]
+    columns = dict(zip(names, weights.T, strict=True))
+    np.testing.assert_array_equal(columns["b"] + columns["c"], 2)
+    np.testing.assert_array_equal(columns["a"], 1)
+    np.testing.assert_array_equal(columns["d"] + columns["e"], 2)
+    assert len(np.unique(columns["d"])) == 3

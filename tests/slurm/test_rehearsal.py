@@ -181,8 +181,8 @@ def test_the_papers_studies_from_archives_to_tables(cluster, tmp_path):
     records = json.loads((results / "records/quality.json").read_text())
     ssim = [record for record in records if record["quantity"] == "ssim"]
     places = {(record["row"]["source"], record["row"].get("domain", "")) for record in ssim}
-    # Phantoms, knees, brains, another scanner's, another draw of the mask, brains by what knows only knees; all
-    # candidates for hard knees, those, and their control.
+    # Phantoms, knees, brains, another scanner's, another draw of the mask, brains by what knows only knees;
+    # all candidates for hard knees, those, and their control.
     assert len(places) == 9
     assert all(np.isfinite(record["value"]) for record in ssim)
     for name in ("quality", "table-1", "transfer-severity"):
