@@ -194,22 +194,17 @@ def shift_piece(name):
     shift = cfg.shifts[name]
     pair = cfg.domain(shift.domain)
     domain = cfg.domain_name(pair.source, pair.mask)
-    usual = [each for each in cfg.usual if (each.source, each.mask) == (shift.source, shift.mask)]
-    moved = {
-        each.method: each
-        for each in cfg.shifted
-        if (each.domain, each.source, each.mask) == (domain, shift.source, shift.mask)
-    }
-    # Those that the shift touches come first in their family.
-    ranked = sorted(usual, key=lambda each: each.method not in moved)
-    first = {FAMILIES[each.method]: each for each in reversed(ranked)}
-    shown = [each for each in usual if each in first.values()]
-    others = [moved[each.method] for each in shown if each.method in moved]
+    here = [each for each in cfg.applications if (each.source, each.mask) == (shift.source, shift.mask)]
+    usual = {each.method: each for each in here if each not in cfg.shifted}
+    moved = {each.method: each for each in here if each in cfg.shifted and each.domain == domain}
+    # Of a family that which the shift touches, if there is one.
+    first = {FAMILIES[method]: method for method in [*reversed(usual), *reversed(moved)]}
+    shown = [method for method in cfg.methods if method in first.values()]
     return {
         "inputs": {
             "measurement": measurement_file(shift.source, shift.mask, "test", 0),
-            "usual": [applied_file("reconstructions", each, 0) for each in shown],
-            "shifted": [applied_file("reconstructions", each, 0) for each in others],
+            "usual": [applied_file("reconstructions", usual[each], 0) for each in shown if each in usual],
+            "shifted": [applied_file("reconstructions", moved[each], 0) for each in shown if each in moved],
         },
         "outputs": {"pdf": figure_file(f"shift-{name}")},
         "params": {
