@@ -210,9 +210,11 @@ def shift_piece(name):
         "params": {
             "mask": shift.mask,
             "about": MASKS[shift.mask],
-            "domain": pair.source
-            if domain == f"{pair.source}@{shift.mask}"
-            else domain_labels().get(domain, domain),
+            "domain": (
+                pair.source
+                if domain == f"{pair.source}@{shift.mask}"
+                else domain_labels().get(domain, domain)
+            ),
         },
     }
 
