@@ -22,6 +22,7 @@ GROUPS = (
     "reconstructors",
     "training",
     "attacks",
+    "features",
     "jobs",
     "experiments",
     "report",

@@ -1,6 +1,7 @@
 """What every method is: a map from k-space to an image, differentiable in k-space."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -32,6 +33,8 @@ class Reconstructor(ABC):
             attacks ask for their time; `None` if nobody has said.
         seeded: whether two calls with the same data differ by a seed, so that `reseeded` makes another method
             of it: random starts of a fit. A trained network's seed is that of its training.
+        response: of linear methods a function of blocks of `AᴴA`, `(*block, n, n)`, which couple no other
+            pixels: what `R A` is there. By it the answer to every small feature is known. `None` for others.
         resumable: whether `solve` takes `keep`, a file from which a killed call goes on.
     """
 
@@ -47,6 +50,7 @@ class Reconstructor(ABC):
     seconds_on_coils: ClassVar[float | None] = None
     seeded: ClassVar[bool] = False
     resumable: ClassVar[bool] = False
+    response: Callable[[Tensor], Tensor] | None = None
 
     @abstractmethod
     def __call__(self, kspace: Tensor, operator: LinearOperator) -> Tensor:

@@ -25,6 +25,10 @@ class ZeroFilled(Reconstructor):
     word: ClassVar[str] = "zero-filled"
     through_adjoint = True
 
+    def response(self, normal: Tensor) -> Tensor:
+        """`AᴴA`: see `Reconstructor.response`."""
+        return normal
+
     def __call__(self, kspace: Tensor, operator: LinearOperator) -> Tensor:
         check_kspace(kspace, "ZeroFilled")
         return operator.adjoint(kspace)
@@ -60,6 +64,11 @@ class Tikhonov(Reconstructor):
                 f"got {weight}, {tolerance} and {max_steps}"
             )
         self.weight, self.tolerance, self.max_steps = float(weight), float(tolerance), int(max_steps)
+
+    def response(self, normal: Tensor) -> Tensor:
+        """`(AᴴA + λ)⁻¹AᴴA`: see `Reconstructor.response`."""
+        identity = torch.eye(normal.shape[-1], dtype=normal.dtype, device=normal.device)
+        return torch.linalg.solve(normal + self.weight * identity, normal)
 
     def __call__(self, kspace: Tensor, operator: LinearOperator) -> Tensor:
         check_kspace(kspace, "Tikhonov")

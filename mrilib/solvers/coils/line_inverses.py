@@ -13,7 +13,7 @@ instructions; elsewhere it is a batched product of matrices.
 from typing import Any
 
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Bool, Complex, Float
 from torch import Tensor
 
 from mrilib.solvers.coils.data import CoilData, Images
@@ -99,13 +99,26 @@ def multiply_lines(real, imag, x_real, x_imag, y_real, y_imag):
             y_real[line, row], y_imag[line, row] = a, b
 
 
+def line_kernel(line: Bool[Tensor, "n"], dtype: torch.dtype) -> Complex[Tensor, "n n"]:
+    """`T_(i−j)` of a line of the mask, zero frequency first."""
+    size = line.shape[0]
+    places = torch.arange(size, device=line.device)
+    return torch.fft.ifft(line.to(dtype))[(places[:, None] - places) % size]
+
+
+def line_normals(
+    kernel: Complex[Tensor, "n n"], maps: Complex[Tensor, "*line coil n"]
+) -> Complex[Tensor, "*line n n"]:
+    """`G` of some lines, of their coil maps."""
+    return kernel * (maps.mH @ maps)
+
+
 def _inverses(measurement: CoilData, penalty: Float[Tensor, "batch"]) -> tuple[Any, ...]:
     dtype, across = measurement.dtype, measurement.transformed == (-1,)
     maps = measurement.maps if across else measurement.maps.mT  # type: ignore[union-attr]
     line = measurement.mask[0] if across else measurement.mask[:, 0]
     size, lines, count = line.shape[0], maps.shape[-2], len(penalty)  # type: ignore[union-attr]
-    places = torch.arange(size, device=line.device)
-    kernel = torch.fft.ifft(line.to(dtype))[(places[:, None] - places) % size]
+    kernel = line_kernel(line, dtype)
     columns = maps.movedim(-2, -3)  # type: ignore[union-attr]  # (items, line, coil, n)
     apart = line.device.type == "cpu"
     shape, kind = (count, lines, size, size), dtype.to_real() if apart else dtype
@@ -113,7 +126,7 @@ def _inverses(measurement: CoilData, penalty: Float[Tensor, "batch"]) -> tuple[A
     added = penalty[:, None, None, None] * torch.eye(size, dtype=dtype, device=line.device)
     for first in range(0, lines, LINES_AT_ONCE):
         part = slice(first, first + LINES_AT_ONCE)
-        factor = torch.linalg.cholesky(kernel * (columns[:, part].mH @ columns[:, part]) + added)
+        factor = torch.linalg.cholesky(line_normals(kernel, columns[:, part]) + added)
         inverse = torch.cholesky_inverse(factor)
         for whole, values in zip(found, (inverse.real, inverse.imag) if apart else (inverse,), strict=True):
             whole[:, part] = values

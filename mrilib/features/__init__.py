@@ -1,0 +1,1 @@
+"""Small features: what every method makes of a few pixels more, at every location."""
