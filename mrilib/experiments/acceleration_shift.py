@@ -1,14 +1,13 @@
 """What methods that were tuned and trained at one acceleration lose at others."""
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import pandas as pd
 
 from mrilib.experiments.base import Experiment, ScoredRun
-from mrilib.experiments.comparison import Comparison, compared
+from mrilib.experiments.comparison import compared
 from mrilib.experiments.conditions import Condition, Conditioned, conditioned
 from mrilib.experiments.records import record_of
 from mrilib.metrics.quantities import Quantity
@@ -63,12 +62,16 @@ class AccelerationShift(Experiment):
             there, kept = Condition(source=self.source, mask=mask), self.conditions[f"masks.{number}"]
             for name, condition in ((THERE, there), (HOME, kept)):
                 found += self._means(run, name, conditioned(run, condition, self.quantity, self.word))
-            found += self._changes(run, compared(run, there, kept, self.quantity, self.word))
+            both = compared(run, there, kept, self.quantity, self.word)
+            found += [
+                self._record(run, LOSS, method, both.after, both.change(method), both.missing(method))
+                for method in both.methods
+            ]
         # At home both are one; methods that are nowhere else have nothing to compare.
         home = conditioned(run, self.conditions["home"], self.quantity, self.word)
         elsewhere = {each.method for each in found}
-        own = [record for name in (THERE, HOME) for record in self._means(run, name, home)]
-        return [each for each in own if each.method in elsewhere] + found
+        own = [each for each in self._means(run, THERE, home) if each.method in elsewhere]
+        return [*own, *(replace(each, quantity=HOME) for each in own), *found]
 
     def table_arguments(self, run: ScoredRun) -> dict[str, Any]:
         return super().table_arguments(run) | {
@@ -106,24 +109,14 @@ class AccelerationShift(Experiment):
         }
 
     def _means(self, run: ScoredRun, name: str, side: Conditioned) -> list[Record]:
-        found = []
-        for method in side.methods:
-            own = side.scores[side.scores["method"] == method]
-            record = self._record(run, name, method, side, side.summary(method, run.seed))
-            found.append(replace(record, missing=int(own["missing"].sum())))
-        return found
+        return [
+            self._record(run, name, method, side, side.summary(method, run.seed), side.missing(method))
+            for method in side.methods
+        ]
 
-    def _changes(self, run: ScoredRun, both: Comparison) -> Iterator[Record]:
-        (x, y), (first, second) = both.means, both.drawn
-        for index, method in enumerate(both.methods):
-            low, high = both.interval(second[:, index] - first[:, index])
-            change = Summary(
-                float(y[index] - x[index]), math.nan, low, high, both.summary(method, both.after).n
-            )
-            record = self._record(run, LOSS, method, both.after, change)
-            yield replace(record, missing=both.missing(method))
-
-    def _record(self, run: ScoredRun, name: str, method: str, side: Conditioned, found: Summary) -> Record:
+    def _record(
+        self, run: ScoredRun, name: str, method: str, side: Conditioned, found: Summary, missing: int
+    ) -> Record:
         row = {
             "measure": self.quantity,
             "source": self.source,
@@ -131,8 +124,16 @@ class AccelerationShift(Experiment):
             "acceleration": float(side.scores["acceleration"].mean()),
             "home": self.home,
         }
-        unit = self._shown(run)[name].unit
-        return record_of(run, found, table=self.word, quantity=name, row=row, method=method, unit=unit)
+        return record_of(
+            run,
+            found,
+            table=self.word,
+            quantity=name,
+            row=row,
+            method=method,
+            unit=self._shown(run)[name].unit,
+            missing=missing,
+        )
 
     def _shown(self, run: ScoredRun) -> dict[str, Quantity]:
         shown = run.quantity(self.quantity, self.word)

@@ -15,28 +15,12 @@ from mrilib.experiments.conditions import (
     Conditioned,
     Given,
     conditioned,
-    patient_sums,
+    drawn_means,
     resampled_patients,
 )
-from mrilib.metrics.statistics import Summary
+from mrilib.metrics.statistics import Summary, percentile_interval
 
 DRAWS = 1999
-# Per cent, of 95 % intervals.
-ENDS = (2.5, 97.5)
-# Relative to the numbers drawn: what is shorter is rounding.
-EQUAL = 1e-12
-
-
-def percentile_interval(drawn: Float[np.ndarray, "draws"]) -> tuple[float, float]:
-    """95 % percentile interval of a number that was computed of every draw; NaN where all are equal.
-
-    Of few patients it is too short, as every bootstrap's.
-    """
-    told = drawn[np.isfinite(drawn)]
-    if not told.size:
-        return math.nan, math.nan
-    low, high = (float(end) for end in np.percentile(told, ENDS))
-    return (low, high) if high - low > EQUAL * max(abs(low), abs(high)) else (math.nan, math.nan)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,12 +47,8 @@ class Comparison:
         """Means of every method before and after, of patients drawn with replacement, alike for all."""
         sides = (self.before, self.after)
         names, weights = resampled_patients(*[side.patients for side in sides], draws=DRAWS, seed=self.seed)
-        means = []
-        for side in sides:
-            sums, counts = patient_sums(side.scores, self.methods, names)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                means.append((weights @ sums) / (weights @ counts))
-        return means[0], means[1]
+        first, second = (drawn_means(side.scores, self.methods, names, weights) for side in sides)
+        return first, second
 
     @property
     def means(self) -> tuple[Float[np.ndarray, "methods"], Float[np.ndarray, "methods"]]:
@@ -84,16 +64,22 @@ class Comparison:
         """Whether there are two patients or more under both conditions, so that intervals say something."""
         return all(len(side.patients) > 1 for side in (self.before, self.after))
 
-    def summary(self, method: str, side: Conditioned) -> Summary:
-        """Of a method's images under one of the conditions."""
-        return side.summary(method, self.seed)
-
     def missing(self, method: str) -> int:
         """Images of either condition that count for the method in neither, since it failed on them."""
-        return sum(
-            int(side.scores.loc[side.scores["method"] == method, "missing"].sum())
-            for side in (self.before, self.after)
-        )
+        return self.before.missing(method) + self.after.missing(method)
+
+    def change(self, method: str) -> Summary:
+        """`y − x` of a method, with the interval of the same patients before and after."""
+        index = list(self.methods).index(method)
+        (x, y), (first, second) = self.means, self.drawn
+        return self.told(y[index] - x[index], second[:, index] - first[:, index], method)
+
+    def told(self, value: float, drawn: Float[np.ndarray, "draws"], *methods: str) -> Summary:
+        """A number with its percentile interval; `n` are the images after the shift, the most of a method."""
+        low, high = self.interval(drawn)
+        counts = self.after.scores[self.after.scores["number"].notna()].groupby("method").size()
+        n = max((int(counts.get(name, 0)) for name in methods), default=0)
+        return Summary(float(value), math.nan, low, high, n)
 
     def interval(self, drawn: Float[np.ndarray, "draws"]) -> tuple[float, float]:
         """95 % percentile interval of a number that was computed of every draw; NaN where there is none."""
@@ -142,7 +128,7 @@ def compared(
     """
     sides = [conditioned(run, given, quantity, where) for given in (before, after)]
     if least_snr is not None:
-        sides = [_with(side, side.scores[side.scores["snr"] >= least_snr]) for side in sides]
+        sides = [replace(side, scores=side.scores[side.scores["snr"] >= least_snr]) for side in sides]
     first, second = (side.condition for side in sides)
     same = (first.source, first.mask) == (second.source, second.mask)
     if same:
@@ -154,13 +140,9 @@ def compared(
             f"{where}: expected methods with {quantity} under both {sides[0].label} and {sides[1].label}, "
             "got none"
         )
-    sides = [_with(side, side.scores[side.scores["method"].isin(methods)]) for side in sides]
+    sides = [replace(side, scores=side.scores[side.scores["method"].isin(methods)]) for side in sides]
     pinned = [name for name in methods if same and name not in run.adapted]
     return Comparison(sides[0], sides[1], methods, pinned, run.seed)
-
-
-def _with(side: Conditioned, scores: pd.DataFrame) -> Conditioned:
-    return replace(side, scores=scores)
 
 
 def _told(scores: pd.DataFrame) -> pd.DataFrame:
@@ -174,5 +156,5 @@ def _paired(sides: list[Conditioned]) -> list[Conditioned]:
     found = []
     for side in sides:
         here = pd.MultiIndex.from_frame(side.scores[["method", *IMAGE]]).isin(both)
-        found.append(_with(side, side.scores.assign(number=side.scores["number"].where(here))))
+        found.append(replace(side, scores=side.scores.assign(number=side.scores["number"].where(here))))
     return found

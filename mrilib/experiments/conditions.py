@@ -10,7 +10,7 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mrilib.experiments.base import ScoredRun
-from mrilib.experiments.scores import lowest_tuned, valued
+from mrilib.experiments.scores import check_once, lowest_tuned, usual_domain, valued
 from mrilib.metrics.statistics import Summary, summarise
 
 # What tells an image from another, whatever source it stands in.
@@ -96,6 +96,10 @@ class Conditioned:
         told = self.scores[(self.scores["method"] == method) & self.scores["number"].notna()]
         return summarise(told["number"].tolist(), groups=told["patient"].tolist(), seed=seed)
 
+    def missing(self, method: str) -> int:
+        """Images that the method failed on."""
+        return int(self.scores.loc[self.scores["method"] == method, "missing"].sum())
+
     def row(self, ending: str = "") -> dict[str, str]:
         """Source, mask and domain for the row of a record, each name with an ending."""
         found = self.condition.model_dump(exclude_none=True)
@@ -128,8 +132,11 @@ def conditioned(run: ScoredRun, given: Given, quantity: str, where: str) -> Cond
     condition = condition.model_copy(update={"mask": condition.mask or next(iter(masks), "")})
     mask = str(condition.mask)
     scores = scores[scores["mask"] == mask]
-    usual = _usual(run, condition.source, mask)
-    named = None if condition.domain is None else _usual(run, *condition.domain.partition("@")[::2])
+    usual = usual_domain(run.usual, condition.source, mask)
+    named = condition.domain
+    if named is not None and "@" in named:
+        source, _, under = named.partition("@")
+        named = usual_domain(run.usual, source, under)
     domain = "" if named in (None, usual) else named
     same = (scores["domain"] == "") & ~scores["method"].isin(list(run.adapted))
     scores = valued(scores[(scores["domain"] == domain) | same], quantity)
@@ -138,12 +145,11 @@ def conditioned(run: ScoredRun, given: Given, quantity: str, where: str) -> Cond
             f"{where}: no reconstruction of {condition.source} under {mask or 'any mask'} by methods of "
             f"{condition.domain or 'the usual domain'}; look at images, masks and shifts of the config"
         )
-    if scores.duplicated(["method", *IMAGE]).any():
-        first = scores.loc[scores.duplicated(["method", *IMAGE]), ["method", *IMAGE]].iloc[0].to_dict()
-        raise ValueError(f"{where}: expected one row an image, got several of {first}; drop all but one")
+    check_once(scores, ["method", *IMAGE], where)
     ranks = {name: rank for rank, name in enumerate(run.methods)}
-    order = scores["method"].map(lambda name: ranks.get(name, len(ranks)))
-    scores = scores.iloc[np.argsort(order.to_numpy(), kind="stable")]
+    scores = scores.sort_values(
+        "method", key=lambda names: names.map(ranks).fillna(len(ranks)), kind="stable"
+    )
     told = "" if named is None else f"tuned on {_domain_label(run, named, mask)}"
     return Conditioned(condition, scores, run.mask_labels.get(mask, mask), told)
 
@@ -154,11 +160,6 @@ def _domain_label(run: ScoredRun, domain: str, mask: str) -> str:
     if domain == f"{pair.get('source')}@{mask}":
         return pair["source"]
     return run.domain_labels.get(domain, domain)
-
-
-def _usual(run: ScoredRun, source: str, mask: str) -> str:
-    """Name of the usual domain of a source under a mask; without a mask the source is a domain's own name."""
-    return run.usual.get(source, {}).get(mask, f"{source}@{mask}") if mask else source
 
 
 def patient_sums(
@@ -173,6 +174,18 @@ def patient_sums(
         return whole.fillna(0.0).to_numpy(dtype=float)
 
     return table(by.sum()), table(by.count())
+
+
+def drawn_means(
+    scores: pd.DataFrame,
+    methods: Sequence[str],
+    patients: Sequence[str],
+    weights: Float[np.ndarray, "draws patients"],
+) -> Float[np.ndarray, "draws methods"]:
+    """Mean of every method over the images of the patients, each of them as often as it is drawn."""
+    sums, counts = patient_sums(scores, methods, patients)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray((weights @ sums) / (weights @ counts))
 
 
 def resampled_patients(

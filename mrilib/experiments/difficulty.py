@@ -12,11 +12,17 @@ from pydantic import Field
 
 from mrilib.data.spectra import low_frequency_share
 from mrilib.experiments.base import Experiment, ScoredRun
-from mrilib.experiments.comparison import DRAWS, percentile_interval
-from mrilib.experiments.conditions import Condition, Conditioned, conditioned, resampled_patients
+from mrilib.experiments.comparison import DRAWS
+from mrilib.experiments.conditions import (
+    Condition,
+    Conditioned,
+    conditioned,
+    drawn_means,
+    resampled_patients,
+)
 from mrilib.experiments.records import record_of
 from mrilib.metrics.quantities import Quantity
-from mrilib.metrics.statistics import Summary, summarise
+from mrilib.metrics.statistics import Summary, percentile_interval, summarise
 from mrilib.store.records import Record
 
 SHARE, CORRELATION, CROSSING, REMAINING = "low_frequency_share", "correlation", "crossing", "remaining"
@@ -31,6 +37,8 @@ IMAGES = "images"
 POOL, HARD, CONTROL = "pool", "hard", "control"
 SLICE = ["volume", "slice"]
 EVERY, CLEAR = "all", "not noisy"
+# Values under the mask that is tested, and under that of the selection.
+DRAWN = TESTED, SELECTED = ["tested", "selected"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,14 +193,12 @@ class Difficulty(Experiment):
             told = table[inside]
             found = summarise(told["share"].tolist(), groups=told["patient"].tolist(), seed=run.seed)
             yield self._record(run, SHARE, IMAGES, found, which, set=name)
-        drawn = [_correlation(table.iloc[chosen]) for chosen in _draws(table, run.seed)]
+        draws = _draws(table, run.seed)
+        drawn = [_correlation(table.iloc[chosen]) for chosen in draws]
         low, high = percentile_interval(np.array(drawn))
         correlation = Summary(_correlation(table), math.nan, low, high, len(table))
         yield self._record(run, CORRELATION, IMAGES, correlation, which, set=POOL)
-        drawn = [
-            _crossing(Images(table.iloc[chosen], images.spectra[chosen]))
-            for chosen in _draws(table, run.seed)
-        ]
+        drawn = [_crossing(Images(table.iloc[chosen], images.spectra[chosen])) for chosen in draws]
         low, high = percentile_interval(np.array(drawn))
         crossing = Summary(_crossing(images), math.nan, low, high, int(table[HARD].sum()))
         yield self._record(run, CROSSING, IMAGES, crossing, which, set=HARD)
@@ -207,17 +213,24 @@ class Difficulty(Experiment):
                 continue
             values = []
             for name in (HARD, CONTROL):
-                tested, selected = (_by_slice(sides[side], method) for side in (name, POOL))
-                both = tested.join(selected["number"].rename("number_selected"), how="inner")
-                values.append(both[both.index.isin(kept)].dropna(subset=["number", "number_selected"]))
+                tested, selected = (
+                    _by_slice(sides[side], method, under)
+                    for side, under in ((name, TESTED), (POOL, SELECTED))
+                )
+                both = tested.join(selected[SELECTED], how="inner")
+                values.append(both[both.index.isin(kept)].dropna(subset=DRAWN))
             hard, control = values
-
             names, weights = resampled_patients(
                 hard["patient"].tolist(), control["patient"].tolist(), draws=DRAWS, seed=run.seed
             )
             # The first row are all images as they are.
             weights = np.concatenate([np.ones((1, len(names))), weights])
-            worse, usual = (_means(each, names, weights) for each in (hard, control))
+            worse, usual = (
+                drawn_means(
+                    each.melt("patient", DRAWN, var_name="method", value_name="number"), DRAWN, names, weights
+                )
+                for each in (hard, control)
+            )
             with np.errstate(divide="ignore", invalid="ignore"):
                 ratios = (usual[:, 0] - worse[:, 0]) / (usual[:, 1] - worse[:, 1])
             low, high = percentile_interval(ratios[1:])
@@ -286,18 +299,7 @@ def _draws(table: pd.DataFrame, seed: int) -> list[Int[np.ndarray, "images"]]:
     ]
 
 
-def _by_slice(side: Conditioned, method: str) -> pd.DataFrame:
-    """Values of a method by slice, with the patient."""
+def _by_slice(side: Conditioned, method: str, name: str) -> pd.DataFrame:
+    """Values of a method by slice, in a column of this name, with the patient."""
     own = side.scores[side.scores["method"] == method]
-    return own.set_index(SLICE)[["number", "patient"]]
-
-
-def _means(
-    values: pd.DataFrame, names: Sequence[str], weights: Float[np.ndarray, "draws patients"]
-) -> Float[np.ndarray, "draws 2"]:
-    """Weighted means of `number` and `number_selected`, by patient."""
-    by = values.groupby("patient")[["number", "number_selected"]]
-    sums = by.sum().reindex(list(names)).fillna(0.0).to_numpy(dtype=float)
-    counts = by.size().reindex(list(names)).fillna(0.0).to_numpy(dtype=float)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray((weights @ sums) / (weights @ counts)[:, None])
+    return own.set_index(SLICE)[["number", "patient"]].rename(columns={"number": name})

@@ -1,7 +1,7 @@
 """Quality of reconstructions of clean data: records, and paired comparisons of methods."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from mrilib.experiments.base import Experiment, ScoredRun
 from mrilib.experiments.records import NO_PAPER, Paper, records_of
-from mrilib.experiments.scores import lowest_tuned, summarise_scores, valued
+from mrilib.experiments.scores import check_once, lowest_tuned, summarise_scores, valued
 from mrilib.experiments.stored import CLEAN
 from mrilib.metrics.quantities import QUANTITIES, Quantity
 from mrilib.store.records import Record
@@ -154,7 +154,4 @@ def _check(quantities: Mapping[str, Quantity], name: str, where: str) -> None:
 
 
 def _check_single(scores: pd.DataFrame, where: str) -> None:
-    keys: Sequence[str] = ["source", "mask", "domain", "method", *SLICE]
-    if scores.duplicated(keys).any():
-        first = scores.loc[scores.duplicated(keys), keys].iloc[0].to_dict()
-        raise ValueError(f"{where}: expected one row an image, got several of {first}; drop all but one")
+    check_once(scores, ["source", "mask", "domain", "method", *SLICE], where)

@@ -61,8 +61,21 @@ def with_usual_domains(
         usual: source to mask to the domain that the config gives them; `source@mask` where it has none.
     """
     pairs = zip(scores["source"], scores["mask"], strict=True)
-    expected = [(usual or {}).get(source, {}).get(mask, f"{source}@{mask}") for source, mask in pairs]
+    expected = [usual_domain(usual or {}, source, mask) for source, mask in pairs]
     return scores.assign(domain=np.where(scores["domain"] == expected, "", scores["domain"]))
+
+
+def usual_domain(usual: Mapping[str, Mapping[str, str]], source: str, mask: str) -> str:
+    """The domain that the config gives a source under a mask; `source@mask` where it has none."""
+    return usual.get(source, {}).get(mask, f"{source}@{mask}")
+
+
+def check_once(scores: pd.DataFrame, keys: Sequence[str], where: str, *, what: str = "an image") -> None:
+    """Raise `ValueError`, in the name of `where`, if two rows agree in all keys."""
+    twice = scores.duplicated(list(keys))
+    if twice.any():
+        first = scores.loc[twice, list(keys)].iloc[0].to_dict()
+        raise ValueError(f"{where}: expected one row {what}, got several of {first}; drop all but one")
 
 
 def own_scores(scores: pd.DataFrame) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -12,7 +13,7 @@ from pydantic import Field
 
 from mrilib.experiments.base import Experiment, ScoredRun
 from mrilib.experiments.comparison import Comparison, compared
-from mrilib.experiments.conditions import Condition, Given, condition_of
+from mrilib.experiments.conditions import Condition, Conditioned, Given, condition_of
 from mrilib.experiments.records import record_of
 from mrilib.metrics.lines import orthogonal_distances, orthogonal_line
 from mrilib.metrics.quantities import Quantity
@@ -107,17 +108,14 @@ class Shift(Experiment):
 
     def records(self, run: ScoredRun) -> list[Record]:
         found = self._compared(run)
-        line, record = line_of(found), _Recorder(run, found, self)
-        methods = [each for name in found.methods for each in self._of_method(found, name, record)]
-        return [*methods, *_of_line(run, found, line, record)]
-
-    def _of_method(self, found: Comparison, method: str, record: "_Recorder") -> Iterator[Record]:
-        for name, side in ((BEFORE, found.before), (AFTER, found.after)):
-            yield record(name, method, found.summary(method, side), found.missing(method))
-        index = list(found.methods).index(method)
-        (x, y), (first, second) = found.means, found.drawn
-        change = _summary(found, y[index] - x[index], second[:, index] - first[:, index], method)
-        yield record(CHANGE, method, change, found.missing(method))
+        records = []
+        for method in found.methods:
+            numbers = {name: side.summary(method, run.seed) for name, side in _sides(found)}
+            numbers[CHANGE] = found.change(method)
+            missing = found.missing(method)
+            for name, summary in numbers.items():
+                records.append(self._record(run, found, name, method, summary, missing))
+        return [*records, *self._of_line(run, found)]
 
     def table_arguments(self, run: ScoredRun) -> dict[str, Any]:
         found = self._compared(run)
@@ -134,13 +132,14 @@ class Shift(Experiment):
     def frame(self, run: ScoredRun, records: Sequence[Record]) -> pd.DataFrame:
         """One row a method: `method`, `family`, `fitted`, and `x`, `y` with their intervals."""
         found = self._compared(run)
+        told = {(each.method, each.quantity): each for each in records}
         rows = []
         for method in found.methods:
             row: dict[str, Any] = {"method": method, "family": run.families.get(method, "other")}
             row["fitted"] = method not in found.pinned
-            for name, side in (("x", found.before), ("y", found.after)):
-                summary = found.summary(method, side)
-                row |= {name: summary.mean, f"{name}_low": summary.low, f"{name}_high": summary.high}
+            for name, quantity in (("x", BEFORE), ("y", AFTER)):
+                own = told[method, quantity]
+                row |= {name: own.value, f"{name}_low": own.low, f"{name}_high": own.high}
             rows.append(row)
         return pd.DataFrame(rows)
 
@@ -165,8 +164,62 @@ class Shift(Experiment):
         told = f"{heading} under a shift{' (simulated data)' if simulated else ''}"
         return ", ".join(filter(None, [told, found.common_mask]))
 
+    def _of_line(self, run: ScoredRun, found: Comparison) -> Iterator[Record]:
+        """Records of the line, and of how far methods and families are from it."""
+        line = line_of(found)
+        fitted = line.fitted
+        record = partial(self._record, run, found)
+        yield record(SLOPE, ALL, found.told(line.slope, line.slopes, *fitted))
+        yield record(OFFSET, ALL, found.told(line.offset, line.offsets, *fitted))
+        columns = [list(found.methods).index(name) for name in fitted]
+        x, y = (each[columns] for each in found.means)
+        first, second = (each[:, columns] for each in found.drawn)
+        if fitted:
+            sign = 1.0 if run.quantities[self.quantity].higher_is_better else -1.0
+            better, drawn = (sign * (y - x) > 0).mean(), (sign * (second - first) > 0).mean(axis=1)
+            yield record(BETTER, ALL, found.told(float(better), drawn, *fitted))
+        if not math.isfinite(line.slope):
+            return
+        own = orthogonal_distances(x, y, np.array(line.slope), np.array(line.offset))
+        others = orthogonal_distances(first, second, line.slopes, line.offsets)
+        for index, method in enumerate(fitted):
+            yield record(RESIDUAL, method, found.told(own[index], others[:, index], method))
+        families = [run.families.get(name, "other") for name in fitted]
+        for family in dict.fromkeys(families):
+            inside = [index for index, other in enumerate(families) if other == family]
+            members = [fitted[index] for index in inside]
+            summary = found.told(own[inside].mean(), others[:, inside].mean(axis=1), *members)
+            yield record(RESIDUAL, ALL, summary, family=family)
+
+    def _record(
+        self,
+        run: ScoredRun,
+        found: Comparison,
+        quantity: str,
+        method: str,
+        summary: Summary,
+        missing: int = 0,
+        **row: str,
+    ) -> Record:
+        about: dict[str, Any] = {"measure": self.quantity, **found.before.row(), **found.after.row("_after")}
+        about |= {} if self.least_snr is None else {"least_snr": self.least_snr}
+        return record_of(
+            run,
+            summary,
+            table=self.word,
+            quantity=quantity,
+            row=about | row,
+            method=method,
+            unit=own_quantities(run.quantity(self.quantity, self.word))[quantity].unit,
+            missing=missing,
+        )
+
     def _compared(self, run: ScoredRun) -> Comparison:
         return compared(run, self.before, self.after, self.quantity, self.word, least_snr=self.least_snr)
+
+
+def _sides(found: Comparison) -> tuple[tuple[str, Conditioned], tuple[str, Conditioned]]:
+    return (BEFORE, found.before), (AFTER, found.after)
 
 
 def own_quantities(shown: Quantity) -> dict[str, Quantity]:
@@ -194,67 +247,3 @@ def band_of(found: Comparison, line: Line) -> pd.DataFrame:
     return pd.DataFrame(
         {"x": places, "y": line.offset + line.slope * places, "low": ends[:, 0], "high": ends[:, 1]}
     )
-
-
-def _of_line(run: ScoredRun, found: Comparison, line: Line, record: "_Recorder") -> Iterator[Record]:
-    """Records of the line, and of how far methods and families are from it."""
-    yield record(SLOPE, ALL, _summary(found, line.slope, line.slopes, *line.fitted))
-    yield record(OFFSET, ALL, _summary(found, line.offset, line.offsets, *line.fitted))
-    columns = [list(found.methods).index(name) for name in line.fitted]
-    x, y = (each[columns] for each in found.means)
-    first, second = (each[:, columns] for each in found.drawn)
-    if line.fitted:
-        sign = 1.0 if run.quantities[record.measure].higher_is_better else -1.0
-        better, drawn = (sign * (y - x) > 0).mean(), (sign * (second - first) > 0).mean(axis=1)
-        yield record(BETTER, ALL, _summary(found, float(better), drawn, *line.fitted))
-    if not math.isfinite(line.slope):
-        return
-    own = orthogonal_distances(x, y, np.array(line.slope), np.array(line.offset))
-    others = orthogonal_distances(first, second, line.slopes, line.offsets)
-    for index, method in enumerate(line.fitted):
-        yield record(RESIDUAL, method, _summary(found, own[index], others[:, index], method))
-    families = [run.families.get(name, "other") for name in line.fitted]
-    for family in dict.fromkeys(families):
-        inside = [index for index, other in enumerate(families) if other == family]
-        members = [line.fitted[index] for index in inside]
-        summary = _summary(found, own[inside].mean(), others[:, inside].mean(axis=1), *members)
-        yield record(RESIDUAL, ALL, summary, family=family)
-
-
-def _summary(found: Comparison, value: float, drawn: Float[np.ndarray, "draws"], *methods: str) -> Summary:
-    """A number with its percentile interval; `n` are the images after the shift, the most of a method."""
-    low, high = found.interval(drawn)
-    counts = found.after.scores[found.after.scores["number"].notna()].groupby("method").size()
-    n = max((int(counts.get(name, 0)) for name in methods), default=0)
-    return Summary(float(value), math.nan, low, high, n)
-
-
-class _Recorder:
-    """Makes the records of a shift.
-
-    Attributes:
-        measure: name of the quantity that is compared.
-    """
-
-    def __init__(self, run: ScoredRun, found: Comparison, experiment: Shift) -> None:
-        self._run, self._word, self.measure = run, experiment.word, experiment.quantity
-        self._row: dict[str, str | int | float] = {
-            "measure": self.measure,
-            **found.before.row(),
-            **found.after.row("_after"),
-        }
-        if experiment.least_snr is not None:
-            self._row["least_snr"] = experiment.least_snr
-        self._quantities = own_quantities(run.quantity(self.measure, self._word))
-
-    def __call__(self, quantity: str, method: str, found: Summary, missing: int = 0, **row: Any) -> Record:
-        return record_of(
-            self._run,
-            found,
-            table=self._word,
-            quantity=quantity,
-            row=self._row | row,
-            method=method,
-            unit=self._quantities[quantity].unit,
-            missing=missing,
-        )

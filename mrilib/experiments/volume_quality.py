@@ -7,7 +7,7 @@ import pandas as pd
 
 from mrilib.experiments.base import Experiment, ScoredRun
 from mrilib.experiments.quality import tuned_records
-from mrilib.experiments.scores import lowest_tuned
+from mrilib.experiments.scores import check_once, lowest_tuned
 from mrilib.metrics.volume import volume_scores
 from mrilib.store.records import Record
 
@@ -96,11 +96,7 @@ def _slices(scores: pd.DataFrame) -> pd.DataFrame:
     """One clean reconstruction a slice; `whole` says whether all slices of its volume are there."""
     chosen = lowest_tuned(scores)
     chosen = chosen[chosen["volume"] != ""]
-    keys = [*VOLUME, "slice"]
-    numbered = chosen[chosen["slice"].notna()]
-    if numbered.duplicated(keys).any():
-        first = numbered.loc[numbered.duplicated(keys), keys].iloc[0].to_dict()
-        raise ValueError(f"volume_rows: expected one row a slice, got several of {first}; drop all but one")
+    check_once(chosen[chosen["slice"].notna()], [*VOLUME, "slice"], "volume_rows", what="a slice")
     found = chosen.groupby(VOLUME)["slice"].transform("nunique")
     # Nobody may have counted the slices of some of them: files of an earlier version do not tell.
     agree = (found == chosen["slices"]).groupby([chosen[key] for key in VOLUME]).transform("all")

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from mrilib.metrics.statistics import percentile_interval
+
 CONFIDENCE = 0.95
-# Values of τ that differ by less are equal up to rounding.
-EQUAL = 1e-9
 # Of resamples, those that may be without τ where an interval is to be had.
 MOST_UNDEFINED = 0.05
 
@@ -105,11 +105,9 @@ def tau_interval(draws: Float[np.ndarray, "draws"]) -> tuple[float, float]:
     There is none if more than 5 % of the resamples have no τ: those that have one are a selection. Nor is
     there one if its ends are equal: almost all resamples then have one τ, which says nothing of its spread.
     """
-    told = draws[np.isfinite(draws)]
-    if len(told) < max(1.0, (1 - MOST_UNDEFINED) * len(draws)):
+    if np.isfinite(draws).sum() < (1 - MOST_UNDEFINED) * len(draws):
         return math.nan, math.nan
-    low, high = np.quantile(told, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return (float(low), float(high)) if high - low > EQUAL else (math.nan, math.nan)
+    return percentile_interval(draws)
 
 
 def open_ranks(signs: Float[np.ndarray, "methods methods"]) -> list[tuple[int, int]]:

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 RESAMPLES = 9999
+# Per cent, of 95 % intervals.
+ENDS = (2.5, 97.5)
 # Relative length of an interval below which the values are equal up to rounding.
 EQUAL = 1e-12
 
@@ -22,6 +25,18 @@ class Summary:
     low: float
     high: float
     n: int
+
+
+def percentile_interval(drawn: Float[np.ndarray, "draws"]) -> tuple[float, float]:
+    """95 % percentile interval of a number that was computed of every draw; NaN where all are equal.
+
+    Draws without a number are left out. Of few groups it is too short, as every bootstrap's.
+    """
+    told = drawn[np.isfinite(drawn)]
+    if not told.size:
+        return math.nan, math.nan
+    low, high = (float(end) for end in np.percentile(told, ENDS))
+    return (low, high) if high - low > EQUAL * max(abs(low), abs(high)) else (math.nan, math.nan)
 
 
 def summarise(values: Sequence[float], *, groups: Sequence[Hashable] | None = None, seed: int = 0) -> Summary:

@@ -98,7 +98,7 @@ def test_methods_that_are_not_adapted_are_controls_on_the_diagonal():
     # Without the control the line is parallel to the diagonal.
     assert records["slope", ALL, ""].value == pytest.approx(1.0)
     assert records["offset", ALL, ""].value == pytest.approx(-0.05)
-    frame = experiment.frame(scored, [])
+    frame = experiment.frame(scored, experiment.records(scored))
     assert frame.set_index("method")["fitted"].to_dict() == {name: name != "zero" for name in METHODS}
 
 
