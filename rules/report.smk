@@ -224,7 +224,7 @@ rule draw_training:
         **fixed(stage("training_figure.py", "report.smk:draw_training")),
         methods=list(cfg.methods),
         labels=LABELS,
-        title=lambda wildcards: domain_labels()[wildcards.domain],
+        title=lambda wildcards: DOMAIN_LABELS[wildcards.domain],
         relative=lambda wildcards: cfg.domain(wildcards.domain).source not in cfg.scans,
     message:
         "Draw the trainings on {wildcards.domain}."
@@ -278,7 +278,7 @@ rule draw_quality:
         **fixed(stage("quality_figure.py", "report.smk:draw_quality")),
         pieces=QUALITY_PIECES,
         usual=USUAL,
-        domain_labels=domain_labels(),
+        domain_labels=DOMAIN_LABELS,
         methods=list(cfg.methods),
         labels=LABELS,
         seed=cfg.seed,
@@ -298,13 +298,13 @@ rule draw_shifts:
     conda:
         "../envs/environment.yaml"
     params:
-        **fixed(stage("shift_panel.py", "report.smk:draw_shifts")),
+        **fixed(stage("reconstruction_panel.py", "report.smk:draw_shifts")),
         pieces=SHIFT_PIECES,
         labels=LABELS,
     message:
         "Draw one image of every shift under methods of both domains."
     script:
-        "../workflow_scripts/stages/shift_panel.py"
+        "../workflow_scripts/stages/reconstruction_panel.py"
 
 
 rule draw_reconstructions:

@@ -1,7 +1,10 @@
 """The catalogue: a table of what every volume and slice is, and of which volumes are left out, and why."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -136,6 +139,16 @@ def without_copies(entries: list[Entry]) -> list[Entry]:
 def to_frame(entries: list[Entry]) -> pd.DataFrame:
     """Entries as a table, a row each."""
     return pd.DataFrame([asdict(entry) for entry in entries], columns=[each.name for each in fields(Entry)])
+
+
+def signal_to_noise(row: Mapping[Any, Any]) -> float:
+    """`scale/noise` of a slice; NaN where one of them is not known, or not above 0.
+
+    The maximum of the fully sampled RSS image over the standard deviation of the noise in the real, or the
+    imaginary, part of k-space. The transform is orthonormal.
+    """
+    scale, noise = row["scale"] or 0.0, row["noise"] or 0.0
+    return float(scale) / float(noise) if scale > 0 and noise > 0 else math.nan
 
 
 def target_shape(rows: int, columns: int, target_rows: int, target_columns: int) -> tuple[int, int]:

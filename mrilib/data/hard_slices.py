@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from mrilib.data.catalogue import signal_to_noise
+
 # What tells a slice from every other one.
 SLICE = ["dataset", "volume", "slice"]
 
@@ -70,7 +72,7 @@ def hardest_slices(
 def matched_control(pool: pd.DataFrame, hard: pd.DataFrame, *, count: int) -> tuple[pd.DataFrame, pd.Series]:
     """Choose for each hard slice another one of the pool, which is not hard, of the same anatomy and SNR.
 
-    With the SNR `s`, the catalogue's `scale` over `noise` as `mrilib.data.scans.about_row` has it, the
+    With the SNR `s`, `signal_to_noise` of the catalogue's row, the
     control slices `c` of the hard slices `h` are those that minimise `Σ |log s_c − log s_h|`, each taken
     once. A slice whose noise is not known has no SNR, and its control has none either.
 
@@ -121,9 +123,7 @@ def matched_control(pool: pd.DataFrame, hard: pd.DataFrame, *, count: int) -> tu
 
 def _log_snr(slices: pd.DataFrame) -> np.ndarray:
     """Logarithm of the SNR of each slice; NaN where it has none."""
-    scale, noise = (slices[name].astype(float) for name in ("scale", "noise"))
-    ratio = scale.where(scale > 0) / noise.where(noise > 0)
-    return np.log(ratio.to_numpy())
+    return np.log([signal_to_noise(row) for row in slices.to_dict("records")])
 
 
 def _numbered(slices: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,5 @@
 """Slices of raw scans: as the catalogue describes them, and as they are measured."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Complex64, Float
 from torch import Tensor
 
-from mrilib.data.catalogue import target_shape
+from mrilib.data.catalogue import signal_to_noise, target_shape
 from mrilib.data.intensity import rss_target
 from mrilib.data.measurement import Measurement, measure
 from mrilib.data.sampling.base import Sampling, Seed, acquired_region
@@ -155,11 +154,6 @@ def measured_scan(
 
 
 def about_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Who a row of a catalogue is, in plain values.
-
-    With `snr`, the maximum of the fully sampled RSS image over the standard deviation of the noise in the
-    real, or the imaginary, part of k-space; NaN where the noise is not known. The transform is orthonormal.
-    """
+    """Who a row of a catalogue is, in plain values, and as `snr` its `signal_to_noise`."""
     found = {name: getattr(row[name], "item", lambda name=name: row[name])() for name in ABOUT}
-    noise = row["noise"]
-    return found | {"snr": float(row["scale"]) / float(noise) if noise else math.nan}
+    return found | {"snr": signal_to_noise(row)}

@@ -25,7 +25,6 @@ KINDS: dict[str, Kind] = {
     "frequency": "number",
     "energy": "number",
 }
-IMAGE = ["source", "mask", "position"]
 
 
 def spectra_of(measurements: Iterable[str | Path]) -> pd.DataFrame:

@@ -6,7 +6,6 @@ import torch
 from jaxtyping import Complex, Float, Inexact, Int
 from torch import Tensor
 
-from mrilib.data.features import feature_window
 from mrilib.features.response import has_responses, window_responses
 from mrilib.operators.base import MeasurementOperator
 from mrilib.operators.coil_images import center_crop, crop_corner
@@ -96,32 +95,32 @@ def location_map(
     feature.
     """
     shape = (truth.reference.shape[-2], truth.reference.shape[-1])
-    without = _moduli(method, kspace, operator, shape)
+    clean = method.solve(kspace, operator).value
+    without = _moduli(method, clean, operator, shape)
     if spacing is None:
         rows, columns = (torch.arange(side - size + 1) for side in shape)
-        inside = _exact(method, kspace, operator, shape, size, amplitude)
+        inside = _exact(method, clean, operator, shape, size, amplitude)
         return _map(rows, columns, size, without, inside, truth, amplitude)
     rows, columns = _lattice(shape, size, spacing, shift)
-    pattern = torch.zeros(shape, dtype=truth.reference.dtype)
-    for row in rows.tolist():
-        for column in columns.tolist():
-            pattern += feature_window(shape, row=row, column=column, size=size, amplitude=amplitude)
-    feature = _padded(pattern, operator).to(kspace.dtype)
-    altered = _moduli(method, kspace + operator.forward(feature), operator, shape)
-    inside = _windows(altered, size)[rows][:, columns]
+    top, left = crop_corner(tuple(operator.mask.shape), shape)
+    down, across = ((first[:, None] + torch.arange(size)).flatten() for first in (top + rows, left + columns))
+    feature = torch.zeros(operator.mask.shape).to(kspace)
+    feature[down[:, None], across] = amplitude
+    altered = method.solve(kspace + operator.forward(feature), operator).value
+    inside = _windows(_moduli(method, altered, operator, shape), size)[rows][:, columns]
     return _map(rows, columns, size, without, inside, truth, amplitude)
 
 
 def _moduli(
-    method: Reconstructor, kspace: Tensor, operator: MeasurementOperator, shape: tuple[int, int]
+    method: Reconstructor, image: Tensor, operator: MeasurementOperator, shape: tuple[int, int]
 ) -> Float[Tensor, "y x"]:
-    """What the method returns, as coils see it, where the reference is."""
-    return center_crop(observed(method, method.solve(kspace, operator).value, operator).abs(), shape)
+    """Of what the method returned, as coils see it, where the reference is."""
+    return center_crop(observed(method, image, operator).abs(), shape)
 
 
 def _exact(
     method: Reconstructor,
-    kspace: Tensor,
+    clean: Complex[Tensor, "full_y full_x"],
     operator: MeasurementOperator,
     shape: tuple[int, int],
     size: int,
@@ -133,11 +132,11 @@ def _exact(
             f"location_map: expected spacing for {type(method).__name__}, whose answer to a feature is not "
             "known at every location; say how far windows stand apart"
         )
-    responses = window_responses(method, operator, size).to(kspace.dtype)
+    responses = window_responses(method, operator, size).to(clean)
     top, left = crop_corner(tuple(operator.mask.shape), shape)
     responses = responses[top : top + shape[0] - size + 1, left : left + shape[1] - size + 1]
-    image = center_crop(method.solve(kspace, operator).value, shape)
-    seen = center_crop(operator.seen(torch.ones(operator.mask.shape, dtype=image.real.dtype)), shape)
+    image = center_crop(clean, shape)
+    seen = center_crop(operator.seen(torch.ones(operator.mask.shape).to(clean.real)), shape)
     return (_windows(seen, size) * (_windows(image, size) + amplitude * responses)).abs()
 
 
@@ -190,11 +189,3 @@ def _lattice(
         torch.arange(first, side - size + 1, spacing) for first, side in zip(shift, shape, strict=True)
     )
     return rows, columns
-
-
-def _padded(image: Tensor, operator: MeasurementOperator) -> Tensor:
-    """An image of the reference's size on the whole grid."""
-    whole = torch.zeros(operator.mask.shape, dtype=image.dtype)
-    top, left = crop_corner(tuple(whole.shape), tuple(image.shape))
-    whole[top : top + image.shape[0], left : left + image.shape[1]] = image
-    return whole

@@ -11,6 +11,7 @@ from mrilib.operators.base import MeasurementOperator, fft2c, ifft2c
 from mrilib.operators.coil_fourier import CoilFourier
 from mrilib.operators.fourier import MaskedFourier
 from mrilib.reconstructors.base import Reconstructor
+from mrilib.solvers.coils.data import sampled_axes
 from mrilib.solvers.coils.line_inverses import line_kernel, line_normals
 
 # Bounds the memory of the matrices.
@@ -22,7 +23,9 @@ def has_responses(method: Reconstructor, operator: MeasurementOperator) -> bool:
     if method.response is None:
         return False
     return isinstance(operator, MaskedFourier) or (
-        isinstance(operator, CoilFourier) and operator.coil_maps.ndim == 3 and _axis(operator) is not None
+        isinstance(operator, CoilFourier)
+        and operator.coil_maps.ndim == 3
+        and len(sampled_axes(operator.mask)) == 1
     )
 
 
@@ -56,18 +59,10 @@ def window_responses(
     if isinstance(operator, MaskedFourier):
         return _convolved(response, operator, size)
     maps = cast(CoilFourier, operator).coil_maps
-    if _axis(operator) == -1:
+    if sampled_axes(operator.mask) == (-1,):
         return _lines(response, maps, operator.mask[0], size)
     found = _lines(response, maps.mT, operator.mask[:, 0], size)
     return found.permute(1, 0, 3, 2)
-
-
-def _axis(operator: MeasurementOperator) -> int | None:
-    """The axis along which the mask varies; `None` for both."""
-    mask = operator.mask
-    if bool((mask == mask[:1]).all()):
-        return -1
-    return -2 if bool((mask == mask[:, :1]).all()) else None
 
 
 def _convolved(response: Callable[[Tensor], Tensor], operator: MaskedFourier, size: int) -> Tensor:

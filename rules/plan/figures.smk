@@ -203,7 +203,9 @@ def shift_piece(name):
     return {
         "inputs": {
             "measurement": measurement_file(shift.source, shift.mask, "test", 0),
-            "usual": [applied_file("reconstructions", usual[each], 0) for each in shown if each in usual],
+            "reconstructions": [
+                applied_file("reconstructions", usual[each], 0) for each in shown if each in usual
+            ],
             "shifted": [applied_file("reconstructions", moved[each], 0) for each in shown if each in moved],
         },
         "outputs": {"pdf": figure_file(f"shift-{name}")},
@@ -211,9 +213,7 @@ def shift_piece(name):
             "mask": shift.mask,
             "about": MASKS[shift.mask],
             "domain": (
-                pair.source
-                if domain == f"{pair.source}@{shift.mask}"
-                else domain_labels().get(domain, domain)
+                pair.source if domain == f"{pair.source}@{shift.mask}" else DOMAIN_LABELS.get(domain, domain)
             ),
         },
     }

@@ -53,6 +53,9 @@ def domain_labels():
     return named | {name: f"{pair.source}, {MASK_LABELS[pair.mask]}" for name, pair in pairs.items()}
 
 
+DOMAIN_LABELS = domain_labels()
+
+
 def files_of(stage_name):
     """Files of a stage for all test images of an application, in order."""
     return lambda wildcards: [

@@ -16,8 +16,9 @@ def unused(config: Run) -> Iterator[str]:
                 "leave it out"
             )
     for name, source in config.images.items():
+        here = {each.method for each in config.applications if each.source == name}
         for method in source.methods or []:
-            if method not in {each.method for each in config.applications if each.source == name}:
+            if method not in here:
                 yield (
                     f"images.{name}.methods: {method!r} is not applied to {name}, for it has other sources "
                     "or masks; leave it out, or widen those"

@@ -157,6 +157,13 @@ def inner(first: Images, second: Images) -> Float[Tensor, "batch"]:
     return (torch.view_as_real(first) * torch.view_as_real(second)).sum((-3, -2, -1))
 
 
+def sampled_axes(mask: Bool[Tensor, "y x"]) -> tuple[int, ...]:
+    """Axes along which a mask varies: one of whole columns or rows needs the transform along one alone."""
+    if bool((mask == mask[:1]).all()):
+        return (-1,)
+    return (-2,) if bool((mask == mask[:, :1]).all()) else (-2, -1)
+
+
 def scaled_data(kspace: Tensor, operator: LinearOperator, where: str) -> Scaled:
     """Scaled measurement of `kspace` by a `MaskedFourier` or `CoilFourier` operator.
 
@@ -187,11 +194,7 @@ def scaled_data(kspace: Tensor, operator: LinearOperator, where: str) -> Scaled:
         maps = maps.reshape(-1, *maps.shape[-3:]).to(kspace.dtype) / bound
     scale = zero_filled.abs().amax(dim=(-2, -1)).reshape(-1) / bound
     scale = torch.where(scale > 0, scale, torch.ones_like(scale))
-    axes: tuple[int, ...] = (-2, -1)
-    if bool((operator.mask == operator.mask[:1]).all()):
-        axes = (-1,)
-    elif bool((operator.mask == operator.mask[:, :1]).all()):
-        axes = (-2,)
+    axes = sampled_axes(operator.mask)
     mask = torch.fft.ifftshift(operator.mask)
     data = _scaled_data(kspace, operator, axes, mask, scale)
     energy = torch.view_as_real(data.to(torch.complex128)).square().sum(dim=(-4, -3, -2, -1))
