@@ -20,6 +20,7 @@ from mrilib.operators.fourier import MaskedFourier
 
 # Whose norm a level is relative to: the data as they were sampled, or the k-space before that.
 Relative = Literal["data", "full"]
+ARRAYS = ("kspace", "mask", "coil_maps", "reference", "acquired", "column_energy", "combined", "coil_sum")
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +46,10 @@ class Measurement:
         column_energy: `Σ|k|²` of every column of the k-space before it was undersampled, over rows and coils,
             in the squared units of `kspace`; what the scanner left out counts as zero. `None` where nobody
             knows.
+        combined: `Σ_c conj(S_c) c_c` of the images `c_c` of the fully sampled data, on the whole grid, and
+        coil_sum: `Σ_c c_c` of the same: what is to be seen of an object with a feature more follows from
+            them (`mrilib.features.truth`). `None` of a single coil, whose image is both, and where nobody
+            knows.
     """
 
     kspace: Complex[Tensor, "*coil ky kx"]
@@ -56,6 +61,8 @@ class Measurement:
     about: Mapping[str, Any] = field(default_factory=dict)
     acquired: Bool[Tensor, "*row kx"] | None = None
     column_energy: Float64[Tensor, "kx"] | None = None
+    combined: Complex[Tensor, "ky kx"] | None = None
+    coil_sum: Complex[Tensor, "ky kx"] | None = None
 
     def radius(self, level: float, relative_to: Relative = "data") -> float:
         """The budget `η`: a level times `‖y‖₂`, over all coils, or times `full_norm`.
@@ -102,15 +109,9 @@ class Measurement:
 
     def to(self, device: torch.device | str) -> "Measurement":
         """The same on another device."""
-        return replace(
-            self,
-            kspace=self.kspace.to(device),
-            mask=self.mask.to(device),
-            coil_maps=None if self.coil_maps is None else self.coil_maps.to(device),
-            reference=self.reference.to(device),
-            acquired=None if self.acquired is None else self.acquired.to(device),
-            column_energy=None if self.column_energy is None else self.column_energy.to(device),
-        )
+        arrays = {name: getattr(self, name) for name in ARRAYS}
+        moved: Any = {name: None if value is None else value.to(device) for name, value in arrays.items()}
+        return replace(self, **moved)
 
     def compared(self, image: Tensor) -> Tensor:
         """The middle of an image, as large as the reference."""

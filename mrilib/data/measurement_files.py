@@ -5,11 +5,17 @@ from typing import Any
 
 import torch
 
-from mrilib.data.measurement import Measurement
+from mrilib.data.measurement import ARRAYS, Measurement
 from mrilib.store.arrays import Group, read_group, write_groups
 from mrilib.store.units import content_hash
 
-UNITS = {"kspace": "scale, orthonormal transform", "reference": "scale", "column_energy": "scale²"}
+UNITS = {
+    "kspace": "scale, orthonormal transform",
+    "reference": "scale",
+    "column_energy": "scale²",
+    "combined": "scale",
+    "coil_sum": "scale",
+}
 # Attributes that are not who the measurement is.
 NUMBERS = ("scale", "maximum", "acceleration", "missing")
 
@@ -20,9 +26,7 @@ def write_measurement(path: str | Path, measurement: Measurement | None, **ident
         write_groups(path, {"": Group(attributes={"missing": True} | identity)})
         return
     arrays = {
-        name: value.cpu().numpy()
-        for name in ("kspace", "mask", "coil_maps", "reference", "acquired", "column_energy")
-        if (value := getattr(measurement, name)) is not None
+        name: value.cpu().numpy() for name in ARRAYS if (value := getattr(measurement, name)) is not None
     }
     attributes = dict(measurement.about) | identity
     attributes |= {name: getattr(measurement, name) for name in ("scale", "maximum", "acceleration")}
@@ -43,15 +47,10 @@ def read_measurement(path: str | Path, device: torch.device | str = "cpu") -> Me
         raise ValueError(f"{path}: no dataset {lacking}; delete it and run again")
     arrays = {name: torch.from_numpy(array) for name, array in group.arrays.items()}
     found = Measurement(
-        kspace=arrays["kspace"],
-        mask=arrays["mask"],
-        coil_maps=arrays.get("coil_maps"),
-        reference=arrays["reference"],
+        **{name: arrays.get(name) for name in ARRAYS},  # type: ignore[arg-type]
         scale=float(group.attributes["scale"]),
         maximum=float(group.attributes["maximum"]),
         about={name: value for name, value in group.attributes.items() if name not in NUMBERS},
-        acquired=arrays.get("acquired"),
-        column_energy=arrays.get("column_energy"),
     )
     return found.to(device)
 

@@ -4,7 +4,7 @@ from workflow_scripts.job import run
 
 
 def main(inputs, outputs, params):
-    from mrilib.data.calibration import calibrated
+    from mrilib.data.calibration import calibrated, with_truth
     from mrilib.data.catalogue import read_catalogue
     from mrilib.data.measurement_files import write_measurement
     from mrilib.data.sampling.base import name_seed, sampling_from
@@ -17,8 +17,9 @@ def main(inputs, outputs, params):
         write_measurement(outputs["measurement"], None, **identity)
         return
     row = slices.iloc[position].to_dict()
+    record = ScanRecord.of_row(row)
     found = measured_scan(
-        ScanRecord.of_row(row),
+        record,
         sampling_from(params["sampling"]),
         name_seed(f"{row['volume']}.h5"),
         about=about_row(row),
@@ -27,7 +28,7 @@ def main(inputs, outputs, params):
         f"{row['volume']}, slice {row['slice']}: acceleration {found.acceleration:.3f}, "
         f"scale {found.scale:g}, coils and size {tuple(found.kspace.shape)}"
     )
-    write_measurement(outputs["measurement"], calibrated(found), **identity)
+    write_measurement(outputs["measurement"], with_truth(calibrated(found), record.read()), **identity)
 
 
 if "snakemake" in globals():
