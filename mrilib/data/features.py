@@ -84,11 +84,22 @@ def add_feature(
     window = feature_window((height, width), row=row, column=column, size=size, amplitude=amplitude)
     window = window.to(device=kspace.device, dtype=kspace.dtype)
     window = window.expand(*kspace.shape[: -operator.kspace_axes], height, width)
-    added = operator.forward(window) if coils == "maps" else _constant(window, operator)
-    return kspace + added
+    return kspace + feature_data(window, operator, coils)
 
 
-def _constant(window: Tensor, operator: MeasurementOperator) -> Tensor:
-    """`P_Ω F f` of every coil."""
-    sampled = fft2c(window) * operator.mask
-    return sampled if operator.kspace_axes == 2 else sampled.unsqueeze(-3)
+def feature_data(
+    feature: Complex[Tensor, "*batch y x"], operator: MeasurementOperator, coils: Coils
+) -> Complex[Tensor, "*batch_and_coil ky kx"]:
+    """What a feature adds to the data: `A f`, or `P_Ω F f` in every coil.
+
+    Args:
+        feature: `f`, of several windows or one, on the operator's grid.
+        operator: what measures it.
+        coils: how coils see it: see `add_feature`.
+    """
+    if coils == "maps":
+        return operator.forward(feature)
+    sampled = fft2c(feature) * operator.mask
+    if operator.kspace_axes == 2:
+        return sampled
+    return sampled.unsqueeze(-3).expand(*feature.shape[:-2], *operator.kspace_shape)

@@ -1,191 +1,185 @@
-"""Where methods lose small features: the error in a window of a few pixels, at every location."""
+"""Where methods lose small features: the error in windows of a few pixels."""
 
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Complex, Float, Inexact, Int
+from jaxtyping import Bool, Complex, Float, Inexact
 from torch import Tensor
 
-from mrilib.features.response import has_responses, window_responses
+from mrilib.data.features import Coils, feature_data
+from mrilib.features.response import window_responses
+from mrilib.features.truth import Truth
+from mrilib.features.windows import Windows, everywhere
 from mrilib.operators.base import MeasurementOperator
 from mrilib.operators.coil_images import center_crop, crop_corner
-from mrilib.reconstructors.base import Reconstructor, observed
+from mrilib.reconstructors.base import Reconstructor
+
+# A feature that changes the truth by less than this share of itself is not seen there.
+UNSEEN = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class Truth:
-    """What is to be seen of an object, and of the object with a feature more.
+class WindowErrors:
+    """Errors in windows.
 
-    With the images `c_c` of the coils and their maps `S_c`, a feature `f` times the maps makes of the RSS
-    image `x`
-
-        `x_f = √Σ_c|c_c + S_c f|² = √(x² + 2f·Re Σ_c conj(S_c) c_c + f²·Σ_c|S_c|²)`.
-
-    Args:
-        reference: `x`, of the fully sampled data, maybe cropped at the centre.
-        combined: `Σ_c conj(S_c) c_c` of the fully sampled data; the image itself of a single coil.
-        sight: `Σ_c|S_c|²`; 1 of a single coil.
-    """
-
-    reference: Float[Tensor, "y x"]
-    combined: Complex[Tensor, "y x"]
-    sight: Float[Tensor, "y x"]
-
-    def with_feature(self, feature: Float[Tensor, "*batch y x"]) -> Float[Tensor, "*batch y x"]:
-        """`x_f`."""
-        square = self.reference**2 + 2.0 * feature * self.combined.real + feature**2 * self.sight
-        return square.clamp(min=0.0).sqrt()
-
-
-@dataclass(frozen=True, eq=False)
-class LocationMap:
-    """Errors in a window, by its first pixel.
-
-    With the moduli `m` that the method returns without the feature and `m_f` with it, `W` the window,
+    With the moduli `m` that a method returns without the feature and `m_f` with it, `x` and `x_f` what there
+    is to be seen, `W` the window,
 
     - `loss` `‖(m_f − m) − (x_f − x)‖²_W / ‖x_f − x‖²_W`, what of the feature is lost: 1 if the image does not
       change at all, and the control of
     - `error` `‖m_f − x_f‖²_W / ‖x_f − x‖²_W`, which holds what the method does without the feature as well,
     - `before` `‖m − x‖²_W / ‖x_f − x‖²_W`.
 
+    All are NaN where no coil sees the feature.
+
     Args:
-        rows, columns: of the windows' first pixels, in the reference.
-        loss, error, before: at these.
+        windows: where, in the reference.
+        loss, error, before: of these.
+        on_object: whether the window lies on the object: see `Windows.on_object`.
     """
 
-    rows: Int[Tensor, "rows"]
-    columns: Int[Tensor, "columns"]
-    loss: Float[Tensor, "rows columns"]
-    error: Float[Tensor, "rows columns"]
-    before: Float[Tensor, "rows columns"]
+    windows: Windows
+    loss: Float[Tensor, "windows"]
+    error: Float[Tensor, "windows"]
+    before: Float[Tensor, "windows"]
+    on_object: Bool[Tensor, "windows"]
 
 
-def location_map(
+def window_errors(
+    truth: Truth,
+    windows: Windows,
+    amplitude: float,
+    coils: Coils,
+    *,
+    without: Float[Tensor, "y x"],
+    altered: Float[Tensor, "y x"],
+) -> WindowErrors:
+    """Errors of windows that stand in one image together.
+
+    What one window does to another is counted as the method's: it vanishes as they move apart.
+
+    Args:
+        truth: of the object.
+        windows: in the reference.
+        amplitude: of the feature, in the units of the image; negative for dark ones.
+        coils: how coils see it.
+        without, altered: moduli that the method returns without the windows and with them, as coils see them,
+            where the reference is.
+
+    Source: [darestani2021], figures 7, 16 and 17, which leaves "normalised" undefined: ours is by the
+    feature.
+    """
+    feature = windows.image(truth.shape, amplitude).to(truth.reference)
+    wanted = truth.with_feature(feature, coils)
+
+    def over(image: Tensor) -> Tensor:
+        return windows.sums(image.double().square())
+
+    change = over(wanted - truth.reference)
+    return _errors(
+        truth,
+        windows,
+        amplitude,
+        change,
+        over((altered - without) - (wanted - truth.reference)),
+        over(altered - wanted),
+        over(without - truth.reference),
+    )
+
+
+def exact_errors(
     method: Reconstructor,
-    kspace: Complex[Tensor, "*coil ky kx"],
+    clean: Complex[Tensor, "full_y full_x"],
     operator: MeasurementOperator,
     truth: Truth,
     *,
     size: int,
     amplitude: float,
-    spacing: int | None = None,
-    shift: tuple[int, int] = (0, 0),
-) -> LocationMap:
-    """Errors in a window of `size × size` pixels of `amplitude`, carried into k-space by the coil maps.
-
-    Without `spacing` every location is known exactly, of linear methods (`has_responses`). With it windows on
-    a lattice share one reconstruction: they stand `spacing` pixels apart from `shift` on. What one does to
-    another is counted as the method's; it vanishes as they move apart, and a single window has none.
+    coils: Coils = "maps",
+    stride: int = 1,
+) -> WindowErrors:
+    """Errors of every single window of a size, of linear methods (`has_responses`), without adding any.
 
     Args:
-        method: a reconstruction, with moduli or complex images.
-        kspace: data without a feature.
-        operator: what measured it.
-        truth: as coils see the object.
+        method: the method.
+        clean: what it makes of the data without a feature.
+        operator: what measured them.
+        truth, amplitude, coils: as of `window_errors`.
         size: pixels along each side.
-        amplitude: in the units of the image; negative for dark features.
-        spacing: of the lattice, in pixels; more than `size`.
-        shift: row and column of the first window in the reference.
+        stride: between windows that are told of, in rows and columns.
 
     Raises:
-        ValueError: for windows that do not fit or overlap, and without `spacing` for methods that are not
-            linear.
-
-    Source: [darestani2021], figures 7, 16 and 17, which leaves "normalised" undefined: ours is by the
-    feature.
+        ValueError: as `window_responses`.
     """
-    shape = (truth.reference.shape[-2], truth.reference.shape[-1])
-    clean = method.solve(kspace, operator).value
-    without = _moduli(method, clean, operator, shape)
-    if spacing is None:
-        rows, columns = (torch.arange(side - size + 1) for side in shape)
-        inside = _exact(method, clean, operator, shape, size, amplitude)
-        return _map(rows, columns, size, without, inside, truth, amplitude)
-    rows, columns = _lattice(shape, size, spacing, shift)
-    top, left = crop_corner(tuple(operator.mask.shape), shape)
-    down, across = ((first[:, None] + torch.arange(size)).flatten() for first in (top + rows, left + columns))
-    feature = torch.zeros(operator.mask.shape).to(kspace)
-    feature[down[:, None], across] = amplitude
-    altered = method.solve(kspace + operator.forward(feature), operator).value
-    inside = _windows(_moduli(method, altered, operator, shape), size)[rows][:, columns]
-    return _map(rows, columns, size, without, inside, truth, amplitude)
-
-
-def _moduli(
-    method: Reconstructor, image: Tensor, operator: MeasurementOperator, shape: tuple[int, int]
-) -> Float[Tensor, "y x"]:
-    """Of what the method returned, as coils see it, where the reference is."""
-    return center_crop(observed(method, image, operator).abs(), shape)
-
-
-def _exact(
-    method: Reconstructor,
-    clean: Complex[Tensor, "full_y full_x"],
-    operator: MeasurementOperator,
-    shape: tuple[int, int],
-    size: int,
-    amplitude: float,
-) -> Float[Tensor, "rows columns size size"]:
-    """Moduli inside every window with the feature there."""
-    if not has_responses(method, operator):
-        raise ValueError(
-            f"location_map: expected spacing for {type(method).__name__}, whose answer to a feature is not "
-            "known at every location; say how far windows stand apart"
-        )
-    responses = window_responses(method, operator, size).to(clean)
-    top, left = crop_corner(tuple(operator.mask.shape), shape)
+    shape, full = truth.shape, (operator.mask.shape[-2], operator.mask.shape[-1])
+    carrier = embedded(truth.carrier(coils), full, outside=1.0)
+    responses = window_responses(method, operator, size, carrier, coils=coils).to(clean)
+    top, left = crop_corner(full, shape)
     responses = responses[top : top + shape[0] - size + 1, left : left + shape[1] - size + 1]
     image = center_crop(clean, shape)
-    seen = center_crop(operator.seen(torch.ones(operator.mask.shape).to(clean.real)), shape)
-    return (_windows(seen, size) * (_windows(image, size) + amplitude * responses)).abs()
+    seen = center_crop(operator.seen(torch.ones(full).to(clean.real)), shape)
+    inside = (_windows(seen, size) * (_windows(image, size) + amplitude * responses)).abs().double()
+    wanted = truth.with_feature(torch.full_like(truth.reference, amplitude), coils)
+    before, reference, after = (
+        _windows(each, size).double() for each in ((seen * image).abs(), truth.reference, wanted)
+    )
+    windows = everywhere(shape, size, stride)
+
+    def over(values: Tensor) -> Tensor:
+        return values[::stride, ::stride].square().sum(dim=(-2, -1)).flatten()
+
+    return _errors(
+        truth,
+        windows,
+        amplitude,
+        over(after - reference),
+        over((inside - before) - (after - reference)),
+        over(inside - after),
+        over(before - reference),
+    )
 
 
-def _map(
-    rows: Tensor,
-    columns: Tensor,
-    size: int,
-    without: Tensor,
-    inside: Tensor,
+def with_windows(
+    kspace: Complex[Tensor, "*coil ky kx"],
+    operator: MeasurementOperator,
     truth: Truth,
+    windows: Windows,
     amplitude: float,
-) -> LocationMap:
-    """Errors of the windows, from the moduli inside them with the feature."""
-    before, reference, wanted = (
-        _windows(image, size)[rows][:, columns]
-        for image in (
-            without,
-            truth.reference,
-            truth.with_feature(torch.full_like(truth.reference, amplitude)),
-        )
-    )
+    coils: Coils,
+) -> Complex[Tensor, "*coil ky kx"]:
+    """The data with windows of a feature more; see `Truth` for how coils see it."""
+    full = (operator.mask.shape[-2], operator.mask.shape[-1])
+    feature = windows.image(truth.shape, amplitude).to(truth.carrier(coils)) * truth.carrier(coils)
+    return kspace + feature_data(embedded(feature, full).to(kspace), operator, coils).to(kspace)
 
-    def square(values: Tensor) -> Tensor:
-        return values.square().sum(dim=(-2, -1))
 
-    feature = square(wanted - reference)
-    return LocationMap(
-        rows=rows,
-        columns=columns,
-        loss=square((inside - before) - (wanted - reference)) / feature,
-        error=square(inside - wanted) / feature,
-        before=square(before - reference) / feature,
+def embedded(
+    image: Inexact[Tensor, "*batch y x"], shape: tuple[int, int], outside: float = 0.0
+) -> Inexact[Tensor, "*batch full_y full_x"]:
+    """The image in the middle of a larger one, where `center_crop` finds it again."""
+    top, left = crop_corner(shape, (image.shape[-2], image.shape[-1]))
+    found = image.new_full((*image.shape[:-2], *shape), outside)
+    found[..., top : top + image.shape[-2], left : left + image.shape[-1]] = image
+    return found
+
+
+def _errors(
+    truth: Truth,
+    windows: Windows,
+    amplitude: float,
+    change: Tensor,
+    lost: Tensor,
+    error: Tensor,
+    before: Tensor,
+) -> WindowErrors:
+    pixels = windows.sizes.to(change.device).double() ** 2
+    seen = change > UNSEEN * amplitude**2 * pixels
+    loss, error, before = (
+        torch.where(seen, values / change, torch.nan).cpu() for values in (lost, error, before)
     )
+    inside = windows.on_object(truth.reference, amplitude).cpu()
+    return WindowErrors(windows, loss, error, before, inside & seen.cpu())
 
 
 def _windows(image: Tensor, size: int) -> Inexact[Tensor, "rows columns size size"]:
     return image.unfold(0, size, 1).unfold(1, size, 1)
-
-
-def _lattice(
-    shape: tuple[int, int], size: int, spacing: int, shift: tuple[int, int]
-) -> tuple[Int[Tensor, "rows"], Int[Tensor, "columns"]]:
-    fits = all(0 <= first <= side - size for first, side in zip(shift, shape, strict=True))
-    if spacing <= size or not fits:
-        raise ValueError(
-            f"location_map: expected spacing > {size} and a first window inside of {shape[0]}×{shape[1]}, "
-            f"got {spacing} and {shift}"
-        )
-    rows, columns = (
-        torch.arange(first, side - size + 1, spacing) for first, side in zip(shift, shape, strict=True)
-    )
-    return rows, columns

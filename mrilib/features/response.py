@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Complex
 from torch import Tensor
 
+from mrilib.data.features import Coils
 from mrilib.operators.base import MeasurementOperator, fft2c, ifft2c
 from mrilib.operators.coil_fourier import CoilFourier
 from mrilib.operators.fourier import MaskedFourier
@@ -16,6 +17,7 @@ from mrilib.solvers.coils.line_inverses import line_kernel, line_normals
 
 # Bounds the memory of the matrices.
 LINES_AT_ONCE = 32
+Response = Callable[[Tensor, Tensor], Tensor]
 
 
 def has_responses(method: Reconstructor, operator: MeasurementOperator) -> bool:
@@ -30,19 +32,30 @@ def has_responses(method: Reconstructor, operator: MeasurementOperator) -> bool:
 
 
 def window_responses(
-    method: Reconstructor, operator: MeasurementOperator, size: int
+    method: Reconstructor,
+    operator: MeasurementOperator,
+    size: int,
+    carrier: Complex[Tensor, "y x"],
+    *,
+    coils: Coils = "maps",
 ) -> Complex[Tensor, "rows columns size size"]:
-    """`R A f` inside the window, for the window `f` of ones with its first pixel at every `(row, column)`.
+    """`rec(y + g) − rec(y)` inside the window, `g` the data of a window of `u`, at every location.
 
-    `rec(y + A f) − rec(y) = R A f` whatever the image. With one coil `R A` is a convolution, the same at
-    every location. With several coils and a mask of whole columns it is one matrix `M` a row of the image,
-    so that at the pixel `(row + a, column + b)` the answer is `Σ_i M_(row + a)[column + b, column + i]`;
+    It does not depend on the image: the method is linear. `g = A (w u)` (`maps`) or `g_c = P_Ω F (w u)` for
+    every coil (`constant`), `w` being 1 in the window with its first pixel at `(row, column)`. With one coil
+    the answer is a convolution with one kernel. With several coils and a mask of whole columns it is one
+    matrix `M` a row of the image, so that at the pixel `(row + a, column + b)` it is
+
+        `Σ_i M_(row + a)[column + b, column + i] u[row + a, column + i]`;
+
     whole rows are the same, transposed.
 
     Args:
         method: with a `response`.
         operator: of which `has_responses` is true.
         size: pixels along each side of the window.
+        carrier: `u`, on the operator's grid: the phase that the feature has at every pixel.
+        coils: how coils see it.
 
     Raises:
         ValueError: if it is not, or if no window of this size fits.
@@ -55,30 +68,36 @@ def window_responses(
     height, width = operator.mask.shape
     if not 1 <= size <= min(height, width):
         raise ValueError(f"window_responses: expected 1 <= size <= {min(height, width)}, got {size}")
-    response = cast(Callable[[Tensor], Tensor], method.response)
+    response = cast(Response, method.response)
     if isinstance(operator, MaskedFourier):
-        return _convolved(response, operator, size)
+        return _convolved(response, operator, size, carrier)
     maps = cast(CoilFourier, operator).coil_maps
     if sampled_axes(operator.mask) == (-1,):
-        return _lines(response, maps, operator.mask[0], size)
-    found = _lines(response, maps.mT, operator.mask[:, 0], size)
+        return _lines(response, maps, operator.mask[0], size, carrier.to(maps), coils)
+    found = _lines(response, maps.mT, operator.mask[:, 0], size, carrier.to(maps).mT, coils)
     return found.permute(1, 0, 3, 2)
 
 
-def _convolved(response: Callable[[Tensor], Tensor], operator: MaskedFourier, size: int) -> Tensor:
+def _convolved(response: Response, operator: MaskedFourier, size: int, carrier: Tensor) -> Tensor:
     height, width = operator.mask.shape
-    gain = response(operator.mask.to(torch.complex128)[..., None, None])[..., 0, 0]
-    window = torch.zeros(height, width, dtype=torch.complex128, device=operator.mask.device)
-    window[:size, :size] = 1.0
-    inside = ifft2c(gain * fft2c(window))[:size, :size]
-    return inside.expand(height - size + 1, width - size + 1, size, size)
+    normal = operator.mask.to(torch.complex128)[..., None, None]
+    point = torch.zeros(height, width, dtype=torch.complex128, device=operator.mask.device)
+    point[0, 0] = 1.0
+    kernel = ifft2c(response(normal, normal)[..., 0, 0] * fft2c(point))
+    places = torch.cartesian_prod(torch.arange(size), torch.arange(size)).to(operator.mask.device)
+    apart = places[:, None] - places[None]
+    matrix = kernel[apart[..., 0] % height, apart[..., 1] % width]
+    windows = carrier.to(matrix).unfold(0, size, 1).unfold(1, size, 1)
+    return (windows.flatten(-2) @ matrix.T).reshape(windows.shape)
 
 
 def _lines(
-    response: Callable[[Tensor], Tensor],
+    response: Response,
     maps: Complex[Tensor, "coil line n"],
     sampled: Tensor,
     size: int,
+    carrier: Complex[Tensor, "line n"],
+    coils: Coils,
 ) -> Complex[Tensor, "rows columns size size"]:
     lines, width = maps.shape[-2:]
     places = width - size + 1
@@ -89,6 +108,9 @@ def _lines(
     found = torch.empty(lines, places, size, dtype=maps.dtype, device=maps.device)
     for start in range(0, lines, LINES_AT_ONCE):
         part = slice(start, start + LINES_AT_ONCE)
-        matrices = response(line_normals(kernel, columns[part]))
-        found[part] = matrices[:, first + down, first + across].sum(dim=-1)
+        normal = line_normals(kernel, columns[part])
+        seen = normal if coils == "maps" else columns[part].sum(dim=-2).conj()[..., None] * kernel
+        matrices = response(normal, seen)
+        blocks = matrices[:, first + down, first + across]
+        found[part] = (blocks * carrier[part][:, first + across]).sum(dim=-1)
     return found.unfold(0, size, 1).permute(0, 1, 3, 2)

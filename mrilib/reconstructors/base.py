@@ -33,8 +33,10 @@ class Reconstructor(ABC):
             attacks ask for their time; `None` if nobody has said.
         seeded: whether two calls with the same data differ by a seed, so that `reseeded` makes another method
             of it: random starts of a fit. A trained network's seed is that of its training.
-        response: of linear methods a function of blocks of `AᴴA`, `(*block, n, n)`, which couple no other
-            pixels: what `R A` is there. By it the answer to every small feature is known. `None` for others.
+        response: of linear methods that see the data through `Aᴴy` a function of blocks of `AᴴA`,
+            `(*block, n, n)`, which couple no other pixels, and of columns `b = Aᴴg` there: what the method
+            makes of the data `g`. By it the answer to every small feature is known. `None` for others.
+        in_steps: whether it is fitted in steps, so that `shortened` stops it earlier.
         resumable: whether `solve` takes `keep`, a file from which a killed call goes on.
     """
 
@@ -49,8 +51,9 @@ class Reconstructor(ABC):
     on_coils: ClassVar[str | None] = None
     seconds_on_coils: ClassVar[float | None] = None
     seeded: ClassVar[bool] = False
+    in_steps: ClassVar[bool] = False
     resumable: ClassVar[bool] = False
-    response: Callable[[Tensor], Tensor] | None = None
+    response: Callable[[Tensor, Tensor], Tensor] | None = None
 
     @abstractmethod
     def __call__(self, kspace: Tensor, operator: LinearOperator) -> Tensor:
@@ -95,6 +98,14 @@ class Reconstructor(ABC):
             ValueError: if the method draws nothing (`seeded`).
         """
         raise ValueError(f"{type(self).__name__}: it draws nothing, so that no seed changes it")
+
+    def shortened(self, steps: int) -> "Reconstructor":
+        """The same method, stopped after fewer steps.
+
+        Raises:
+            ValueError: if the method is not fitted in steps (`in_steps`).
+        """
+        raise ValueError(f"{type(self).__name__}: it is not fitted in steps, so that none can be left out")
 
     def warm_up(self, operator: LinearOperator) -> None:  # noqa: B027
         """Load what the first solve would load, such as compiled loops, so that no measured time has it."""

@@ -25,9 +25,9 @@ class ZeroFilled(Reconstructor):
     word: ClassVar[str] = "zero-filled"
     through_adjoint = True
 
-    def response(self, normal: Tensor) -> Tensor:
-        """`AᴴA`: see `Reconstructor.response`."""
-        return normal
+    def response(self, normal: Tensor, right: Tensor) -> Tensor:
+        """`b`: see `Reconstructor.response`."""
+        return right
 
     def __call__(self, kspace: Tensor, operator: LinearOperator) -> Tensor:
         check_kspace(kspace, "ZeroFilled")
@@ -65,10 +65,10 @@ class Tikhonov(Reconstructor):
             )
         self.weight, self.tolerance, self.max_steps = float(weight), float(tolerance), int(max_steps)
 
-    def response(self, normal: Tensor) -> Tensor:
-        """`(AᴴA + λ)⁻¹AᴴA`: see `Reconstructor.response`."""
+    def response(self, normal: Tensor, right: Tensor) -> Tensor:
+        """`(AᴴA + λ)⁻¹b`: see `Reconstructor.response`."""
         identity = torch.eye(normal.shape[-1], dtype=normal.dtype, device=normal.device)
-        return torch.linalg.solve(normal + self.weight * identity, normal)
+        return torch.linalg.solve(normal + self.weight * identity, right)
 
     def __call__(self, kspace: Tensor, operator: LinearOperator) -> Tensor:
         check_kspace(kspace, "Tikhonov")

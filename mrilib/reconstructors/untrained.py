@@ -92,6 +92,7 @@ class Untrained(Reconstructor):
     joint = "mrilib.attacks.searches.joint_decoder:DecoderStep"
     unrolled = "mrilib.attacks.searches.unrolled_decoder:DecoderUnrolling"
     seeded = True
+    in_steps: ClassVar[bool] = True
     resumable = True
     # 25,000 steps of the paper's ConvDecoder, counted, for a large GPU (docs/performance.md).
     seconds_on_coils = 1400.0
@@ -191,6 +192,17 @@ class Untrained(Reconstructor):
         """The same fits from other starts."""
         found = copy.copy(self)
         found.seed = seed
+        return found
+
+    @property
+    def steps(self) -> int:
+        """Of the optimiser."""
+        return self.descent.steps
+
+    def shortened(self, steps: int) -> "Untrained":
+        """The same fits, stopped after so many steps, with the best iterate until there."""
+        found = copy.copy(self)
+        found.descent = replace(self.descent, steps=steps)
         return found
 
     def problem(self, kspace: Tensor, operator: LinearOperator, *, number: int = 0) -> DecoderProblem:

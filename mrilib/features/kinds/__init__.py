@@ -1,0 +1,1 @@
+"""Kinds of studies of small features: a file each."""
