@@ -163,6 +163,11 @@ def spectra_file(source, mask):
     return f"{RUN}/spectra/{source}/{mask}.csv"
 
 
+def feature_table(method, domain, source, mask, folder="features"):
+    """Table of the small features of an application, and in another folder its maps."""
+    return f"{RUN}/{folder}/{method}/{domain}/{source}/{mask}.csv"
+
+
 def score_file(applied):
     return f"{RUN}/scores/{APPLIED.format(**applied._asdict())}.csv"
 

@@ -67,6 +67,8 @@ rule run_experiment:
         scores=[score_file(each) for each in cfg.applications],
         searches=searches_of,
         spectra=spectra_of,
+        features=features_of,
+        feature_maps=feature_maps_of,
     output:
         records=f"{RUN}/records/{{experiment}}.json",
         csv=f"{RUN}/tables/{{experiment}}.csv",

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from mrilib.data.spectra import KINDS as SPECTRA
+from mrilib.experiments.columns import FEATURE_MAPS, FEATURES
 from mrilib.metrics.quantities import QUANTITIES, Quantity
 from mrilib.store.classes import load_class
 from mrilib.store.records import Record
@@ -42,6 +43,9 @@ class ScoredRun:
         searches: what was tried to choose an argument of an attack's search, one for each attack, method and
             domain: `name` (of the attack), `method`, `domain`, `source`, `mask`, `kind`, and what
             `mrilib.jobs.tune_search` returns.
+        features: what studies of small features found, of those that an experiment names in
+            `names_features`: see `mrilib.experiments.feature_tables`. `domain` as of the scores.
+        feature_maps: sums over their windows by place.
         spectra: of the sources that an experiment names in `names_spectra`: see `mrilib.data.spectra`.
         note: printed below tables of attacks: where the numbers come from.
         code_hash: hash of the experiment's code, for records.
@@ -64,6 +68,8 @@ class ScoredRun:
     domain_labels: Mapping[str, str] = field(default_factory=dict)
     quantities: Mapping[str, Quantity] = field(default_factory=lambda: QUANTITIES)
     searches: Sequence[Mapping[str, Any]] = ()
+    features: pd.DataFrame = field(default_factory=lambda: empty_table(FEATURES))
+    feature_maps: pd.DataFrame = field(default_factory=lambda: empty_table(FEATURE_MAPS))
     spectra: pd.DataFrame = field(default_factory=lambda: empty_table(SPECTRA))
     note: str = ""
     code_hash: str = ""
@@ -98,6 +104,7 @@ class Experiment(ABC):
             from the text.
         names_attacks: arguments that are names of attacks, one or several, which the config must have.
         names_spectra: those that are names of sources, whose spectra are read.
+        names_features: those that are names of studies of small features, one or several.
         names_varied: those of them whose attacks must vary something; the others may not.
         names_tuned: those of them of whose search an argument must be tuned; the files of that are read.
         figure: import path of the function that makes a figure from `frame` and the arguments of
@@ -110,6 +117,7 @@ class Experiment(ABC):
     figure: ClassVar[str | None] = None
     names_attacks: ClassVar[tuple[str, ...]] = ()
     names_spectra: ClassVar[tuple[str, ...]] = ()
+    names_features: ClassVar[tuple[str, ...]] = ()
     names_varied: ClassVar[tuple[str, ...]] = ()
     names_tuned: ClassVar[tuple[str, ...]] = ()
 

@@ -54,6 +54,29 @@ KINDS: dict[str, Kind] = {
 }
 KINDS |= dict.fromkeys(QUANTITIES, "number")
 
+# Rows of small features: whose they are; the columns of the studies follow.
+FEATURES: dict[str, Kind] = {
+    "feature": "text",
+    "kind": "text",
+    "method": "text",
+    "domain": "text",
+    "source": "text",
+    "mask": "text",
+    "position": "count",
+    "volume": "text",
+    "slice": "number",
+    "patient": "text",
+    "anatomy": "text",
+    "simulated": "flag",
+    "tuned": "text",
+    "output": "text",
+    "failed": "text",
+}
+# The same of their maps.
+FEATURE_MAPS: dict[str, Kind] = dict.fromkeys(
+    ("feature", "kind", "method", "domain", "source", "mask"), "text"
+)
+
 COLUMNS = tuple(KINDS)
 NUMBERS = tuple(name for name, kind in KINDS.items() if kind == "number")
 # Who the image is and what reconstructed it: attributes of the file of reconstructions.

@@ -44,6 +44,26 @@ def searches_of(wildcards):
     return [search_tuning_file(*each) for each in cfg.search_tunings if each[0] in names]
 
 
+def features_named(wildcards, folder):
+    """Tables of the studies of small features that an experiment names, in a folder."""
+    described = EXPERIMENTS[wildcards.experiment]
+    given = [
+        described["arguments"].get(key, [])
+        for key in class_attribute(described["class"], "names_features") or ()
+    ]
+    names = [name for each in given for name in ([each] if isinstance(each, str) else each)]
+    found = dict.fromkeys(applied for name in names for applied in tabulated(name))
+    return [feature_table(*applied, folder) for applied in found]
+
+
+def features_of(wildcards):
+    return features_named(wildcards, "features")
+
+
+def feature_maps_of(wildcards):
+    return features_named(wildcards, "feature-maps")
+
+
 def spectra_of(wildcards):
     """The spectra of the sources that an experiment names, under every mask that measures them."""
     described = EXPERIMENTS[wildcards.experiment]
@@ -111,4 +131,7 @@ def all_outputs():
         for part, count in (("test", found.count), ("validation", found.validation_count))
         for position in range(count)
     ]
-    return data_outputs() + measured + kinds_of(EXPERIMENTS, [*method_figures(), *DRAWN])
+    features = [
+        feature_table(*applied, folder) for applied in tabulated() for folder in ("features", "feature-maps")
+    ]
+    return data_outputs() + measured + features + kinds_of(EXPERIMENTS, [*method_figures(), *DRAWN])

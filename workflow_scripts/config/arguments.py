@@ -79,6 +79,8 @@ def classes_of(config: Config) -> Iterator[Named]:
             where = f"attacks.{name}.search_arguments"
             for added in _ends(attack.tune):
                 yield Named(where, "search", attack.search, attack.search_arguments, added)
+    for name, feature in config.features.items():
+        yield _named(f"features.{name}", feature)
     for name, metric in config.metrics.items():
         yield _named(f"metrics.{name}", metric)
     for name, experiment in config.experiments.items():
@@ -275,6 +277,12 @@ def _experiments(config: Config) -> Iterator[str]:
         for argument, condition in _conditions(found, experiment.arguments).items():
             if (told := config.unmeasured(condition.source, condition.mask, condition.domain)) is not None:
                 yield f"{where}.{argument}{told}"
+        for argument in found.names_features:
+            given = experiment.arguments.get(argument, [])
+            for feature in [given] if isinstance(given, str) else given:
+                if feature not in config.features:
+                    known_features = suggestion(feature, list(config.features))
+                    yield f"{where}.{argument}: {feature!r} is not defined{known_features}"
         for argument in found.names_attacks:
             given = experiment.arguments.get(argument, [])
             for attack in [given] if isinstance(given, str) else given:

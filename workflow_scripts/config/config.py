@@ -55,6 +55,7 @@ class Config(Run):
             self._attack(f"attacks.{name}", attack)
         self._attackable()
         self._searches()
+        self._features()
         if self.figures is not None:
             self._figures(self.figures)
         return self
@@ -208,6 +209,30 @@ class Config(Run):
                     f"attacks.{name}.tune.images: {source} has {count} validation images, which {method} is "
                     f"attacked on, got {wanted}; lower it, or add images"
                 )
+
+    def _features(self) -> None:
+        if self.features and not self.methods:
+            raise ValueError("methods: features need this key")
+        for name, feature in self.features.items():
+            where = f"features.{name}"
+            for key, known in (("masks", self.masks), ("methods", self.methods), ("sources", self.images)):
+                for value in getattr(feature, key) or []:
+                    self._known(f"{where}.{key}", value, known)
+            if feature.images is not None:
+                for source in feature.sources or self.images:
+                    self._position(f"{where}.images", source, feature.images - 1)
+            for method in feature.methods or []:
+                if feature.needs_steps and not self.in_steps(method):
+                    raise ValueError(
+                        f"{where}.methods: {method!r} is not fitted in steps, which {feature.word} follows; "
+                        "name untrained networks, or leave it out"
+                    )
+            for source in feature.sources or []:
+                if feature.needs_boxes and not self.annotations_of(source):
+                    raise ValueError(
+                        f"{where}.sources: {source!r} has no annotations, which {feature.word} needs; name "
+                        "its dataset in an entry of annotations, or leave it out"
+                    )
 
     def _attack(self, where: str, attack: Attack) -> None:
         for key, known in (("masks", self.masks), ("methods", self.methods), ("sources", self.images)):

@@ -21,6 +21,7 @@ FAMILIES = {
     "method": ("mrilib.reconstructors", "mrilib.reconstructors.base:Reconstructor"),
     "search": ("mrilib.attacks.searches", "mrilib.attacks.searches.base:Search"),
     "attack": ("mrilib.attacks.kinds", "mrilib.attacks.kinds.base:AttackKind"),
+    "feature": ("mrilib.features.kinds", "mrilib.features.kinds.base:FeatureKind"),
     "experiment": ("mrilib.experiments", "mrilib.experiments.base:Experiment"),
 }
 

@@ -10,6 +10,7 @@ from workflow_scripts.config.domains import Application, Domain, Shift
 from workflow_scripts.config.entries import import_path
 from workflow_scripts.config.errors import suggestion
 from workflow_scripts.config.experiments import ExperimentEntry, MetricEntry
+from workflow_scripts.config.features import Feature
 from workflow_scripts.config.figures import Figures
 from workflow_scripts.config.images import Source
 from workflow_scripts.config.masks import Mask
@@ -38,6 +39,7 @@ class Run(Strict):
     levels: Annotated[list[Fraction], not_empty("leave the key out for a run without noise")] = []
     methods: dict[Name, Method] = {}
     attacks: dict[Name, Attack] = {}
+    features: dict[Name, Feature] = {}
     metrics: dict[Name, MetricEntry] = {}
     experiments: dict[Name, ExperimentEntry] = {}
     figures: Figures | None = None
@@ -269,6 +271,30 @@ class Run(Strict):
             and (not attack.needs_derivative or self.search_of(method, name, source) is not None)
             and (not attack.needs_seed or self.is_seeded(method))
         ]
+
+    def features_of(self, method: str, source: str, mask: str, position: int = 0) -> list[str]:
+        """The studies of small features by a method on an image of a source under a mask."""
+        return [
+            name
+            for name, feature in self.features.items()
+            if mask in (feature.masks or [mask])
+            and method in (feature.methods or [method])
+            and source in (feature.sources or [source])
+            and (feature.images is None or position < feature.images)
+            and (not feature.needs_boxes or self.annotations_of(source))
+            and (not feature.needs_steps or self.in_steps(method))
+        ]
+
+    def annotations_of(self, source: str) -> list[str]:
+        """The annotations of the dataset that the test slices of a source are from."""
+        if source not in self.scans:
+            return []
+        dataset = self.sets_of(source)["test"].dataset
+        return [name for name, each in self.annotations.items() if each.dataset == dataset]
+
+    def in_steps(self, method: str) -> bool:
+        """Whether a method is fitted in steps, as its class says."""
+        return class_attribute(self.methods[method].reconstructor, "in_steps") is True
 
     def attacked_count(self, method: str, source: str, mask: str) -> int:
         """How many of a source's test images, the first of them, have an attack on a method."""

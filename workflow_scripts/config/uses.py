@@ -7,7 +7,7 @@ from workflow_scripts.provenance import class_attribute
 
 
 def unused(config: Run) -> Iterator[str]:
-    """One line for every method, attack and shift that the rest of the config leaves without an image."""
+    """One line for every method, attack, study and shift that is left without an image."""
     applied = {each.method for each in config.usual}
     for name in config.methods:
         if name not in applied:
@@ -38,6 +38,16 @@ def unused(config: Run) -> Iterator[str]:
         if name not in run:
             yield (
                 f"attacks.{name}: it is run on no method; widen its masks, methods, sources, or leave it out"
+            )
+    studied = {
+        feature
+        for each in config.usual
+        for feature in config.features_of(each.method, each.source, each.mask)
+    }
+    for name in config.features:
+        if name not in studied:
+            yield (
+                f"features.{name}: it is run on no method; widen its masks, methods, sources, or leave it out"
             )
     for name, shift in config.shifts.items():
         pair = config.domain(shift.domain)

@@ -5,6 +5,7 @@ Inputs:
 
     searches: what was tried to choose arguments of searches, of experiments on that.
     spectra: energy by frequency, of experiments on that.
+    features, feature_maps: what studies of small features found, of experiments on that.
 
 Outputs:
     records, csv, md, tex.
@@ -31,6 +32,7 @@ def main(inputs, outputs, params):
     from mrilib.attacks.kinds.base import abouts
     from mrilib.data.spectra import read_spectra
     from mrilib.experiments.base import ScoredRun, experiment_from
+    from mrilib.experiments.feature_tables import read_features, read_maps
     from mrilib.experiments.scores import read_scores, with_usual_domains
     from mrilib.metrics.base import metric_from
     from mrilib.metrics.quantities import QUANTITIES
@@ -51,6 +53,8 @@ def main(inputs, outputs, params):
         seed=params["seed"],
         searches=[json.loads(Path(path).read_text("utf-8")) for path in inputs.get("searches", [])],
         spectra=read_spectra(inputs.get("spectra", [])),
+        features=with_usual_domains(read_features(inputs.get("features", [])), params["usual"]),
+        feature_maps=with_usual_domains(read_maps(inputs.get("feature_maps", [])), params["usual"]),
         **params["run"] | {"attacks": abouts(params["run"]["attacks"])},
     )
     experiment = experiment_from(params["experiment"])

@@ -1,0 +1,107 @@
+"""What studies of small features found, as tables: a row an image, and sums by place."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mrilib.experiments.columns import FEATURE_MAPS, FEATURES
+from mrilib.features.kinds.base import FeatureKind
+from mrilib.jobs.feature import columns_of
+from mrilib.store.arrays import Group, group_names, read_group
+from mrilib.store.tables import Kind, empty_table, read_table
+
+PREFIX = "features/"
+# Columns of the studies that are no numbers.
+TEXTS = ("place", "label")
+
+
+def feature_tables(
+    paths: Iterable[str | Path], kinds: Mapping[str, FeatureKind]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Tables of all images of an application: a row an image and entry of `FeatureKind.table`, and maps.
+
+    Args:
+        paths: files of features of one application, in order of position; of images that a set does not have,
+            too.
+        kinds: study to its kind.
+
+    Returns:
+        `FEATURES` with the columns of the studies, empty where a study has none of that name; a study that
+        failed on an image has one row, which says why. And maps: `FEATURE_MAPS` with the columns of
+        `FeatureKind.map`, summed over images, and `images`, how many these are.
+    """
+    rows: list[pd.DataFrame] = []
+    maps: dict[str, list[pd.DataFrame]] = {name: [] for name in kinds}
+    whose: dict[str, dict[str, Any]] = {}
+    for path in paths:
+        root = read_group(path, arrays=[]).attributes
+        if root.get("missing", False):
+            continue
+        for group_name in sorted(name for name in group_names(path) if name.startswith(PREFIX)):
+            name = group_name.removeprefix(PREFIX)
+            if name not in kinds:
+                continue
+            group = read_group(path, group_name)
+            about = _identity(root | group.attributes)
+            whose[name] = {key: about[key] for key in FEATURE_MAPS}
+            frame = _findings(group)
+            if about["failed"]:
+                rows.append(pd.DataFrame([about]))
+                continue
+            rows.append(kinds[name].table(frame).assign(**about))
+            if len(found := kinds[name].map(frame)):
+                maps[name].append(found)
+    told = pd.concat(rows, ignore_index=True) if rows else empty_table(FEATURES)
+    summed = [_summed(kinds[name], found).assign(**whose[name]) for name, found in maps.items() if found]
+    every = pd.concat(summed, ignore_index=True) if summed else pd.DataFrame(columns=list(FEATURE_MAPS))
+    return _in_order(told, FEATURES), _in_order(every, FEATURE_MAPS)
+
+
+def read_features(paths: Iterable[str | Path]) -> pd.DataFrame:
+    """Files of the first table as one; columns of the studies are numbers, or texts of `TEXTS`."""
+    return _together(paths, FEATURES | dict.fromkeys(TEXTS, "text"), FEATURES)
+
+
+def read_maps(paths: Iterable[str | Path]) -> pd.DataFrame:
+    """Files of maps as one table."""
+    return _together(paths, FEATURE_MAPS, FEATURE_MAPS)
+
+
+def _together(
+    paths: Iterable[str | Path], kinds: Mapping[str, Kind], empty: Mapping[str, Kind]
+) -> pd.DataFrame:
+    frames = [frame for path in paths if len(frame := read_table(path, kinds, others="number"))]
+    return pd.concat(frames, ignore_index=True) if frames else empty_table(empty)
+
+
+def _identity(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    plain = {name: "" if kind == "text" else np.nan for name, kind in FEATURES.items()} | {"simulated": False}
+    found = {name: attributes.get(name, plain[name]) for name in FEATURES}
+    return found | {"patient": found["patient"] or found["volume"]}
+
+
+def _findings(group: Group) -> pd.DataFrame:
+    """A row a finding, with what was found of the image as a whole."""
+    taken = {*FEATURES}
+    about = {name: value for name, value in group.attributes.items() if name not in taken}
+    # In double precision, for sums.
+    arrays = {
+        name: array.astype(float) if array.dtype.kind == "f" else array
+        for name, array in columns_of(group).items()
+    }
+    frame = pd.DataFrame(arrays)
+    return frame.assign(**{name: value for name, value in about.items() if name not in frame})
+
+
+def _summed(kind: FeatureKind, found: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    keys = [*kind.KEYS, "row", "column"]
+    every = pd.concat([each.assign(images=1) for each in found], ignore_index=True)
+    return every.groupby(keys, as_index=False, sort=True).sum()
+
+
+def _in_order(frame: pd.DataFrame, first: Iterable[str]) -> pd.DataFrame:
+    names = list(first)
+    return frame[[*names, *(name for name in frame.columns if name not in names)]]
