@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from mrilib.data.calibration import calibrated, with_truth
 from mrilib.data.features import feature_window
-from mrilib.features.maps import exact_errors, window_errors, with_windows
+from mrilib.data.masks import column_mask
+from mrilib.data.measurement import measure
+from mrilib.features.maps import embedded, exact_errors, window_errors, with_windows
 from mrilib.features.response import has_responses, window_responses
 from mrilib.features.truth import Truth
+from mrilib.features.truth import truth_of as truth_of_measurement
 from mrilib.features.windows import Windows, everywhere, lattice
 from mrilib.operators.base import fft2c, ifft2c
 from mrilib.operators.coil_fourier import CoilFourier
@@ -287,3 +291,36 @@ def test_coils_under_a_mask_of_no_lines_have_no_exact_map():
     mask = torch.rand(FULL, generator=torch.Generator().manual_seed(1)) < 0.4
     assert not has_responses(ZeroFilled(), coils(mask))
     assert has_responses(ZeroFilled(), MaskedFourier(mask=mask))
+
+
+@pytest.mark.parametrize("coils_see", ["maps", "constant"])
+def test_a_measured_slice_knows_what_is_to_be_seen_of_a_feature(coils_see):
+    """Whatever ESPIRiT makes of the maps, it is the RSS of the fully sampled images with the feature."""
+    generator = torch.Generator().manual_seed(6)
+    shape, inner = (40, 36), (32, 30)
+    y, x = torch.meshgrid(*(torch.linspace(-1, 1, side) for side in shape), indexing="ij")
+    maps = torch.stack([torch.exp(-((y - a) ** 2) - (x - b) ** 2) for a, b in ((-1, 0), (1, 0), (0, 1))])
+    phase = torch.exp(2j * x)
+    smooth = 1.0 + 0.3 * torch.cos(3 * y) * torch.rand(shape, generator=generator)
+    mask = column_mask(36, acceleration=3, center_fraction=0.25, kind="equispaced-fraction", seed=1)
+    kspace = fft2c((smooth * phase * maps).to(torch.complex64))
+    measured = with_truth(calibrated(measure(kspace, mask, reference_shape=inner)), kspace)
+    truth = truth_of_measurement(measured)
+    windows = single(9, 7, SIZE)
+    feature = embedded(windows.image(inner, 0.2), shape)
+    carrier = embedded(truth.carrier(coils_see), shape, outside=1.0)
+    seen = measured.coil_maps if coils_see == "maps" else torch.ones_like(measured.coil_maps)
+    images = ifft2c(kspace) / measured.scale + seen * feature * carrier
+    expected = center_crop(torch.linalg.vector_norm(images, dim=0), inner)
+    found = truth.with_feature(windows.image(inner, 0.2), coils_see)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    # What is added to the data is what a scanner would have measured of that object.
+    data = with_windows(measured.kspace, measured.operator, truth, windows, 0.2, coils_see)
+    torch.testing.assert_close(data, fft2c(images) * mask, rtol=1e-4, atol=1e-5)
+
+
+def test_coils_without_their_full_images_have_no_truth():
+    kspace = torch.ones(2, 12, 12, dtype=torch.complex64)
+    measured = calibrated(measure(kspace, torch.ones(12, dtype=torch.bool)))
+    with pytest.raises(ValueError, match="expected the images of the fully sampled data of image, got none"):
+        truth_of_measurement(measured)
