@@ -28,7 +28,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo demo-multicoil demo-shifts why accept prune test test-slow lint bench
+.PHONY: help venv demo demo-multicoil demo-shifts demo-features why accept prune test test-slow lint bench
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -50,6 +50,10 @@ demo: $(INSTALLED) ## run config.yaml here: minutes on two cores, no download
 demo-multicoil: $(INSTALLED) ## run config.multicoil.yaml here: multi-coil data, no download
 	$(BIN)/snakemake --cores $(CORES) --configfile config.multicoil.yaml
 	$(BIN)/python -m workflow_scripts.upkeep.summary --configfile config.multicoil.yaml
+
+demo-features: $(INSTALLED) ## run config.features.yaml here: small features, no download
+	$(BIN)/snakemake --cores $(CORES) --configfile config.features.yaml
+	$(BIN)/python -m workflow_scripts.upkeep.summary --configfile config.features.yaml
 
 demo-shifts: $(INSTALLED) ## run config.shifts.yaml here: shifts of distribution, no download
 	$(BIN)/snakemake --cores $(CORES) --configfile config.shifts.yaml

@@ -28,9 +28,9 @@ OWN = MEASURES | {
 
 
 class InformationLoss(Experiment):
-    """Error in small windows by their size and method, over windows on the object and images.
+    """Errors in small windows on the object, by their size and method.
 
-    - `loss` (or `error`): mean over images of the mean over the windows of an image, with its interval,
+    - `loss` (or `error`): mean over images of that of all windows of an image together, with its interval,
       patients resampled;
     - `best`: the share of draws of patients in which a method's mean is the least of all at that size:
       [darestani2021] finds the ConvDecoder best at every size;

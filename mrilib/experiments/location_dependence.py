@@ -79,7 +79,7 @@ class LocationDependence(Experiment):
         maps = maps[chosen & (maps["domain"] == "") & (maps["size"] == self.size)]
         if self.methods is not None:
             maps = maps[maps["method"].isin(self.methods)]
-        maps = in_run_order(run, maps).assign(value=maps[self.measure] / maps["count"])
+        maps = in_run_order(run, maps).assign(value=maps[self.measure] / maps["energy"])
         return maps[["method", "row", "column", "value", "images"]].reset_index(drop=True)
 
     def figure_arguments(self, run: ScoredRun) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from mrilib.operators.base import MeasurementOperator
 from mrilib.operators.coil_images import center_crop, crop_corner
 from mrilib.reconstructors.base import Reconstructor
 
-# A feature that changes the truth by less than this share of itself is not seen there.
-UNSEEN = 1e-6
+# A feature that changes the truth by less than this share of its energy is not seen there. Our choice: by the
+# authors' amplitude coils may cancel, and what is divided by next to nothing says nothing.
+UNSEEN = 1e-2
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +31,13 @@ class WindowErrors:
     - `error` `‖m_f − x_f‖²_W / ‖x_f − x‖²_W`, which holds what the method does without the feature as well,
     - `before` `‖m − x‖²_W / ‖x_f − x‖²_W`.
 
-    All are NaN where no coil sees the feature.
+    All are NaN where no coil sees the feature. Over several windows they are sums of errors over sums of
+    energies (`pooled`), so that windows in which little is to be seen count little.
 
     Args:
         windows: where, in the reference.
         loss, error, before: of these.
+        energy: `‖x_f − x‖²_W`.
         on_object: whether the window lies on the object: see `Windows.on_object`.
     """
 
@@ -42,6 +45,7 @@ class WindowErrors:
     loss: Float[Tensor, "windows"]
     error: Float[Tensor, "windows"]
     before: Float[Tensor, "windows"]
+    energy: Float[Tensor, "windows"]
     on_object: Bool[Tensor, "windows"]
 
 
@@ -178,7 +182,13 @@ def _errors(
         torch.where(seen, values / change, torch.nan).cpu() for values in (lost, error, before)
     )
     inside = windows.on_object(truth.reference, amplitude).cpu()
-    return WindowErrors(windows, loss, error, before, inside & seen.cpu())
+    return WindowErrors(windows, loss, error, before, change.cpu(), inside & seen.cpu())
+
+
+def pooled(errors: Float[Tensor, "windows"], energy: Float[Tensor, "windows"]) -> float:
+    """Errors of several windows together, `Σ ‖·‖²_W / Σ ‖x_f − x‖²_W`; NaN for none that is seen."""
+    told = errors.isfinite()
+    return float((errors[told] * energy[told]).sum() / energy[told].sum())
 
 
 def _windows(image: Tensor, size: int) -> Inexact[Tensor, "rows columns size size"]:

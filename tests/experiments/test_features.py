@@ -128,7 +128,7 @@ def maps():
                 value = (index + 1) * (1 + (row > 0.5))
                 whose = {"feature": "bright", "kind": "location-map", "method": method, "domain": ""}
                 place = {"source": "set", "mask": "mask", "size": 2.0, "row": row, "column": column}
-                sums = {"loss": 3.0 * value, "error": 6.0 * value, "count": 3.0, "images": 3.0}
+                sums = {"loss": 3.0 * value, "error": 6.0 * value, "energy": 3.0, "images": 3.0}
                 rows.append(whose | place | sums)
     return pd.DataFrame(rows)
 

@@ -30,7 +30,7 @@ def test_a_planted_dependence_on_location_is_the_map():
     assert found.about["interaction"] < 1e-6
     assert names == ["lattice", "alone-0", "alone-1", "alone-2"]
     maps = kind.map(frame)
-    cells = maps[maps["size"] == 2].assign(mean=lambda each: each["loss"] / each["count"])
+    cells = maps[maps["size"] == 2].assign(mean=lambda each: each["loss"] / each["energy"])
     assert set(cells["row"]) == {0.125, 0.375, 0.625, 0.875}
     assert cells.loc[cells["row"] == 0.125, "mean"].abs().max() < 1e-6
     assert cells.loc[cells["row"] == 0.875, "mean"].to_numpy() == pytest.approx(0.25, abs=1e-4)
@@ -44,13 +44,14 @@ def test_the_table_has_means_over_the_object_and_its_worst_places():
             "loss": [0.1, 0.2, 0.3, 0.9],
             "error": [1.0, 2.0, 3.0, 9.0],
             "before": [0.0] * 4,
+            "energy": [1.0, 1.0, 2.0, 1.0],
             "on_object": [True, True, True, False],
         }
     )
     (row,) = LocationMap(sizes=[2]).table(frame).to_dict("records")
     assert (row["size"], row["windows"]) == (2, 3)
-    assert row["loss"] == pytest.approx(0.2)
-    assert row["loss_everywhere"] == pytest.approx(1.5 / 4)
+    assert row["loss"] == pytest.approx((0.1 + 0.2 + 2 * 0.3) / 4)
+    assert row["loss_everywhere"] == pytest.approx((0.1 + 0.2 + 2 * 0.3 + 0.9) / 5)
     assert row["worst"] == pytest.approx(np.quantile([0.1, 0.2, 0.3], 0.95))
     assert row["best"] == pytest.approx(np.quantile([0.1, 0.2, 0.3], 0.05))
 

@@ -41,6 +41,7 @@ CONFIGS = (
     "config.yaml",
     "config.multicoil.yaml",
     "config.shifts.yaml",
+    "config.features.yaml",
     "config.paper.yaml",
     "config.paper.multicoil.yaml",
     "benchmarks/weight_study.yaml",

@@ -2,12 +2,14 @@
 
 Tables, costs, and what is missing.
 
-Writes `tables/costs.csv` and `.md`. Exits with 1 and a list if a reconstruction or a perturbation failed, and
-with 2 if nothing has run. Volumes that were rejected are no failure: the table of the catalogue lists them.
+Writes `tables/costs.csv` and `.md`. Exits with 1 and a list if a reconstruction, a perturbation or a study
+failed, and with 2 if nothing has run. Volumes that were rejected are no failure: the table of the catalogue
+lists them.
 """
 
 import collections
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -27,6 +29,8 @@ UNKNOWN = "What is missing is not known without the run's `--configfile`."
 # What a row of scores is of.
 PLACE = ("source", "position", "mask", "method", "domain", "attack", "made_for", "level")
 COLUMNS = [*PLACE, "volume", "slice", "varied", "value", "kind", "failed"]
+# Folder of the tables of studies of small features, which call the entry of the config `feature`.
+FEATURES, STUDIES = "features", {"feature": "kind"}
 
 
 def main() -> int:
@@ -60,13 +64,19 @@ def read_scores(folder: Path) -> pd.DataFrame:
     """The rows of all scores of a run, as text, with the stage that computed each."""
     files = sorted((folder / "scores").rglob("*.csv"))
     rows = [_read(path).pipe(lambda frame: frame.assign(stage=frame.apply(_stage, axis=1))) for path in files]
+    rows += [_read(path, STUDIES) for path in sorted((folder / FEATURES).rglob("*.csv"))]
     empty = pd.DataFrame(columns=[*COLUMNS, "stage"], dtype=str)
     return pd.concat([empty, *rows], ignore_index=True)
 
 
-def _read(path: Path) -> pd.DataFrame:
-    """All as text: a method may be called `NA`."""
-    return read_table(path, {}).reindex(columns=COLUMNS, fill_value="")
+def _read(path: Path, renamed: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """All as text: a method may be called `NA`. Of studies of small features one row an image and study."""
+    found = read_table(path, {})
+    if renamed is None:
+        return found.reindex(columns=COLUMNS, fill_value="")
+    found = found.drop(columns=list(renamed.values()), errors="ignore").rename(columns=renamed)
+    told = found.reindex(columns=COLUMNS, fill_value="").drop_duplicates()
+    return told.assign(stage=FEATURES)
 
 
 def _stage(row: pd.Series) -> str:
@@ -77,8 +87,13 @@ def _stage(row: pd.Series) -> str:
 
 def _print_failed(scores: pd.DataFrame) -> int:
     """Say how much of what was scored failed, and list it; 1 if something did."""
-    clean = scores["attack"] == NO_ATTACK
-    for noun, part in (("reconstructions", scores[clean]), ("perturbations", scores[~clean])):
+    stages = {
+        "reconstructions": ["reconstructions"],
+        "perturbations": ["attacks", "transfer"],
+        "studies of small features": [FEATURES],
+    }
+    for noun, names in stages.items():
+        part = scores[scores["stage"].isin(names)]
         if len(part):
             failed = (part["failed"] != "").sum()
             print(f"{len(part) - failed} of {len(part)} {noun} computed, {failed} failed")

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from mrilib.data.features import Coils
 from mrilib.features.kinds.base import FeatureKind, Findings, Scene
-from mrilib.features.maps import WindowErrors, exact_errors, window_errors, with_windows
+from mrilib.features.maps import WindowErrors, exact_errors, pooled, window_errors, with_windows
 from mrilib.features.response import has_responses
 from mrilib.features.windows import lattice
 from mrilib.store.units import derived_seed
@@ -90,7 +90,7 @@ class LocationMap(FeatureKind):
         return self._found(scene, [errors], about)
 
     def table(self, findings: pd.DataFrame) -> pd.DataFrame:
-        """By size: means over the windows on the object and, as `…_everywhere`, over all that coils see.
+        """By size: errors of all windows on the object together, and of all that coils see (`…_everywhere`).
 
         And `worst` and `best`, the loss that is exceeded at 5 % and at 95 % of the windows on the object,
         and `windows`, how many these are.
@@ -99,8 +99,8 @@ class LocationMap(FeatureKind):
         for size, every in findings.groupby("size", sort=True):
             own = every[every["on_object"].astype(bool)]
             row = {"size": size, "windows": len(own)}
-            row |= {name: own[name].mean() for name in NUMBERS}
-            row |= {f"{name}_everywhere": every[name].mean() for name in NUMBERS}
+            row |= {name: _pooled(own, name) for name in NUMBERS}
+            row |= {f"{name}_everywhere": _pooled(every, name) for name in NUMBERS}
             row |= {"worst": own["loss"].quantile(WORST), "best": own["loss"].quantile(1 - WORST)}
             rows.append(row)
         return pd.DataFrame(rows)
@@ -113,7 +113,8 @@ class LocationMap(FeatureKind):
         for name, side in (("row", told["height"]), ("column", told["width"])):
             cell = ((told[name] + middle) / side * self.cells).astype(int)
             cells[name] = (cell + 0.5) / self.cells
-        frame = told[["size", *NUMBERS]].assign(**cells, count=1)
+        energies = {name: told[name] * told["energy"] for name in NUMBERS}
+        frame = told[["size", "energy"]].assign(**energies, **cells, count=1)
         return frame.groupby(["size", "row", "column"], as_index=False, sort=True).sum()
 
     def _exact(self, scene: Scene, size: int, amplitude: float) -> WindowErrors:
@@ -146,7 +147,13 @@ class LocationMap(FeatureKind):
         }
         columns |= {
             name: torch.cat([getattr(each, name) for each in found]).numpy().astype(np.float32)
-            for name in NUMBERS
+            for name in (*NUMBERS, "energy")
         }
         height, width = scene.truth.shape
         return Findings(columns, about | {"height": height, "width": width, "contrast": self.contrast})
+
+
+def _pooled(findings: pd.DataFrame, name: str) -> float:
+    """As `mrilib.features.maps.pooled`."""
+    values, energy = (torch.tensor(findings[key].to_numpy(float)) for key in (name, "energy"))
+    return pooled(values, energy)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from mrilib.data.features import Coils
 from mrilib.features.kinds.base import FeatureKind, Findings, Scene
-from mrilib.features.maps import window_errors, with_windows
+from mrilib.features.maps import pooled, window_errors, with_windows
 from mrilib.features.windows import lattice
 from mrilib.store.units import derived_seed
 
@@ -71,6 +71,6 @@ class FitTrace(FeatureKind):
             )
             columns["steps"].append(number)
             for name in ("loss", "error", "before"):
-                columns[name].append(float(getattr(found, name).nanmean()))
+                columns[name].append(pooled(getattr(found, name), found.energy))
         about = {"windows": len(windows), "size": self.size, "contrast": self.contrast}
         return Findings({name: np.array(values) for name, values in columns.items()}, about)
