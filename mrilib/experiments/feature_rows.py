@@ -96,6 +96,17 @@ def study_records(
     return sorted(found, key=lambda record: [record.row[name] for name in by])
 
 
+def curve_frame(records: Sequence[Record], x: str) -> pd.DataFrame:
+    """Records as curves: `measure`, `method`, a key of their rows, `mean`, `low`, `high`, `n`."""
+    return pd.DataFrame(
+        [
+            {"measure": each.quantity, "method": each.method, x: each.row[x]}
+            | {"mean": each.value, "low": each.low, "high": each.high, "n": each.n}
+            for each in records
+        ]
+    )
+
+
 def about(rows: pd.DataFrame) -> dict[str, Any]:
     """Study, source and mask of rows, for records."""
     return {name: str(rows[name].iloc[0]) for name in ("feature", "source", "mask")}

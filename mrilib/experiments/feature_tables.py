@@ -47,11 +47,13 @@ def feature_tables(
             group = read_group(path, group_name)
             about = _identity(root | group.attributes)
             whose[name] = {key: about[key] for key in FEATURE_MAPS}
-            frame = _findings(group)
             if about["failed"]:
                 rows.append(pd.DataFrame([about]))
                 continue
-            rows.append(kinds[name].table(frame).assign(**about))
+            frame, of_image = _findings(group), _of_image(group)
+            told = kinds[name].table(frame)
+            more = {key: value for key, value in of_image.items() if key not in told}
+            rows.append(told.assign(**more, **about))
             if len(found := kinds[name].map(frame)):
                 maps[name].append(found)
     told = pd.concat(rows, ignore_index=True) if rows else empty_table(FEATURES)
@@ -85,15 +87,21 @@ def _identity(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 def _findings(group: Group) -> pd.DataFrame:
     """A row a finding, with what was found of the image as a whole."""
-    taken = {*FEATURES}
-    about = {name: value for name, value in group.attributes.items() if name not in taken}
     # In double precision, for sums.
     arrays = {
         name: array.astype(float) if array.dtype.kind == "f" else array
         for name, array in columns_of(group).items()
     }
     frame = pd.DataFrame(arrays)
-    return frame.assign(**{name: value for name, value in about.items() if name not in frame})
+    return frame.assign(**{name: value for name, value in _of_image(group).items() if name not in frame})
+
+
+def _of_image(group: Group) -> dict[str, Any]:
+    """What was found of the image as a whole; what is true is 1."""
+    about = {name: value for name, value in group.attributes.items() if name not in FEATURES}
+    return {
+        name: int(value) if isinstance(value, bool | np.bool_) else value for name, value in about.items()
+    }
 
 
 def _summed(kind: FeatureKind, found: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from mrilib.experiments.base import Experiment, ScoredRun
-from mrilib.experiments.feature_rows import MEASURES, studied_rows, study_records
+from mrilib.experiments.feature_rows import MEASURES, curve_frame, studied_rows, study_records
 from mrilib.store.records import Record
 
 
@@ -43,22 +43,7 @@ class FitStudy(Experiment):
 
     def frame(self, run: ScoredRun, records: Sequence[Record]) -> pd.DataFrame:
         """Curves: `measure`, `method`, `steps`, `mean`, `low`, `high`, `n`."""
-        return pd.DataFrame(
-            [
-                {
-                    "measure": each.quantity,
-                    "method": each.method,
-                    "steps": each.row["steps"],
-                    "mean": each.value,
-                    "low": each.low,
-                    "high": each.high,
-                    "n": each.n,
-                    "missing": each.missing,
-                    "doubtful": 0,
-                }
-                for each in records
-            ]
-        )
+        return curve_frame(records, "steps")
 
     def figure_arguments(self, run: ScoredRun) -> dict[str, Any]:
         rows = self._rows(run)

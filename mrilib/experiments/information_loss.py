@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -10,13 +10,21 @@ import pandas as pd
 from mrilib.experiments.base import Experiment, ScoredRun
 from mrilib.experiments.comparison import DRAWS
 from mrilib.experiments.conditions import drawn_means, resampled_patients
-from mrilib.experiments.feature_rows import MEASURES, about, plain, studied_rows, study_records
+from mrilib.experiments.feature_rows import (
+    MEASURES,
+    about,
+    curve_frame,
+    plain,
+    studied_rows,
+    study_records,
+)
 from mrilib.experiments.records import record_of
 from mrilib.metrics.quantities import Quantity
 from mrilib.metrics.statistics import Summary
 from mrilib.store.records import Record
 
 BEST, INTERACTION = "best", "interaction"
+SHOWN = ("loss", "error")
 OWN = MEASURES | {
     BEST: Quantity(
         "Share of draws of patients in which the method loses least", column="share best", decimals=2
@@ -30,9 +38,9 @@ OWN = MEASURES | {
 class InformationLoss(Experiment):
     """Errors in small windows on the object, by their size and method.
 
-    - `loss` (or `error`): mean over images of that of all windows of an image together, with its interval,
+    - `loss` and `error`: mean over images of those of all windows of an image together, with its interval,
       patients resampled;
-    - `best`: the share of draws of patients in which a method's mean is the least of all at that size:
+    - `best`: the share of draws of patients in which a method's mean loss is the least of all at that size:
       [darestani2021] finds the ConvDecoder best at every size;
     - `interaction`: mean over images of how much a window's loss differs alone and among others, of methods
       whose windows share a reconstruction.
@@ -41,7 +49,6 @@ class InformationLoss(Experiment):
         feature: a study of locations (`location-map`).
         source: of images.
         mask: by default the only one.
-        measure: `loss`, the control, or `error`.
 
     Source: [darestani2021], figure 17, with 100 random places of images for each size; ours are all windows
     of a lattice, or all of an image.
@@ -52,19 +59,16 @@ class InformationLoss(Experiment):
     names_features: ClassVar[tuple[str, ...]] = ("feature",)
     figure: ClassVar[str | None] = "mrilib.report.figures_features:loss_figure"
 
-    def __init__(
-        self,
-        *,
-        feature: str,
-        source: str,
-        mask: str | None = None,
-        measure: Literal["loss", "error"] = "loss",
-    ) -> None:
-        self.feature, self.source, self.mask, self.measure = feature, source, mask, measure
+    def __init__(self, *, feature: str, source: str, mask: str | None = None) -> None:
+        self.feature, self.source, self.mask = feature, source, mask
 
     def records(self, run: ScoredRun) -> list[Record]:
         rows = self._rows(run)
-        found = study_records(run, rows, self.measure, by=["size"], table=self.word)
+        found = [
+            record
+            for name in SHOWN
+            for record in study_records(run, rows, name, by=["size"], table=self.word)
+        ]
         found += self._best(run, rows)
         if INTERACTION in rows:
             once = rows.drop_duplicates(["method", "position", "failed"])
@@ -84,23 +88,8 @@ class InformationLoss(Experiment):
         return super().table_arguments(run) | {"quantities": {**run.quantities, **OWN}, "note": note}
 
     def frame(self, run: ScoredRun, records: Sequence[Record]) -> pd.DataFrame:
-        """Curves: `method`, `size`, `mean`, `low`, `high`, `n`."""
-        found = [each for each in records if each.quantity == self.measure]
-        return pd.DataFrame(
-            [
-                {
-                    "method": each.method,
-                    "size": each.row["size"],
-                    "mean": each.value,
-                    "low": each.low,
-                    "high": each.high,
-                    "n": each.n,
-                    "missing": each.missing,
-                    "doubtful": 0,
-                }
-                for each in found
-            ]
-        )
+        """Curves: `measure`, `method`, `size`, `mean`, `low`, `high`, `n`."""
+        return curve_frame([each for each in records if each.quantity in SHOWN], "size")
 
     def figure_arguments(self, run: ScoredRun) -> dict[str, Any]:
         rows = self._rows(run)
@@ -109,7 +98,6 @@ class InformationLoss(Experiment):
         return {
             "methods": list(run.methods),
             "labels": run.labels,
-            "axis": OWN[self.measure].axis,
             "title": f"{self.source}{simulated}, {run.mask_labels.get(mask, mask)}",
         }
 
@@ -118,12 +106,12 @@ class InformationLoss(Experiment):
 
     def _best(self, run: ScoredRun, rows: pd.DataFrame) -> list[Record]:
         found = []
-        told = rows[(rows["failed"] == "") & rows[self.measure].notna()]
+        told = rows[(rows["failed"] == "") & rows["loss"].notna()]
         for size, own in told.groupby("size", sort=True):
             methods = list(dict.fromkeys(own["method"]))
             patients = list(dict.fromkeys(own["patient"]))
             _, weights = resampled_patients(patients, patients, draws=DRAWS, seed=run.seed)
-            means = drawn_means(own.assign(number=own[self.measure]), methods, patients, weights)
+            means = drawn_means(own.assign(number=own["loss"]), methods, patients, weights)
             usable = means[np.isfinite(means).all(axis=1)]
             if len(methods) < 2 or not len(usable):
                 continue

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
+import matplotlib
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from mrilib.experiments.feature_rows import MEASURES
@@ -14,6 +16,12 @@ from mrilib.report.names import method_label
 
 # Signs of curves, by the method's place among those shown: more methods than colours are told apart.
 SIGNS = tuple(style.Signs("-", marker, True) for marker in ("o", "s", "^", "v", "D", "P", "X"))
+# From this ratio of the largest to the smallest mean on an axis is logarithmic.
+LOGARITHMIC = 4.0
+# Colours of maps: none of them looks like the grey of what is missing.
+COLORS = matplotlib.colormaps["viridis"].with_extremes(bad=style.MISSING)
+# Per cent of the cells that may lie beyond either end of the colours.
+BEYOND = 2.0
 # Maps side by side.
 ABREAST = 4
 MAP_WIDTH = 1.3
@@ -21,18 +29,12 @@ MAP_WIDTH = 1.3
 
 @style.printed()
 def loss_figure(
-    frame: pd.DataFrame,
-    *,
-    axis: str,
-    methods: Sequence[str],
-    labels: Mapping[str, str],
-    title: str | None = None,
+    frame: pd.DataFrame, *, methods: Sequence[str], labels: Mapping[str, str], title: str | None = None
 ) -> Figure:
-    """What every method loses of a window, against the window's size, on a logarithmic axis.
+    """What every method loses of a window, and its error there, against the window's size.
 
     Args:
-        frame: `method`, `size`, `mean`, `low`, `high`, `n`.
-        axis: what is lost.
+        frame: `measure` (`loss` or `error`), `method`, `size`, `mean`, `low`, `high`, `n`.
         methods: all methods of the run, so that colours are those of its other figures.
         labels: names to print for methods.
         title: heading.
@@ -42,29 +44,13 @@ def loss_figure(
 
     Source: [darestani2021], figure 17.
     """
-    columns = ("method", "size", "mean", "low", "high", "n")
-    curves.check(frame, columns=columns, keys=("method", "size"), where="loss_figure")
-    figure, axes = curves.panels(1, 1, title=title, height=2.6)
-    panel = axes[0, 0]
-    panel.set_title(curves.count_label(frame))
-    shown = curves.order(frame["method"], methods)
-    for index, method in enumerate(shown):
-        # Set apart, so that intervals of neighbours do not hide each other.
-        shift = 1.0 + 0.012 * (index - (len(shown) - 1) / 2)
-        line = frame[frame["method"] == method]
-        signs = SIGNS[index % len(SIGNS)]
-        curves.curve(panel, line, x="size", color=style.color(method, methods), signs=signs, shift=shift)
+    figure, axes, shown = _measured(frame, ("loss", "error"), "size", methods, title, "loss_figure")
     sizes = sorted(set(frame["size"]))
-    panel.set_xticks(sizes, [f"{size}×{size}" for size in sizes])
-    panel.xaxis.set_minor_locator(NullLocator())
-    panel.set(xlabel="pixels of the feature", ylabel=axis)
-    if (frame["mean"] > 0).all():
-        curves.log_scale(panel, "y", inches=2.0)
-    handles = [
-        curves.sign_key(method_label(method, labels), SIGNS[index % len(SIGNS)], style.color(method, methods))
-        for index, method in enumerate(shown)
-    ]
-    style.legend_below(figure, handles, [curves.interval_handle()])
+    for panel in axes[0]:
+        panel.set_xticks(sizes, [f"{size}×{size}" for size in sizes])
+        panel.xaxis.set_minor_locator(NullLocator())
+        panel.set(xlabel="pixels of the feature")
+    style.legend_below(figure, _keys(shown, methods, labels), [curves.interval_handle()])
     return style.settle(figure)
 
 
@@ -93,25 +79,30 @@ def location_figure(
     abreast = min(ABREAST, len(methods))
     lines = -(-len(methods) // abreast)
     names = [style.fitted(method_label(method, labels), MAP_WIDTH) for method in methods]
-    head = max(name.count("\n") + 1 for name in names)
+    heads = [
+        max(name.count("\n") + 1 for name in names[line * abreast : (line + 1) * abreast])
+        for line in range(lines)
+    ]
     figure, axes = sheets.sheet(
         [1.0] * lines,
         columns=abreast,
         title=title,
         left=0.1,
-        head=head,
-        between=sheets.LINE * head + 0.1,
+        head=heads[0],
+        between=[sheets.LINE * head + 0.1 for head in heads[1:]],
         widest=MAP_WIDTH,
         foot=2.2 * sheets.LINE,
     )
-    scale = heat_maps.wide_scale(np.concatenate([values.ravel() for values in maps.values()]))
+    told = np.concatenate([values[np.isfinite(values)] for values in maps.values()])
+    ends = np.percentile(told, [BEYOND, 100 - BEYOND]) if told.size else told
+    scale = heat_maps.wide_scale(ends)
     for panel, method, name in zip(axes.flat, methods, names, strict=False):
-        heat_maps.draw(panel, maps[method], scale=scale, texts=None)
+        heat_maps.draw(panel, maps[method], scale=scale, texts=None, colors=COLORS)
         sheets.bare(panel)
         panel.set_title(name)
     for panel in list(axes.flat)[len(methods) :]:
         panel.set_axis_off()
-    heat_maps.color_bar(figure, axes, scale, label)
+    heat_maps.color_bar(figure, axes, scale, label, colors=COLORS, extend="both")
     most = int(frame["images"].max())
     figure.text(
         0.5,
@@ -140,28 +131,50 @@ def fit_figure(
 
     Source: our choice; [darestani2021], section 5.3, tells of it without a figure.
     """
-    keys = ("measure", "method", "steps")
-    curves.check(frame, columns=(*keys, "mean", "low", "high", "n"), keys=keys, where="fit_figure")
-    figure, axes = curves.panels(1, len(MEASURES), title=title, sharey=False)
-    shown = curves.order(frame["method"], methods)
-    for panel, (name, measure) in zip(axes[0], MEASURES.items(), strict=True):
-        inside = frame[frame["measure"] == name]
-        panel.set_title(f"{measure.axis}\n{curves.count_label(inside)}")
-        for index, method in enumerate(shown):
-            line = inside[inside["method"] == method]
-            signs = SIGNS[index % len(SIGNS)]
-            curves.curve(panel, line, x="steps", color=style.color(method, methods), signs=signs)
+    figure, axes, shown = _measured(frame, tuple(MEASURES), "steps", methods, title, "fit_figure")
+    for panel in axes[0]:
         panel.set(xlabel="steps of the fit")
         curves.log_scale(panel, "x", inches=1.7)
-        if (inside["mean"] > 0).all() and len(inside):
+    style.legend_below(figure, _keys(shown, methods, labels), [curves.interval_handle()])
+    return style.settle(figure)
+
+
+def _measured(
+    frame: pd.DataFrame,
+    measures: Sequence[str],
+    x: str,
+    methods: Sequence[str],
+    title: str | None,
+    where: str,
+) -> tuple[Figure, np.ndarray, list[str]]:
+    """A panel a measure with a curve a method; the figure, its axes and the methods shown."""
+    keys = ("measure", "method", x)
+    curves.check(frame, columns=(*keys, "mean", "low", "high", "n"), keys=keys, where=where)
+    figure, axes = curves.panels(1, len(measures), title=title)
+    shown = curves.order(frame["method"], methods)
+    for panel, name in zip(axes[0], measures, strict=True):
+        inside = frame[frame["measure"] == name]
+        panel.set_title(f"{MEASURES[name].axis}\n{curves.count_label(inside)}")
+        for index, method in enumerate(shown):
+            # Set apart, so that intervals of neighbours do not hide each other.
+            shift = 1.0 + 0.012 * (index - (len(shown) - 1) / 2)
+            line = inside[inside["method"] == method]
+            signs = SIGNS[index % len(SIGNS)]
+            curves.curve(panel, line, x=x, color=style.color(method, methods), signs=signs, shift=shift)
+        means = inside["mean"].dropna()
+        if len(means) and (means > 0).all() and means.max() > LOGARITHMIC * means.min():
             curves.log_scale(panel, "y", inches=1.4)
+        else:
+            panel.set_ylim(bottom=0.0)
     axes[0, 0].set_ylabel("over the energy of the feature")
-    handles = [
+    return figure, axes, shown
+
+
+def _keys(shown: Sequence[str], methods: Sequence[str], labels: Mapping[str, str]) -> list[Line2D]:
+    return [
         curves.sign_key(method_label(method, labels), SIGNS[index % len(SIGNS)], style.color(method, methods))
         for index, method in enumerate(shown)
     ]
-    style.legend_below(figure, handles, [curves.interval_handle()])
-    return style.settle(figure)
 
 
 def _map(frame: pd.DataFrame, rows: np.ndarray, columns: np.ndarray) -> Float[np.ndarray, "row column"]:

@@ -1,6 +1,7 @@
 """Heat maps: values as colours with their numbers in the cells; missing ones are grey."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import matplotlib
 import numpy as np
@@ -46,7 +47,14 @@ def wide_scale(values: np.ndarray) -> Normalize:
     return LogNorm(low, high) if low > 0 and high >= WIDE * low else linear
 
 
-def draw(axes: Axes, values: Values, *, scale: Normalize, texts: Sequence[Sequence[str]] | None) -> None:
+def draw(
+    axes: Axes,
+    values: Values,
+    *,
+    scale: Normalize,
+    texts: Sequence[Sequence[str]] | None,
+    colors: Colormap | None = None,
+) -> None:
     """A cell for every value, with its text, dark on light or light on dark.
 
     Args:
@@ -54,10 +62,10 @@ def draw(axes: Axes, values: Values, *, scale: Normalize, texts: Sequence[Sequen
         values: NaN where one is missing.
         scale: from values to colours.
         texts: one a cell; `None` for none.
+        colors: by default those of `color_map`.
     """
-    axes.imshow(
-        np.ma.masked_invalid(values), cmap=color_map(), norm=scale, interpolation="none", aspect="auto"
-    )
+    colors = colors or color_map()
+    axes.imshow(np.ma.masked_invalid(values), cmap=colors, norm=scale, interpolation="none", aspect="auto")
     for row, line in enumerate(texts or ()):
         for column, text in enumerate(line):
             value = values[row, column]
@@ -172,14 +180,23 @@ def panels(
     return figure, axes
 
 
-def color_bar(figure: Figure, axes: np.ndarray, scale: Normalize, label: str) -> None:
+def color_bar(
+    figure: Figure,
+    axes: np.ndarray,
+    scale: Normalize,
+    label: str,
+    *,
+    colors: Colormap | None = None,
+    extend: Literal["neither", "both"] = "neither",
+) -> None:
     """What the colours of all panels mean, right of them; as high as they are, or as its label is long."""
     width, height = figure.get_size_inches()
     boxes = [panel.get_position() for panel in axes.flat]
     top, bottom = max(box.y1 for box in boxes), min(box.y0 for box in boxes)
     bottom = min(bottom, top - (_width([label]) + PADDING) / height)
     place = figure.add_axes((max(box.x1 for box in boxes) + 0.12 / width, bottom, 0.11 / width, top - bottom))
-    bar = figure.colorbar(ScalarMappable(cmap=color_map(), norm=scale), cax=place)
+    mapped = ScalarMappable(cmap=colors or color_map(), norm=scale)
+    bar = figure.colorbar(mapped, cax=place, extend=extend, extendfrac=0.03)
     bar.set_label(label, labelpad=3)
     if isinstance(scale, LogNorm):
         bar.locator = LogLocator(subs=(1.0, 2.0, 5.0))

@@ -68,6 +68,7 @@ def found(experiment, run):
 
 def test_a_planted_ranking_is_found_at_every_size():
     records = found(InformationLoss(feature="bright", source="set"), scored(table()))
+    assert records["error", "tv", 2].value == pytest.approx(2 * records["loss", "tv", 2].value)
     for size in (2, 5):
         for method, loss in LOSSES.items():
             record = records["loss", method, size]
@@ -152,7 +153,7 @@ def test_curves_of_loss_have_a_point_a_size():
     frame = experiment.frame(run, experiment.records(run))
     assert sorted(set(frame["size"])) == [2, 5]
     figure = loss_figure(frame, **experiment.figure_arguments(run))
-    assert len(figure.axes[0].lines) == 3
+    assert [len(panel.lines) for panel in figure.axes] == [3, 3]
     assert figure.axes[0].get_yscale() == "log"
 
 

@@ -97,6 +97,9 @@ def test_units_are_found_again_and_tabulated(job, tmp_path):
         }
     ]
     assert table["loss"].iloc[0] > 0
+    # What was found of the image as a whole stands in every row, in numbers.
+    assert table["contrast"].iloc[0] == pytest.approx(1 / 6)
+    assert (table["exact"].iloc[0], table["interaction"].iloc[0] >= 0) == (0, True)
     assert maps["count"].sum() == len(groups["features/maps"].arrays["loss"])
     assert set(maps["images"]) == {1}
     # They come back from CSV as they went.
