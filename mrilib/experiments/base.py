@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from mrilib.data.spectra import KINDS as SPECTRA
+from mrilib.experiments.box_table import KINDS as BOXES
 from mrilib.experiments.columns import FEATURE_MAPS, FEATURES
 from mrilib.metrics.quantities import QUANTITIES, Quantity
 from mrilib.store.classes import load_class
@@ -47,6 +48,8 @@ class ScoredRun:
             `names_features`: see `mrilib.experiments.feature_tables`. `domain` as of the scores.
         feature_maps: sums over their windows by place.
         spectra: of the sources that an experiment names in `names_spectra`: see `mrilib.data.spectra`.
+        boxes: of the sources that an experiment names in `names_boxes`: see `mrilib.experiments.box_table`;
+            an empty `domain` is the usual one, as in `scores`.
         note: printed below tables of attacks: where the numbers come from.
         code_hash: hash of the experiment's code, for records.
         seed: of the resampling.
@@ -71,6 +74,7 @@ class ScoredRun:
     features: pd.DataFrame = field(default_factory=lambda: empty_table(FEATURES))
     feature_maps: pd.DataFrame = field(default_factory=lambda: empty_table(FEATURE_MAPS))
     spectra: pd.DataFrame = field(default_factory=lambda: empty_table(SPECTRA))
+    boxes: pd.DataFrame = field(default_factory=lambda: empty_table(BOXES))
     note: str = ""
     code_hash: str = ""
     seed: int = 0
@@ -103,10 +107,11 @@ class Experiment(ABC):
             `table_arguments`; returns a `mrilib.report.tables.Table`. A literal, for the workflow reads it
             from the text.
         names_attacks: arguments that are names of attacks, one or several, which the config must have.
-        names_spectra: those that are names of sources, whose spectra are read.
-        names_features: those that are names of studies of small features, one or several.
         names_varied: those of them whose attacks must vary something; the others may not.
         names_tuned: those of them of whose search an argument must be tuned; the files of that are read.
+        names_spectra: arguments that are names of sources, whose spectra are read.
+        names_features: arguments that are names of studies of small features, one or several.
+        names_boxes: arguments that are names of sources, the scores of whose annotated boxes are read.
         figure: import path of the function that makes a figure from `frame` and the arguments of
             `figure_arguments`, or `None`. A literal as well.
     """
@@ -118,6 +123,7 @@ class Experiment(ABC):
     names_attacks: ClassVar[tuple[str, ...]] = ()
     names_spectra: ClassVar[tuple[str, ...]] = ()
     names_features: ClassVar[tuple[str, ...]] = ()
+    names_boxes: ClassVar[tuple[str, ...]] = ()
     names_varied: ClassVar[tuple[str, ...]] = ()
     names_tuned: ClassVar[tuple[str, ...]] = ()
 
@@ -125,7 +131,8 @@ class Experiment(ABC):
     def conditions(self) -> Mapping[str, Any]:
         """Argument to the `mrilib.experiments.conditions.Condition` that the config must have.
 
-        A source under a mask, and where it says so methods of a domain applied there.
+        A source under a mask, and where it says so methods of a domain applied there. The argument is empty
+        where the experiment's own arguments describe the condition.
         """
         return {}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mrilib.experiments.base import ScoredRun
@@ -210,3 +210,23 @@ def resampled_patients(
         if group
     ]
     return [name for group in groups for name in group], np.concatenate(drawn, axis=1).astype(float)
+
+
+def drawn_rows(patients: Sequence[str], *, draws: int, seed: int) -> list[Int[np.ndarray, "rows"]]:
+    """Rows of a table in every draw of its patients: all those of a patient, as often as it is drawn.
+
+    Args:
+        patients: one a row.
+        draws: how many.
+        seed: of the drawing.
+    """
+    names = list(dict.fromkeys(patients))
+    if not names:
+        return []
+    labels = np.array(patients, dtype=object)
+    rows = [np.flatnonzero(labels == name) for name in names]
+    _, weights = resampled_patients(names, names, draws=draws, seed=seed)
+    return [
+        np.concatenate([np.tile(own, int(times)) for own, times in zip(rows, drawn, strict=True)])
+        for drawn in weights
+    ]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from pydantic import Field
 
 from mrilib.data.spectra import low_frequency_share
@@ -18,10 +18,12 @@ from mrilib.experiments.conditions import (
     Conditioned,
     conditioned,
     drawn_means,
+    drawn_rows,
     resampled_patients,
 )
 from mrilib.experiments.records import record_of
 from mrilib.metrics.quantities import Quantity
+from mrilib.metrics.ranking import spearman
 from mrilib.metrics.statistics import Summary, percentile_interval, summarise
 from mrilib.store.records import Record
 
@@ -193,7 +195,7 @@ class Difficulty(Experiment):
             told = table[inside]
             found = summarise(told["share"].tolist(), groups=told["patient"].tolist(), seed=run.seed)
             yield self._record(run, SHARE, IMAGES, found, which, set=name)
-        draws = _draws(table, run.seed)
+        draws = drawn_rows(table["patient"].tolist(), draws=DRAWS, seed=run.seed)
         drawn = [_correlation(table.iloc[chosen]) for chosen in draws]
         low, high = percentile_interval(np.array(drawn))
         correlation = Summary(_correlation(table), math.nan, low, high, len(table))
@@ -240,7 +242,7 @@ class Difficulty(Experiment):
     def _curves(self, run: ScoredRun, images: Images) -> pd.DataFrame:
         """Mean spectra of the pool and of the hard set with pointwise intervals, patients resampled."""
         table = images.table
-        draws = _draws(table, run.seed)
+        draws = drawn_rows(table["patient"].tolist(), draws=DRAWS, seed=run.seed)
         frames = []
         for name, inside in ((POOL, np.ones(len(table), bool)), (HARD, table[HARD].to_numpy())):
             drawn = [images.spectra[chosen[inside[chosen]]] for chosen in draws]
@@ -269,12 +271,8 @@ class Difficulty(Experiment):
 
 
 def _correlation(table: pd.DataFrame) -> float:
-    """Spearman's, of score and low-frequency share; NaN for fewer than three images, or equal values."""
-    from scipy.stats import rankdata
-
-    if len(table) < 3 or np.ptp(table["score"]) == 0 or np.ptp(table["share"]) == 0:
-        return math.nan
-    return float(np.corrcoef(rankdata(table["score"]), rankdata(table["share"]))[0, 1])
+    """Spearman's, of score and low-frequency share."""
+    return spearman(table["score"].to_numpy(dtype=float), table["share"].to_numpy(dtype=float))
 
 
 def _crossing(images: Images) -> float:
@@ -286,17 +284,6 @@ def _crossing(images: Images) -> float:
     lowest = int(lacking.argmin())
     # Below zero by more than rounding: shares add up to 1.
     return float(lowest + 1) if lacking[lowest] < -1e-9 else math.nan
-
-
-def _draws(table: pd.DataFrame, seed: int) -> list[Int[np.ndarray, "images"]]:
-    """Rows of the table, all those of every patient that is drawn, as often as it is."""
-    patients = list(dict.fromkeys(table["patient"]))
-    rows = [np.flatnonzero(table["patient"] == patient) for patient in patients]
-    _, weights = resampled_patients(patients, patients, draws=DRAWS, seed=seed)
-    return [
-        np.concatenate([np.tile(own, int(times)) for own, times in zip(rows, drawn, strict=True)])
-        for drawn in weights
-    ]
 
 
 def _by_slice(side: Conditioned, method: str, name: str) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from torch import Tensor
 from mrilib.attacks.places import grid_places
 from mrilib.data.measurement import Measurement
 from mrilib.experiments.assessment import OURS, assess
-from mrilib.experiments.stored import CLEAN, ImageResults, read_results
+from mrilib.experiments.stored import ImageResults, read_results
 from mrilib.metrics.artifacts import amplification, severity
 from mrilib.operators.coil_images import crop_corner
 from mrilib.store.arrays import Group
@@ -112,8 +112,7 @@ def clean_pictures(measurement: str | Path, reconstructions: Iterable[str | Path
         results = read_results(measurement, path)
         if results is None:
             continue
-        tuned = min(results.tunings, key=lambda name: 0.0 if name == CLEAN else float(name))
-        unit = results.clean(tuned)
+        unit = results.clean(results.lowest_tuning)
         failed = str(unit.attributes.get("failed", ""))
         image = None if failed else unit.arrays["reconstruction"]
         scores = dict.fromkeys(("ssim", "psnr"), float("nan"))

@@ -72,6 +72,11 @@ class ImageResults:
         """What the clean reconstructions were tuned for: `clean`, or levels as text."""
         return [name for name in group_names(self.reconstructions) if "/" not in name]
 
+    @property
+    def lowest_tuning(self) -> str:
+        """The one on clean data, or else for the lowest level."""
+        return min(self.tunings, key=lambda name: 0.0 if name == CLEAN else float(name))
+
     def clean(self, tuned: str) -> Group:
         """The clean reconstruction whose parameter was tuned for `tuned`, at the tuned value."""
         return self._read_clean(str(self.reconstructions), tuned)

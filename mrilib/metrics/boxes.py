@@ -14,7 +14,8 @@ EDGE_SHARE = 0.1
 EQUAL = 1e-12
 
 # Sizes that differ are told in words.
-Image, Reference = Inexact[np.ndarray, "rows columns"], Inexact[np.ndarray, "y x"]
+Image = Inexact[np.ndarray, "rows columns"]
+Reference = Inexact[np.ndarray, "y x"]
 
 
 class Box(NamedTuple):

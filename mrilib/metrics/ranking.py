@@ -1,4 +1,4 @@
-"""Whether methods rank alike twice: which paired differences are decided, and Kendall's τ of those."""
+"""Whether two orders agree: which paired differences are decided, Kendall's τ of those, and Spearman's ρ."""
 
 import math
 from dataclasses import dataclass
@@ -97,6 +97,21 @@ def kendall_tau(
     scale = np.sqrt((first**2).sum(axis=-1) * (second**2).sum(axis=-1))
     found: np.ndarray = (first * second).sum(axis=-1) / np.where(scale > 0, scale, math.nan)
     return found
+
+
+def spearman(first: Float[np.ndarray, "items"], second: Float[np.ndarray, "items"]) -> float:
+    """Spearman's rank correlation, equal values by the mean of their ranks.
+
+    NaN for fewer than three items, for values that are all equal, and where one is not finite.
+
+    Source: [spearman1904].
+    """
+    from scipy.stats import rankdata
+
+    told = np.isfinite(first).all() and np.isfinite(second).all()
+    if len(first) < 3 or not told or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return math.nan
+    return float(np.corrcoef(rankdata(first), rankdata(second))[0, 1])
 
 
 def tau_interval(draws: Float[np.ndarray, "draws"]) -> tuple[float, float]:

@@ -46,7 +46,7 @@ def null_space_share(
     """
     if not torch.isfinite(torch.view_as_real(error)).all():
         raise ValueError(
-            "null_space_share: expected a finite error; count a failed reconstruction as missing"
+            "null_space_share: expected a finite error; count what failed as missing"
         )
     if not weight > 0:
         raise ValueError(f"null_space_share: expected a positive weight τ, got {weight}")

@@ -81,5 +81,5 @@ def test_no_error_has_no_share_and_what_is_not_finite_is_refused():
 
 def test_steps_that_do_not_suffice_are_told(monkeypatch):
     monkeypatch.setattr("mrilib.solvers.null_space.MAX_STEPS", 1)
-    with pytest.raises(RuntimeError, match="come to 0.0001 in 1 steps"):
+    with pytest.raises(RuntimeError, match=r"come to 0\.0001 in 1 steps"):
         null_space_share(drawn(*SHAPE), coils())
