@@ -18,6 +18,7 @@ include: "rules/plan/reconstruct.smk"
 include: "rules/plan/attacks.smk"
 include: "rules/plan/features.smk"
 include: "rules/plan/report.smk"
+include: "rules/plan/boxes.smk"
 include: "rules/plan/figures.smk"
 include: "rules/plan/experiments.smk"
 include: "rules/data.smk"
@@ -28,6 +29,7 @@ include: "rules/reconstruct.smk"
 include: "rules/attacks.smk"
 include: "rules/features.smk"
 include: "rules/report.smk"
+include: "rules/boxes.smk"
 
 
 rule all:

@@ -284,7 +284,7 @@ rule place_annotations:
         file=lambda wildcards: cfg.annotations[wildcards.name].file,
         catalogue=lambda wildcards: f"{RUN}/catalogue/{cfg.annotations[wildcards.name].dataset}.csv",
     output:
-        table=f"{RUN}/annotations/{{name}}.csv",
+        table=annotation_file("{name}"),
         pdf=f"{RUN}/figures/annotations-{{name}}.pdf",
         png=f"{RUN}/figures/annotations-{{name}}.png",
     log:

@@ -172,6 +172,14 @@ def score_file(applied):
     return f"{RUN}/scores/{APPLIED.format(**applied._asdict())}.csv"
 
 
+def boxes_file(applied):
+    return f"{RUN}/boxes/{APPLIED.format(**applied._asdict())}.csv"
+
+
+def annotation_file(name):
+    return f"{RUN}/annotations/{name}.csv"
+
+
 def application(wildcards):
     """The method, domain, source and mask of a job."""
     return Application(wildcards.method, wildcards.domain, wildcards.source, wildcards.mask)

@@ -69,6 +69,7 @@ rule run_experiment:
         spectra=spectra_of,
         features=features_of,
         feature_maps=feature_maps_of,
+        boxes=boxes_of,
     output:
         records=f"{RUN}/records/{{experiment}}.json",
         csv=f"{RUN}/tables/{{experiment}}.csv",

@@ -32,7 +32,7 @@ KINDS: dict[str, Kind] = {
 
 
 def boxes_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows of `mrilib.experiments.box_scoring.score_boxes` as the text of a file; without rows the header alone."""
+    """Rows of `box_scoring.score_boxes` as the text of a file; without rows the header alone."""
     return pd.DataFrame(list(rows), columns=list(KINDS)).to_csv(index=False)
 
 
@@ -40,3 +40,19 @@ def read_boxes(paths: Iterable[str | Path]) -> pd.DataFrame:
     """Files of `boxes_csv` as one table."""
     frames = [read_table(path, KINDS) for path in paths]
     return pd.concat(frames, ignore_index=True) if frames else empty_table(KINDS)
+
+
+def first_boxes(boxes: pd.DataFrame, most: int = 2) -> list[pd.DataFrame]:
+    """Of the first images that have boxes, by position, the first box: its rows, one a method.
+
+    Args:
+        boxes: of one source and mask, a file a method.
+        most: how many images.
+    """
+    place = ["annotation", "label", *PLACE]
+    found = []
+    for position in sorted(set(boxes["position"]))[:most]:
+        own = boxes[boxes["position"] == position]
+        first = own.iloc[0]
+        found.append(own[(own[place] == first[place]).all(axis=1)])
+    return found

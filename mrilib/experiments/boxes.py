@@ -187,8 +187,8 @@ class Boxes(Experiment):
         for each in whole:
             if each.quantity == ERROR:
                 x = quality[each.method]
-                row = {"method": each.method, "family": run.families.get(each.method, "other")}
-                row |= {"label": each.row["label"], "n": each.n}
+                row: dict[str, Any] = {"method": each.method, "label": each.row["label"], "n": each.n}
+                row["family"] = run.families.get(each.method, "other")
                 row |= {"mean": each.value, "low": each.low, "high": each.high}
                 rows.append(row | {"x": x.value, "x_low": x.low, "x_high": x.high})
         return pd.DataFrame(rows)

@@ -4,12 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import SupportsFloat
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Inexact
 from matplotlib.figure import Figure
 
 from mrilib.data.measurement import Measurement
 from mrilib.experiments.assessment import cropped_modulus
+from mrilib.experiments.box_table import PLACE
 from mrilib.experiments.pictures import CleanPicture, is_scan, picture_title
+from mrilib.metrics.boxes import Box
 from mrilib.report import error_maps, sheets, style
 from mrilib.report.sheets import Location, Window
 
@@ -101,12 +104,11 @@ def reconstruction_panel(
     if place is not None and upright:
         place = (slice(height - place[0].stop, height - place[0].start), place[1])
 
-    def shown(image: np.ndarray) -> np.ndarray:
-        moduli = cropped_modulus(image, (height, width)) / largest
-        return np.flipud(moduli) if upright else moduli
-
-    truth = shown(reference)
-    images = {name: None if image is None else shown(image) for name, image in reconstructions.items()}
+    truth = _shown(reference, reference, upright)
+    images = {
+        name: None if image is None else _shown(image, reference, upright)
+        for name, image in reconstructions.items()
+    }
     blocks = _blocks(list(images))
     columns = max(map(len, blocks)) + 1
     figure, axes, names = _sheet(truth.shape, place, blocks, scores, columns, title)
@@ -125,6 +127,112 @@ def reconstruction_panel(
             panel.set_visible(False)
     error_maps.explain(figure, axes, f"{error_scale:g} × |error|, in the same unit")
     return figure
+
+
+@style.printed()
+def box_panel(
+    shown: Sequence[tuple[Measurement, Mapping[str, CleanPicture], pd.DataFrame]],
+    *,
+    labels: Mapping[str, str],
+    title: str,
+) -> Figure:
+    """Close-ups of annotated boxes: the reference, and what every method makes of it, a row an image.
+
+    Moduli in units of the reference's maximum, as in `reconstruction_panel`, upright where scans are stored
+    upside down. Above a panel stand the error in the box, of images with sd 1, and its contrast to noise
+    (CNR), above the reference the label and the contrast there. A close-up has 48 pixels along a side, or
+    twice the box's longer side where that is more. More than six methods take several blocks of rows.
+
+    Args:
+        shown: the measurement of each image, what every method made of it, and its box: the rows of
+            `mrilib.experiments.box_table.first_boxes`, one a method.
+        labels: names to print for methods.
+        title: heading.
+
+    Without an image there is one panel that says so.
+
+    Source: our choice.
+    """
+    if not shown:
+        figure, axes = sheets.sheet([0.2], columns=1, title=f"{title}: none", left=0.1, right=0.1, head=1)
+        sheets.missing(axes[0, 0])
+        return figure
+    methods = list(dict.fromkeys(name for _, pictures, _ in shown for name in pictures))
+    blocks = _blocks(methods)
+    columns = max(map(len, blocks)) + 1
+    width = sheets.panel_width(max(columns, 3), left=LEFT, right=RIGHT)
+    rows = [
+        (block, image, _box_texts(block, image[2], labels if number == 0 else None, width))
+        for block in blocks
+        for number, image in enumerate(shown)
+    ]
+    places = [_box_places(measurement, scores) for _, (measurement, _, scores), _ in rows]
+    heads = [max(text.count("\n") + 1 for text in texts) for _, _, texts in rows]
+    figure, axes = sheets.sheet(
+        [sheets.ratio([part.stop - part.start for part in window]) for window, _ in places],
+        columns=columns,
+        title=title,
+        left=LEFT,
+        right=RIGHT,
+        head=heads[0],
+        foot=error_maps.FOOT,
+        between=[sheets.LINE * head + 0.1 for head in heads[1:]],
+    )
+    for line, (block, (measurement, pictures, _), texts), (window, box) in zip(
+        axes, rows, places, strict=True
+    ):
+        reference, upright = measurement.reference.numpy(), is_scan(measurement)
+        images = [reference, *(pictures[name].image if name in pictures else None for name in block)]
+        for panel, image, text in zip(line, images, texts, strict=False):
+            if image is None:
+                sheets.missing(panel)
+            else:
+                sheets.close_up(panel, _shown(image, reference, upright), window, moduli=True)
+                sheets.box(panel, box)
+            panel.set_title(text, fontsize=style.FONT)
+        inches = line[0].get_position().height * figure.get_figheight()
+        line[0].set_ylabel(style.fitted(picture_title(measurement), inches, style.CELL_FONT))
+        line[0].yaxis.label.set_fontsize(style.CELL_FONT)
+        for panel in line[len(images) :]:
+            panel.set_visible(False)
+    error_maps.explain(figure, axes, "")
+    return figure
+
+
+def _box_places(measurement: Measurement, scores: pd.DataFrame) -> tuple[Window, Window]:
+    """The close-up around a box in the image as it is shown, and the box within the close-up."""
+    height, width = measurement.reference.shape
+    box = Box(*(int(scores.iloc[0][name]) for name in PLACE))
+    row = height - box.row - box.height if is_scan(measurement) else box.row
+    middle = row + box.height // 2, box.column + box.width // 2
+    side = max(sheets.CLOSE_UP, 2 * max(box.height, box.width))
+    window = sheets.window((height, width), middle, side)
+    top, left = row - window[0].start, box.column - window[1].start
+    return window, (slice(top, top + box.height), slice(left, left + box.width))
+
+
+def _box_texts(
+    block: Sequence[str], scores: pd.DataFrame, labels: Mapping[str, str] | None, width: float
+) -> list[str]:
+    """What stands above the reference, and above each method of a block: its name if there are labels."""
+    told = {row["method"]: row for row in scores.to_dict("records")}
+    first = scores.iloc[0]
+    texts = [f"{first['label']}\nCNR {style.number(scores['contrast_before'].max())}"]
+    for name in block:
+        row = told.get(name)
+        numbers = "failed"
+        if row is not None and not row["failed"]:
+            error, contrast = (style.number(row[key]) for key in ("box_error", "contrast_after"))
+            numbers = f"error {error}\nCNR {contrast}"
+        texts.append(numbers if labels is None else f"{labels.get(name, name)}\n{numbers}")
+    return ["\n".join(style.fitted(line, width) for line in text.splitlines()) for text in texts]
+
+
+def _shown(image: np.ndarray, reference: np.ndarray, upright: bool) -> np.ndarray:
+    """Moduli of the middle that the reference has, in units of its maximum, turned where scans are."""
+    height, width = reference.shape
+    moduli = cropped_modulus(image, (height, width)) / float(np.abs(reference).max())
+    return np.flipud(moduli) if upright else moduli
 
 
 def _blocks(names: Sequence[str]) -> list[list[str]]:

@@ -140,15 +140,13 @@ def explain(figure: Figure, axes: np.ndarray, images: Iterable[np.ndarray | None
         figure.text(center, start - tip, "below 0", ha="center", va="top", color=style.BELOW)
 
 
-def window(shape: tuple[int, ...], location: Location) -> Window:
+def window(shape: tuple[int, ...], location: Location, side: int = CLOSE_UP) -> Window:
     """The close-up around `location`, moved inside the image where it would leave it."""
     starts = [
-        min(max(int(center) - CLOSE_UP // 2, 0), max(size - CLOSE_UP, 0))
+        min(max(int(center) - side // 2, 0), max(size - side, 0))
         for center, size in zip(location, shape, strict=True)
     ]
-    rows, columns = (
-        slice(start, min(start + CLOSE_UP, size)) for start, size in zip(starts, shape, strict=True)
-    )
+    rows, columns = (slice(start, min(start + side, size)) for start, size in zip(starts, shape, strict=True))
     return rows, columns
 
 

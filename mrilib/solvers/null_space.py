@@ -45,9 +45,7 @@ def null_space_share(
     Source: our choice.
     """
     if not torch.isfinite(torch.view_as_real(error)).all():
-        raise ValueError(
-            "null_space_share: expected a finite error; count what failed as missing"
-        )
+        raise ValueError("null_space_share: expected a finite error; count what failed as missing")
     if not weight > 0:
         raise ValueError(f"null_space_share: expected a positive weight τ, got {weight}")
     size = float(norm2(error.to(torch.complex128)))

@@ -33,25 +33,22 @@ def usual_roots():
     return set().union(*map(experiment_roots, USUAL_EXPERIMENTS))
 
 
+def named_by(experiment, attribute):
+    """What the arguments of an experiment name of which its class says so, one or several in each."""
+    described = EXPERIMENTS[experiment]
+    given = [described["arguments"].get(key) for key in class_attribute(described["class"], attribute) or ()]
+    return [name for each in given if each for name in ([each] if isinstance(each, str) else each)]
+
+
 def searches_of(wildcards):
     """What was tried to choose arguments of searches, of an experiment that names such attacks."""
-    described = EXPERIMENTS[wildcards.experiment]
-    given = [
-        described["arguments"].get(key, [])
-        for key in class_attribute(described["class"], "names_tuned") or ()
-    ]
-    names = [name for each in given for name in ([each] if isinstance(each, str) else each)]
+    names = named_by(wildcards.experiment, "names_tuned")
     return [search_tuning_file(*each) for each in cfg.search_tunings if each[0] in names]
 
 
 def features_named(wildcards, folder):
     """Tables of the studies of small features that an experiment names, in a folder."""
-    described = EXPERIMENTS[wildcards.experiment]
-    given = [
-        described["arguments"].get(key, [])
-        for key in class_attribute(described["class"], "names_features") or ()
-    ]
-    names = [name for each in given for name in ([each] if isinstance(each, str) else each)]
+    names = named_by(wildcards.experiment, "names_features")
     found = dict.fromkeys(applied for name in names for applied in tabulated(name))
     return [feature_table(*applied, folder) for applied in found]
 
@@ -66,11 +63,14 @@ def feature_maps_of(wildcards):
 
 def spectra_of(wildcards):
     """The spectra of the sources that an experiment names, under every mask that measures them."""
-    described = EXPERIMENTS[wildcards.experiment]
-    sources = [
-        described["arguments"].get(key) for key in class_attribute(described["class"], "names_spectra") or ()
-    ]
-    return [spectra_file(source, mask) for source in sources if source for mask in cfg.masks_for(source)]
+    sources = named_by(wildcards.experiment, "names_spectra")
+    return [spectra_file(source, mask) for source in sources for mask in cfg.masks_for(source)]
+
+
+def boxes_of(wildcards):
+    """The scored boxes of the sources that an experiment names, by every method under every mask."""
+    sources = named_by(wildcards.experiment, "names_boxes")
+    return [boxes_file(each) for each in BOXED if each.source in sources]
 
 
 def experiment_files(name):
@@ -134,4 +134,5 @@ def all_outputs():
     features = [
         feature_table(*applied, folder) for applied in tabulated() for folder in ("features", "feature-maps")
     ]
-    return data_outputs() + measured + features + kinds_of(EXPERIMENTS, [*method_figures(), *DRAWN])
+    boxes = [boxes_file(each) for each in BOXED]
+    return data_outputs() + measured + features + boxes + kinds_of(EXPERIMENTS, [*method_figures(), *DRAWN])

@@ -246,6 +246,7 @@ QUALITY_PIECES = [quality_piece(mask) for mask in dict.fromkeys(mask for _, mask
 def method_figures():
     """Names of the figures of the methods and attacks."""
     figures = [f"reconstructions-{source}-{mask}-0" for source, mask in USUAL_PLACES]
+    figures += [f"boxes-{source}-{mask}" for source, mask in BOX_PLACES]
     figures += [f"training-{domain}" for domain in dict.fromkeys(domain for _, domain in cfg.trainings)]
     kinds = (QUALITY_PIECES, MATRIX_PIECES, IMAGE_PIECES, ATTACK_PIECES, PERTURBED_PIECES, TRANSFER_PIECES)
     kinds += (SHIFT_PIECES,)

@@ -36,7 +36,9 @@ def slices(**changes):
 
 
 def annotated(*boxes, volume="v", number=4):
-    rows = [{"file": volume, "slice": number, "study_level": False, "source": "fastmri+"} | box for box in boxes]
+    rows = [
+        {"file": volume, "slice": number, "study_level": False, "source": "fastmri+"} | box for box in boxes
+    ]
     return pd.DataFrame(rows)
 
 

@@ -276,7 +276,14 @@ def _experiments(config: Config) -> Iterator[str]:
             yield f"{where}.quantity: {quantity!r} is not measured{suggestion(quantity, list(known))}"
         for argument, condition in _conditions(found, experiment.arguments).items():
             if (told := config.unmeasured(condition.source, condition.mask, condition.domain)) is not None:
-                yield f"{where}.{argument}{told}"
+                yield f"{where}{'.' * bool(argument)}{argument}{told}"
+        for argument in found.names_boxes:
+            source = experiment.arguments.get(argument)
+            if source in config.images and not config.annotations_of(source):
+                yield (
+                    f"{where}.{argument}: expected a source of scans with annotations of the dataset that "
+                    f"its test slices are from, got {source!r}, which has none; add an entry to annotations"
+                )
         for argument in found.names_features:
             given = experiment.arguments.get(argument, [])
             for feature in [given] if isinstance(given, str) else given:

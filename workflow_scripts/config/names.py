@@ -20,7 +20,7 @@ TABLES |= {f"transfer-{name}" for name, each in QUANTITIES.items() if each.trans
 CURVES = {"error", "ssim", "psnr", "severity", "amplification", "weight", "curves"}
 PICTURES = (
     *("noise", "mask", "image", "attack", "levels", "map", "transfer", "training", "quality"),
-    *("reconstructions", "perturbed", "thumbnails", "annotations", "shift"),
+    *("reconstructions", "perturbed", "thumbnails", "annotations", "boxes", "shift"),
 )
 
 

@@ -74,6 +74,13 @@ class Run(Strict):
         """The selections from datasets that the slices of a source of scans are from, by part."""
         return {"test": self.scans[self.pool_of(source)].sets["test"]} | self.scans[source].sets
 
+    def annotations_of(self, source: str) -> list[str]:
+        """Annotations of the dataset that a source's test slices are from; none of images and phantoms."""
+        if source not in self.scans:
+            return []
+        dataset = self.sets_of(source)["test"].dataset
+        return [name for name, each in self.annotations.items() if each.dataset == dataset]
+
     @property
     def trained(self) -> list[str]:
         """Methods with a training."""
@@ -284,13 +291,6 @@ class Run(Strict):
             and (not feature.needs_boxes or self.annotations_of(source))
             and (not feature.needs_steps or self.in_steps(method))
         ]
-
-    def annotations_of(self, source: str) -> list[str]:
-        """The annotations of the dataset that the test slices of a source are from."""
-        if source not in self.scans:
-            return []
-        dataset = self.sets_of(source)["test"].dataset
-        return [name for name, each in self.annotations.items() if each.dataset == dataset]
 
     def in_steps(self, method: str) -> bool:
         """Whether a method is fitted in steps, as its class says."""

@@ -6,6 +6,7 @@ Inputs:
     searches: what was tried to choose arguments of searches, of experiments on that.
     spectra: energy by frequency, of experiments on that.
     features, feature_maps: what studies of small features found, of experiments on that.
+    boxes: scores of annotated boxes, of experiments on that.
 
 Outputs:
     records, csv, md, tex.
@@ -33,6 +34,7 @@ def main(inputs, outputs, params):
     from mrilib.data.spectra import read_spectra
     from mrilib.experiments.base import ScoredRun, experiment_from
     from mrilib.experiments.feature_tables import read_features, read_maps
+    from mrilib.experiments.box_table import read_boxes
     from mrilib.experiments.scores import read_scores, with_usual_domains
     from mrilib.metrics.base import metric_from
     from mrilib.metrics.quantities import QUANTITIES
@@ -55,6 +57,7 @@ def main(inputs, outputs, params):
         spectra=read_spectra(inputs.get("spectra", [])),
         features=with_usual_domains(read_features(inputs.get("features", [])), params["usual"]),
         feature_maps=with_usual_domains(read_maps(inputs.get("feature_maps", [])), params["usual"]),
+        boxes=with_usual_domains(read_boxes(inputs.get("boxes", [])), params["usual"]),
         **params["run"] | {"attacks": abouts(params["run"]["attacks"])},
     )
     experiment = experiment_from(params["experiment"])
