@@ -144,6 +144,15 @@ QUANTITIES = {
         tabled=True,
         transferred=True,
     ),
+    "null_space_share": Quantity(
+        "Share of the error that the data do not see, %",
+        axis="share of the error\nin the null space (%)",
+        column="null-space share (%)",
+        percent=True,
+        decimals=1,
+        of_complex_images=True,
+        in_quality_table=False,
+    ),
     "seconds": Quantity("seconds a reconstruction", "s", column="s a reconstruction (median)", median=True),
 }
 # What is reported of perturbations, and of reconstructions.

@@ -1,8 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import mrilib.data.volumes
 from mrilib.data.annotations import COLUMNS, read_annotations
 
 PLUS = "file,slice,study_level,x,y,width,height,label\n"
@@ -202,6 +206,19 @@ def test_any_text_gives_a_table_or_a_reason(tmp_path, header, text):
     assert (drawn.column >= 0).all()
     assert (drawn.row + drawn.height <= SIZE[0]).all()
     assert (drawn.column + drawn.width <= SIZE[1]).all()
+
+
+def test_the_boxes_on_the_simulated_brains_are_inside_and_called_ours():
+    file = Path(mrilib.data.volumes.__file__).with_name("demo_boxes.csv")
+    table = read_annotations(file, shapes=(112, 104))
+    assert len(table) == 32
+    assert all(label.endswith("(ours)") for label in table.label)
+    config = yaml.safe_load((Path(__file__).parents[2] / "config.shifts.yaml").read_text(encoding="utf-8"))
+    assert set(table.file) == set(config["datasets"]["brain-test"]["volumes"])
+    # Every slice of every volume has two or three, so that whatever stands in a set has some.
+    counts = table.groupby(["file", "slice"]).size()
+    assert len(counts) == 12
+    assert set(counts) == {2, 3}
 
 
 # What [zhao2022] counts: boxes, labels of a study. Then what does not fit: boxes that begin one row above

@@ -42,7 +42,7 @@ def test_scores_are_those_of_the_definitions(slices):
         },
         rel=1e-10,
     )
-    assert set(found) | {"relative_error", "seconds"} == set(QUALITY)
+    assert set(found) | {"relative_error", "null_space_share", "seconds"} == set(QUALITY)
 
 
 def test_scores_are_relative_and_of_moduli(slices):

@@ -38,7 +38,7 @@ LEFT_OUT = ("brain-draws", "brain-pool", "brain-hard", "brain-control", "knee-ac
 SHIFTS = ("knee-to-brain",)
 EXPERIMENTS = ("anatomy-brain", "hard-knee", "ranking-anatomy-brain", "difficulty-knee", "volumes")
 # Rules that neither paper has a use for: volumes simulated from images, and boxes, which P2's data lack.
-ELSEWHERE = {"simulate_volume", "place_annotations"}
+ELSEWHERE = {"simulate_volume", "place_annotations", "score_boxes", "draw_boxes"}
 
 
 def volume(path, seed):

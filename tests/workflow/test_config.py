@@ -419,7 +419,7 @@ def test_metrics_and_experiments_are_classes_with_arguments(values):
     assert set(words("experiment")) == {
         *("attacks", "quality", "radius-study", "search-study", "table-1", "transfer", "weight-study"),
         *("effort-study", "amplification-hypotheses", "ranking", "volume-quality"),
-        *("shift", "acceleration-shift", "difficulty"),
+        *("shift", "acceleration-shift", "difficulty", "boxes"),
     }
 
 
