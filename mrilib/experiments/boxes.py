@@ -222,7 +222,7 @@ class Boxes(Experiment):
             pairs = told[["number", "quality"]].to_numpy(dtype=float)
             rows = drawn_rows(told["patient"].tolist(), draws=DRAWS, seed=run.seed)
             low, high = percentile_interval(np.array([spearman(*pairs[chosen].T) for chosen in rows]))
-            found = Summary(spearman(*pairs.T), math.nan, low, high, len(told))
+            found = _correlation(spearman(*pairs.T), low, high, len(told))
             missing = len(own) - len(told)
             yield self._record(run, side, CORRELATION, str(method), found, EVERY, EVERY, missing)
         yield self._record(run, side, CORRELATION, ALL, _over_methods(boxes, run.seed), EVERY, EVERY, 0)
@@ -329,7 +329,12 @@ def _over_methods(boxes: pd.DataFrame, seed: int) -> Summary:
     images = _images(boxes).drop(columns="number").rename(columns={"quality": "number"})
     drawn = [drawn_means(each, methods, names, weights) for each in (boxes, images)]
     low, high = percentile_interval(np.array([spearman(*pair) for pair in zip(*drawn, strict=True)]))
-    return Summary(value, math.nan, low, high, len(methods))
+    return _correlation(value, low, high, len(methods))
+
+
+def _correlation(value: float, low: float, high: float, n: int) -> Summary:
+    """A rank correlation; of none without one, as of fewer than three items."""
+    return Summary(value, math.nan, low, high, n if math.isfinite(value) else 0)
 
 
 def _counted(boxes: pd.DataFrame) -> str:

@@ -217,7 +217,7 @@ def _box_texts(
     """What stands above the reference, and above each method of a block: its name if there are labels."""
     told = {row["method"]: row for row in scores.to_dict("records")}
     first = scores.iloc[0]
-    texts = [f"{first['label']}\nCNR {style.number(scores['contrast_before'].max())}"]
+    texts = [f"reference: {first['label']}\nCNR {style.number(scores['contrast_before'].max())}"]
     for name in block:
         row = told.get(name)
         numbers = "failed"

@@ -218,6 +218,9 @@ def test_intervals_are_of_patients():
     records = found(one)
     assert all(math.isnan(each.low) and math.isnan(each.high) for each in records.values())
     assert records[ERROR, "tv", "all", "all"].n == 4
+    # Of two images there is no rank correlation.
+    assert records[CORRELATION, "tv", "all", "all"].n == 0
+    assert math.isnan(records[CORRELATION, "tv", "all", "all"].value)
 
 
 def test_failed_reconstructions_are_missing():
