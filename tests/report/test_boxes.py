@@ -1,6 +1,7 @@
 """Figure and panel of annotated boxes, and the stages that score and draw them."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -118,8 +119,6 @@ def scored(tmp_path):
 
 
 def _with(measured, about):
-    from dataclasses import replace
-
     return replace(measured, about=about)
 
 
@@ -160,6 +159,24 @@ def test_the_panel_shows_the_box_where_it_was_drawn(scored, unreadable, texts):
         assert (round(frame.get_width()), round(frame.get_height())) == (width, height)
     drawn = np.asarray(figure.axes[0].images[0].get_array())
     np.testing.assert_allclose(drawn, np.flipud(reference) / reference.max(), rtol=1e-6)
+
+
+def test_many_methods_take_several_blocks_and_a_failed_one_says_so(scored, unreadable, texts):
+    inputs, files = scored
+    (scores,) = first_boxes(read_boxes(files[:1]))
+    scores = scores.assign(label="Nonspecific white matter hyperintensity")
+    measurement = inputs["zero"]["measurements"][0]
+    (picture,) = clean_pictures(measurement, inputs["zero"]["reconstructions"][:1]).values()
+    names = [f"convdecoder-{number}" for number in range(8)]
+    rows = pd.concat([scores.assign(method=name, failed="why" * (name == names[3])) for name in names])
+    pictures = {name: replace(picture, image=None) if name == names[3] else picture for name in names}
+    shown = [(read_measurement(measurement), pictures, rows)] * 2
+    figure = figures_reconstructions.box_panel(shown, labels={}, title="Boxes on knee")
+    assert unreadable(figure) == []
+    told = texts(figure)
+    assert {name for name in names if any(text.startswith(name) for text in told)} == set(names)
+    assert len(told["missing"]) == 2
+    assert sum("failed" in text for text in told) == 2
 
 
 def test_the_stage_draws_the_first_boxes_and_says_where_there_are_none(scored, tmp_path):
