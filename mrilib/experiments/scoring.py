@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from mrilib.experiments.assessment import OURS, assess
 from mrilib.experiments.columns import ABOUT, empty_row
@@ -17,7 +16,6 @@ from mrilib.metrics.artifacts import amplification, severity
 from mrilib.metrics.base import Metric
 from mrilib.metrics.quality import relative_error
 from mrilib.operators.base import norm2
-from mrilib.solvers.null_space import null_space_share
 from mrilib.store.arrays import Group
 
 
@@ -43,7 +41,7 @@ def score_image(
     - `gradient_evaluations` of the search, where it was counted;
     - `relative_error` `‖|rec| − |x|‖₂/‖x‖₂`; `clean_error`, that of the clean reconstruction;
     - `null_space_share` of the error `rec − x` of a clean reconstruction, of methods that return complex
-      images (`mrilib.solvers.null_space`);
+      images, as the job of the reconstruction stored it;
     - `ssim`, `ssim_slice`, `psnr`, `nmse` as `assess`, and every further metric under its name.
 
     On several coils a method that does not see its data through `Aᴴy` has no amplification: `r` may vanish
@@ -97,8 +95,8 @@ def _of_clean(found: ImageResults, tuned: str, metrics: Mapping[str, Metric]) ->
     }
     row |= {key: about.get(key, math.nan) for key in ("weight", "gap", "seconds")}
     row |= _quality(found, unit, row, metrics)
-    if not row["failed"]:
-        row["null_space_share"] = _null_space_share(found, unit, _truth(found))
+    if not row["failed"] and found.is_complex:
+        row["null_space_share"] = about.get("null_space_share", math.nan)
     return row
 
 
@@ -163,21 +161,6 @@ def _quality(
         metrics=metrics,
     )
     return scores | {"relative_error": _error(found, unit)}
-
-
-def _truth(found: ImageResults) -> Tensor | None:
-    """`x` on the whole grid with its phase; `None` of several coils, whose reference has no phase."""
-    reference = found.measurement.reference
-    whole = tuple(reference.shape) == tuple(found.operator.mask.shape)
-    return reference if whole and found.operator.kspace_axes == 2 else None
-
-
-def _null_space_share(found: ImageResults, unit: Group, truth: Tensor | None) -> float:
-    """Of the error of a complex reconstruction against `truth`, on the whole grid; NaN where it has none."""
-    if truth is None or not found.is_complex:
-        return math.nan
-    image = torch.from_numpy(unit.arrays["reconstruction"])
-    return null_space_share(image.to(torch.complex128) - truth, found.operator)
 
 
 def _error(found: ImageResults, unit: Group) -> float:

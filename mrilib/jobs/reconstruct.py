@@ -14,6 +14,7 @@ from mrilib.data.measurement_files import measurement_hash
 from mrilib.jobs.methods import Methods, failures, root_attributes, signed
 from mrilib.operators.coil_faults import coil_faults
 from mrilib.reconstructors.base import Reconstructor, not_finite, observed
+from mrilib.solvers.null_space import null_space_share
 from mrilib.solvers.solution import Solution, Status
 from mrilib.store.arrays import Group
 from mrilib.store.states import pack_arrays, unpack_arrays
@@ -94,9 +95,9 @@ def reconstruction_unit(
 
     Returns:
         `reconstruction`, as coils see it (`observed`); attributes `status`, `seconds`, `weight`, `factor`,
-        and `STATS` where the method has them. A numerical failure is an outcome: its reason stands in
-        `failed`, and there is no image. An image that is not finite has the status `not_finite`, whatever the
-        method says of itself.
+        `STATS` where the method has them, and `null_space_share` of complex images. A numerical failure is an
+        outcome: its reason stands in `failed`, and there is no image. An image that is not finite has the
+        status `not_finite`, whatever the method says of itself.
     """
     options: dict[str, Any] = {"keep": keep} if reconstructor.resumable else {}
     reconstructor.warm_up(measurement.operator)
@@ -117,6 +118,7 @@ def reconstruction_unit(
     if status.failed:
         attributes["failed"] = _failed(status, wrong, image, measurement.kspace)
         return Group(attributes=attributes)
+    attributes |= _null_space_share(reconstructor, measurement, image)
     arrays = {"reconstruction": image.numpy()}
     curve = solution.stats.get("loss_curve")
     if isinstance(curve, Tensor):
@@ -131,6 +133,25 @@ def reconstruction_unit(
             arrays |= {f"{STATE}{name}": array for name, array in states.items()}
             attributes["state"] = described
     return Group(arrays, attributes, {"reconstruction": "of the measurement"})
+
+
+def _null_space_share(
+    reconstructor: Reconstructor, measurement: Measurement, image: Tensor
+) -> dict[str, float]:
+    """Of the error of a complex reconstruction; nothing where the truth has no phase, or not the whole grid.
+
+    Here, where there may be a GPU, and not where results are scored: of several coils it takes tens of
+    reconstructions by zero-filling.
+    """
+    truth = measurement.reference if measurement.kspace.ndim == 2 else measurement.combined
+    if reconstructor.output != "complex" or truth is None or truth.shape != image.shape:
+        return {}
+    error = image.to(truth.device).to(torch.complex128) - truth
+    try:
+        return {"null_space_share": null_space_share(error, measurement.operator)}
+    except RuntimeError as trouble:
+        print(str(trouble), flush=True)
+        return {}
 
 
 def _failed(status: Status, wrong: int, image: Tensor, kspace: Tensor) -> str:

@@ -151,7 +151,6 @@ QUANTITIES = {
         percent=True,
         decimals=1,
         of_complex_images=True,
-        in_quality_table=False,
     ),
     "seconds": Quantity("seconds a reconstruction", "s", column="s a reconstruction (median)", median=True),
 }

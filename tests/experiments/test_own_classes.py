@@ -115,13 +115,13 @@ def test_a_metric_has_records_and_a_column_after_ours():
     run = run_of(rows, quantities=quantities)
     found = Quality().records(run)
     assert [each.quantity for each in found] == [
-        *("ssim", "ssim_slice", "psnr", "nmse", "relative_error", "seconds", "largest")
+        *("ssim", "ssim_slice", "psnr", "nmse", "relative_error", "null_space_share", "seconds", "largest")
     ]
     assert (found[-1].value, found[-1].n, found[-1].missing) == (0.25, 1, 1)
     wide = quality_table(found, **Quality().table_arguments(run)).wide
     assert wide.columns.tolist() == [
-        *("images", "mask", "method", "SSIM", "PSNR (dB)", "NMSE", "s a reconstruction (median)"),
-        *("largest", "n"),
+        *("images", "mask", "method", "SSIM", "PSNR (dB)", "NMSE", "null-space share (%)"),
+        *("s a reconstruction (median)", "largest", "n"),
     ]
     assert wide["largest"].tolist() == ["0.2 (1 missing)"]
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mrilib.data.calibration import calibrated
+from mrilib.data.calibration import calibrated, with_truth
 from mrilib.data.images.ellipses import ellipse_phantoms
 from mrilib.data.masks import column_mask, radial_mask
 from mrilib.data.measurement import measure, measure_image
@@ -15,6 +15,7 @@ from mrilib.reconstructors.base import Reconstructor, observed
 from mrilib.reconstructors.l1 import L1
 from mrilib.reconstructors.linear import Tikhonov, ZeroFilled
 from mrilib.reconstructors.total_variation import TotalVariation
+from mrilib.solvers.null_space import null_space_share
 from mrilib.solvers.solution import Solution, Status
 from mrilib.store.arrays import read_group, write_groups
 from mrilib.store.units import UnitStore
@@ -161,3 +162,33 @@ def test_compiled_loops_are_loaded_before_the_clock_starts(phantom, scan, monkey
     assert sizes == [(16, 16), (32, 32)]
     method.warm_up(scan.operator)
     assert len(sizes) == 2
+
+
+def test_the_null_space_share_is_of_the_complex_error(phantom):
+    """Zero-filling errs by what is not sampled and nothing else; Tikhonov also shrinks what is."""
+    weight, kspace = 0.5, fft2c(phantom.reference.to(torch.complex128))
+    sampled, left_out = (float((kspace * part).norm() ** 2) for part in (phantom.mask, ~phantom.mask))
+    shrunk = left_out / (left_out + sampled * (weight / (1 + weight)) ** 2)
+    for method, expected in ((ZeroFilled(), 1.0), (Tikhonov(weight=weight, tolerance=1e-6), shrunk)):
+        found = reconstruction_unit(method, phantom).attributes["null_space_share"]
+        assert found == pytest.approx(expected, rel=1e-4)
+    assert shrunk < 0.9
+
+
+def test_with_coils_the_null_space_share_needs_the_phase_of_the_full_data(scan):
+    assert "null_space_share" not in reconstruction_unit(ZeroFilled(), scan).attributes
+    kspace = fft2c(torch.randn(3, 40, 40, generator=torch.Generator().manual_seed(0), dtype=torch.complex64))
+    known = with_truth(scan, kspace * scan.scale)
+    found = reconstruction_unit(ZeroFilled(), known).attributes["null_space_share"]
+    error = ZeroFilled()(known.kspace, known.operator) - known.combined
+    assert found == pytest.approx(null_space_share(error, known.operator), rel=1e-3)
+    assert 0 < found < 1
+    moduli = reconstruction_unit(Magnitude(), known)
+    assert "null_space_share" not in moduli.attributes
+
+
+class Magnitude(Reconstructor):
+    output = "magnitude"
+
+    def __call__(self, kspace, operator):
+        return operator.adjoint(kspace).abs()
