@@ -9,11 +9,21 @@ import torch
 
 from mrilib.features.crossings import ABOVE, BELOW, BETWEEN
 from mrilib.features.kinds.pattern import Appear, Hide, annotated_feature
+from mrilib.features.maps import embedded
 from mrilib.features.patterns import Pattern, SmallestSearch, matched
 from mrilib.operators.base import ifft2c
 from mrilib.reconstructors.base import Reconstructor
 from mrilib.reconstructors.linear import Tikhonov, ZeroFilled
-from tests.features.scenes import FULL, Kept, Opaque, columns, object_image, scene_of
+from tests.features.scenes import (
+    FULL,
+    Kept,
+    Opaque,
+    RootSumOfSquares,
+    coil_scene,
+    columns,
+    object_image,
+    scene_of,
+)
 
 WHOLE = torch.ones(FULL, dtype=torch.bool)
 LINEAR = {
@@ -32,15 +42,29 @@ def with_box(depth=0.3):
 
 
 def closed_form(scene, weights, wanted):
-    """Smallest `‖z‖/‖y‖` of a linear method whose image is real and far above 0, by `R` as a matrix."""
-    basis = torch.eye(weights.numel(), dtype=torch.complex128).reshape(-1, *weights.shape)
-    sampled = basis[scene.operator.mask.flatten()]
-    # ⟨Re R z, w⟩ of every entry of z, and of i times it.
-    images = scene.method(sampled, scene.operator)
-    phase = torch.sgn(scene.clean)
-    along = torch.stack([(phase.conj() * each).real for each in (images, 1j * images)])
-    slope = (along * weights).sum(dim=(-2, -1))
+    """Smallest `‖z‖/‖y‖` of a linear method whose image is far above 0: `wanted/‖Rᴴ(w u)‖`, `u` its phase.
+
+    Of one coil `R` is written out as a matrix, of several its adjoint is applied.
+    """
+    operator, phase = scene.operator, torch.sgn(scene.clean)
+    if operator.kspace_axes > 2:
+        right = operator.seen(weights * phase)
+        slope = operator.forward(dense_inverse(scene, right) if isinstance(scene.method, Tikhonov) else right)
+    else:
+        basis = torch.eye(weights.numel(), dtype=torch.complex128).reshape(-1, *FULL)
+        images = scene.method(basis[operator.mask.flatten()], operator)
+        # ⟨Re R z, w⟩ of every entry of z, and of i times it.
+        along = torch.stack([(phase.conj() * each).real for each in (images, 1j * images)])
+        slope = (along * weights).sum(dim=(-2, -1))
     return wanted / float(slope.norm()) / float(scene.kspace.norm())
+
+
+def dense_inverse(scene, right):
+    """`(AᴴA + λ)⁻¹` of an image, `A` written out."""
+    pixels = torch.eye(right.numel(), dtype=torch.complex128).reshape(-1, *FULL)
+    matrix = scene.operator.forward(pixels).flatten(1).T
+    normal = matrix.conj().T @ matrix + scene.method.weight * torch.eye(right.numel())
+    return torch.linalg.solve(normal, right.flatten()).reshape(FULL)
 
 
 @pytest.mark.parametrize("method", LINEAR.values(), ids=LINEAR)
@@ -72,6 +96,28 @@ def test_the_smallest_that_hides_a_feature_is_that_of_the_closed_form(method):
     assert found.columns["level"][0] >= 0.999 * expected
     left = float((torch.from_numpy(found.images["perturbed"]) * weights).sum())
     assert left <= 0.5 * presence * (1 + 1e-5)
+
+
+@pytest.mark.parametrize("method", [ZeroFilled(), Tikhonov(weight=0.3, tolerance=1e-6)])
+def test_with_coils_the_norm_is_that_of_all_and_the_reference_may_be_cropped(method):
+    scene, _ = coil_scene(method)
+    kind = Appear(size=2, contrast=0.1, places=1, steps=8, least=2e-3, most=0.03, rungs=3, halvings=6)
+    found = kind.findings(scene).columns
+    pattern = torch.zeros(scene.truth.shape, dtype=torch.float64)
+    row, column = int(found["row"][0]), int(found["column"][0])
+    pattern[row : row + 2, column : column + 2] = 0.1 * scene.peak
+    expected = closed_form(scene, embedded(pattern, FULL), 0.5 * float(pattern.square().sum()))
+    assert found["level"][0] == pytest.approx(expected, rel=0.03)
+    assert found["level"][0] >= 0.999 * expected
+
+
+def test_methods_that_return_moduli_are_searched_too():
+    box = BOX | {"row": 6, "column": 5}
+    scene, _ = coil_scene(RootSumOfSquares(), boxes=[box], dtype=torch.complex64)
+    for kind in (Appear(size=2, places=1), Hide()):
+        found = kind.findings(scene)
+        assert found.columns["censored"].tolist() == [BETWEEN]
+        assert found.images["perturbed"].shape == found.images["picture"].shape == (24, 20)
 
 
 def test_the_search_finds_what_the_matched_direction_does_not():

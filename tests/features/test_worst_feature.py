@@ -10,13 +10,25 @@ import torch
 
 from mrilib.features.crossings import ABOVE, BELOW, BETWEEN, smallest_holding
 from mrilib.features.kinds.worst import PLACES, SHAPES, WorstFeature
+from mrilib.features.places import places_by_loss
 from mrilib.features.shape_search import shapes_shown_least
 from mrilib.features.shapes import first_shapes, placed, survival, with_features
 from mrilib.features.truth import Truth
+from mrilib.features.windows import lattice
 from mrilib.operators.coil_fourier import CoilFourier
 from mrilib.reconstructors.linear import Tikhonov, ZeroFilled
 from mrilib.reconstructors.total_variation import TotalVariation
-from tests.features.scenes import FULL, Kept, Opaque, SoftThreshold, columns, object_image, scene_of
+from tests.features.scenes import (
+    FULL,
+    Kept,
+    Opaque,
+    RootSumOfSquares,
+    SoftThreshold,
+    coil_scene,
+    columns,
+    object_image,
+    scene_of,
+)
 
 WHOLE = torch.ones(FULL, dtype=torch.bool)
 
@@ -190,6 +202,34 @@ def test_total_variation_shrinks_an_isolated_square_by_its_perimeter(dark):
         assert rows[place, "window"]["contrast"] == pytest.approx(2 * weight * 4 / size, rel=0.03)
     # A shape with more perimeter for its area is lost up to a larger contrast: for one pixel 8λ.
     assert rows["worst", "worst shape"]["contrast"] > 1.5 * rows["worst", "window"]["contrast"]
+
+
+@pytest.mark.parametrize("make", [coil_scene, lambda method: scene_of(object_image(), columns(), method)])
+def test_losses_of_linear_methods_are_those_of_every_window_alone(make):
+    scene, names = make(Tikhonov(weight=0.05, tolerance=1e-10))
+    windows = lattice(scene.truth.shape, [2], 7, np.random.default_rng(1))
+    found = places_by_loss(scene, [windows], 0.2, "maps", name="any")
+    assert names == ["clean"]
+    assert len(found) == len(windows)
+    assert found.loss.tolist() == sorted(found.loss.tolist(), reverse=True)
+    for index in (0, len(found) - 1):
+        row, column = found.at(index)
+        feature = 0.2 * placed(torch.ones(1, 2, 2).double(), [(row, column)], scene.truth.shape)
+        data = with_features(scene.kspace, scene.operator, scene.truth, feature, "maps")
+        wanted = scene.truth.with_feature(feature, "maps") - scene.truth.reference
+        change = scene.reconstructed(data, "alone") - scene.without
+        inside = (slice(None), slice(row, row + 2), slice(column, column + 2))
+        expected = (change - wanted)[inside].square().sum() / wanted[inside].square().sum()
+        assert float(found.loss[index]) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_methods_that_return_moduli_on_coils_are_searched_too():
+    scene, names = coil_scene(RootSumOfSquares(), dtype=torch.complex64)
+    kind = WorstFeature(size=2, spacing=7, steps=4, halvings=2)
+    rows = rows_of(kind.findings(scene))
+    assert len(names) == len(set(names))
+    assert rows["worst", "worst shape"]["survival"] <= rows["worst", "window"]["survival"] + 1e-6
+    assert rows["worst", "worst shape"]["searched"] == 1
 
 
 def test_methods_without_derivative_have_the_first_shapes_alone():
