@@ -15,6 +15,8 @@ from mrilib.solvers.solution import NotConvergedError
 
 # Length of the first step, in units of the largest value of a shape, and the factor from step to step.
 RATE, DECAY = 0.5, 0.9
+# Added to shapes before they are differentiated: where object and feature are 0 the modulus has no derivative.
+TINY = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +100,7 @@ def _shown(scene: Scene, place: tuple[int, int], amplitude: float, shapes: Tenso
     """Survival of every shape, differentiably."""
     truth = scene.truth
     with torch.enable_grad():
-        features = amplitude * placed(shapes, [place] * len(shapes), truth.shape)
+        features = amplitude * placed(shapes + TINY, [place] * len(shapes), truth.shape)
         data = with_features(scene.kspace, scene.operator, truth, features, coils)
         image = scene.method(data, scene.operator)
         if shapes.requires_grad and not image.requires_grad:

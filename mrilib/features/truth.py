@@ -53,13 +53,14 @@ class Truth:
         return torch.where(size > 0, self.combined / size, ones)
 
     def with_feature(self, feature: Float[Tensor, "*batch y x"], coils: Coils) -> Float[Tensor, "*batch y x"]:
-        """`x_f`."""
+        """`x_f`; its derivative is 0 where it is 0."""
         if coils == "maps":
             along, own = self.combined.abs(), self.sight
         else:
             along, own = self.coil_sum.real, torch.full_like(self.sight, self.count)
         square = self.reference**2 + 2.0 * feature * along + feature**2 * own
-        return square.clamp(min=0.0).sqrt()
+        positive = square > 0
+        return torch.where(positive, torch.where(positive, square, 1.0).sqrt(), 0.0)
 
 
 def truth_of(measurement: Measurement) -> Truth:

@@ -242,6 +242,24 @@ def test_methods_without_derivative_have_the_first_shapes_alone():
     assert any(torch.equal(shape, start.to(shape)) for start in first_shapes(2))
 
 
+@pytest.mark.parametrize("dark", [False, True])
+def test_shapes_are_searched_where_the_object_is_zero_too(dark):
+    image = torch.zeros(FULL, dtype=torch.float64)
+    image[10, 10], image[5, 5] = 1.0, 0.2
+    kept = torch.ones(FULL, dtype=torch.float64)
+    kept[10, 11] = 0.1
+    scene, _ = scene_of(image, WHOLE, Kept(kept))
+    amplitude, starts = (-0.2 if dark else 0.2), first_shapes(3).double()
+    found = shapes_shown_least(scene, (9, 9), amplitude, starts, coils="maps", steps=20)
+    shown = WorstFeature()._survivals(
+        scene, found.shapes, [(9, 9)] * 5, torch.full((5,), amplitude, dtype=torch.float64), "any"
+    )
+    # The pixel that is lost alone, of whose surroundings the object has nothing.
+    assert shown.min() == pytest.approx(0.1, abs=0.02)
+    least = found.shapes[int(shown.argmin())]
+    assert float(least[1, 2]) == pytest.approx(1.0)
+
+
 def test_an_image_without_an_object_has_no_rows():
     image = torch.zeros(FULL, dtype=torch.float64)
     image[0, 0] = 1.0
