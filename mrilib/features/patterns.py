@@ -14,6 +14,7 @@ from mrilib.attacks.searches.base import by_item, gaussian_starts
 from mrilib.attacks.searches.gradient import GradientAscent
 from mrilib.attacks.target import Observed, Task
 from mrilib.features.crossings import ABOVE, BELOW, BETWEEN
+from mrilib.features.derivatives import for_search
 from mrilib.features.kinds.base import Scene
 from mrilib.features.maps import embedded
 from mrilib.operators.coil_images import center_crop
@@ -22,6 +23,8 @@ from mrilib.store.units import derived_seed
 
 # How sharply the search's objective bends where the response is 0: see `PatternTask.artifacts`.
 BEND = 10.0
+# Levels at which a direction is tested between two, and above a guess of its smallest.
+BETWEEN_LEVELS, GUESSED = 3, 1.005
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,18 +107,22 @@ def matched(scene: Scene, weights: Float[Tensor, "y x"]) -> Complex[Tensor, "*co
 class SmallestSearch:
     """The smallest perturbation for a pattern, by bisection of its level.
 
-    The matched direction is tested at all levels of `ladder`, from which an upper bound follows. Then the
-    interval of the logarithm of the level between the least one and the bound is halved `halvings` times: at
-    each level gradient ascent looks for a perturbation, from the best direction so far and from noise
-    (`GradientAscent`, steps relative to the budget); what it finds and what it began with are reconstructed
-    as any data are, and the largest response counts. A level at which it fails has no proof that there is
-    none. If the matched direction fails at all levels, the search begins at the largest. Methods without
-    derivative have the matched direction alone.
+    1. The matched direction is tested at all levels of `ladder`; the lowest at which it succeeds is an upper
+       bound. If there is none, gradient ascent looks for a perturbation at the largest level.
+    2. `halvings` times gradient ascent looks for one at the geometric mean of the bound and of the largest
+       level at which none was found (at first the least): from the best direction so far and from noise
+       (`GradientAscent`, steps relative to the budget). What it finds, and what it began with, are
+       reconstructed as any data are, and the largest response counts.
+    3. After each of these the best direction is tested between the two levels as well, at equal factors and
+       where it would succeed if its response grew with the level: of linear methods, where it does.
+
+    A level at which the search fails has no proof that there is none. Methods without derivative have the
+    matched direction alone.
 
     Args:
         ladder: levels, relative to `‖y‖₂`, positive and rising.
         steps: of a search.
-        halvings: of the interval.
+        halvings: searches.
     """
 
     ladder: Float[np.ndarray, "rungs"]
@@ -125,6 +132,15 @@ class SmallestSearch:
     def found(self, scene: Scene, pattern: Pattern, seed: Sequence[int | str], name: str) -> Reached:
         """Search one pattern; `name` begins the names of reconstructions."""
         return _Course(self, scene, pattern, seed, name).run()
+
+
+@dataclass(frozen=True, eq=False)
+class _Success:
+    """A perturbation that does what is wanted, at a level, with its response."""
+
+    level: float
+    response: float
+    perturbation: Tensor
 
 
 class _Course:
@@ -139,31 +155,43 @@ class _Course:
         self._lapsed = self._judged = 0
 
     def run(self) -> Reached:
-        plan = self._plan
-        levels = torch.from_numpy(plan.ladder).to(self._direction.real)
-        moved = by_item(levels * self._norm, self._direction[None]) * self._direction
-        responses = self._responses(moved)
-        held = np.flatnonzero(responses >= 1.0)
-        if len(held):
-            high, index = float(plan.ladder[held[0]]), int(held[0])
-            best, response = moved[index], float(responses[index])
-        else:
-            high = float(plan.ladder[-1])
-            response, best = self._attempt(high)
-            if not response >= 1.0:
-                return Reached(math.nan, high, ABOVE, response, best, self._lapsed)
-        least, tried = float(plan.ladder[0]), math.nan
-        if high == least:
-            return Reached(math.nan, math.nan, BELOW, response, best, self._lapsed)
+        ladder = self._plan.ladder
+        least, most, tried = float(ladder[0]), float(ladder[-1]), math.nan
+        found = self._smallest(ladder)
+        if found is None:
+            found = _Success(most, *self._attempt(most))
+            if not found.response >= 1.0:
+                return Reached(math.nan, most, ABOVE, found.response, found.perturbation, self._lapsed)
+        if found.level == least:
+            return Reached(math.nan, math.nan, BELOW, found.response, found.perturbation, self._lapsed)
         low = least
-        for _ in range(plan.halvings):
-            level = math.sqrt(low * high)
-            reached, perturbation = self._attempt(level)
-            if reached >= 1.0:
-                high, response, best = level, reached, perturbation
+        found = self._between(low, found, found.level / found.response)
+        for _ in range(self._plan.halvings):
+            level = math.sqrt(low * found.level)
+            response, perturbation = self._attempt(level)
+            if response >= 1.0:
+                found = _Success(level, response, perturbation)
             else:
                 low = tried = level
-        return Reached(high, tried, BETWEEN, response, best, self._lapsed)
+            found = self._between(low, found, level / response if response > 0 else math.nan)
+        return Reached(found.level, tried, BETWEEN, found.response, found.perturbation, self._lapsed)
+
+    def _between(self, low: float, found: "_Success", guess: float) -> "_Success":
+        """The best direction at levels between `low` and that of `found`, and at a guess of its smallest."""
+        inside = np.geomspace(low, found.level, BETWEEN_LEVELS + 2)[1:-1]
+        guessed = [GUESSED * guess] if low < GUESSED * guess < found.level else []
+        return self._smallest(np.sort([*inside, *guessed])) or found
+
+    def _smallest(self, levels: np.ndarray) -> "_Success | None":
+        """The lowest of rising levels at which the best direction succeeds."""
+        scales = torch.from_numpy(levels * self._norm).to(self._direction.real)
+        moved = by_item(scales, self._direction[None]) * self._direction
+        responses = self._responses(moved)
+        held = np.flatnonzero(responses >= 1.0)
+        if not len(held):
+            return None
+        first = int(held[0])
+        return _Success(float(levels[first]), float(responses[first]), moved[first])
 
     def _attempt(self, level: float) -> tuple[float, Tensor]:
         """The largest response that is found at a level, and its perturbation, by which the next begins."""
@@ -184,7 +212,7 @@ class _Course:
     def _climbed(self, starts: Tensor, radius: float) -> Tensor:
         scene = self._scene
         task = PatternTask(
-            reconstructor=scene.method,
+            reconstructor=for_search(scene.method),
             operator=scene.operator,
             kspace=scene.kspace,
             radius=radius,

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mrilib.attacks.chunks import Chunks
 from mrilib.data.features import Coils
+from mrilib.features.derivatives import for_search
 from mrilib.features.kinds.base import Scene
 from mrilib.features.shapes import placed, survival, with_features
 from mrilib.solvers.gradient_memory import saved_bytes
@@ -15,7 +16,7 @@ from mrilib.solvers.solution import NotConvergedError
 
 # Length of the first step, in units of the largest value of a shape, and the factor from step to step.
 RATE, DECAY = 0.5, 0.9
-# Added to shapes before they are differentiated: where object and feature are 0 the modulus has no derivative.
+# Added to shapes before they are differentiated: the modulus has no derivative where all is 0.
 TINY = 1e-6
 
 
@@ -44,8 +45,8 @@ def shapes_shown_least(
         `v ← ½v + g/‖g‖∞`,   `u ← P(u − t·v)`,   `t = RATE·DECAY^i` at step `i`,
 
     where `P` clips to [0, 1] and divides by the maximum; a step that would leave nothing is not taken. The
-    best iterate of every start is kept. A derivative that a solver cannot compute ends the search with what
-    it has found.
+    best iterate of every start is kept. Derivatives of minimisers are rough (`for_search`). A derivative that
+    a solver cannot compute ends the search with what it has found.
 
     Args:
         scene: the image and the method, which has a derivative.
@@ -102,7 +103,7 @@ def _shown(scene: Scene, place: tuple[int, int], amplitude: float, shapes: Tenso
     with torch.enable_grad():
         features = amplitude * placed(shapes + TINY, [place] * len(shapes), truth.shape)
         data = with_features(scene.kspace, scene.operator, truth, features, coils)
-        image = scene.method(data, scene.operator)
+        image = for_search(scene.method)(data, scene.operator)
         if shapes.requires_grad and not image.requires_grad:
             name = type(scene.method).__name__
             raise ValueError(f"worst feature: {name} returns an image without derivative; remove its detach")

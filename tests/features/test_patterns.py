@@ -31,7 +31,7 @@ LINEAR = {
     # Of small weight, so that its best direction is not that of the zero-filled image.
     "Tikhonov": Tikhonov(weight=0.02, tolerance=1e-10),
 }
-FINE = {"least": 1e-3, "most": 0.3, "rungs": 4, "halvings": 9}
+FINE = {"least": 1e-3, "most": 0.3, "rungs": 4, "halvings": 4}
 BOX = {"label": "cyst", "row": 10, "column": 9, "height": 4, "width": 5}
 
 
@@ -101,7 +101,7 @@ def test_the_smallest_that_hides_a_feature_is_that_of_the_closed_form(method):
 @pytest.mark.parametrize("method", [ZeroFilled(), Tikhonov(weight=0.3, tolerance=1e-6)])
 def test_with_coils_the_norm_is_that_of_all_and_the_reference_may_be_cropped(method):
     scene, _ = coil_scene(method)
-    kind = Appear(size=2, contrast=0.1, places=1, steps=8, least=2e-3, most=0.03, rungs=3, halvings=6)
+    kind = Appear(size=2, contrast=0.1, places=1, steps=8, halvings=3)
     found = kind.findings(scene).columns
     pattern = torch.zeros(scene.truth.shape, dtype=torch.float64)
     row, column = int(found["row"][0]), int(found["column"][0])

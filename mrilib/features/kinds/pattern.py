@@ -39,8 +39,8 @@ class SmallestPerturbation(FeatureKind):
     Args:
         least, most: levels, relative to `‖y‖₂`.
         rungs: levels at which the matched direction is tested, in equal factors from `least` to `most`.
-        steps: of gradient ascent, at every level.
-        halvings: of the interval of levels.
+        steps: of gradient ascent, in every search.
+        halvings: searches, each at the middle of the interval of levels that is left.
 
     Raises:
         ValueError: for arguments that do not fit.
@@ -111,19 +111,19 @@ class Appear(SmallestPerturbation):
     word: ClassVar[str] = "appear"
     KEYS: ClassVar[tuple[str, ...]] = ("place",)
     # Of the usual arguments, a gradient being worth two and a half.
-    solves: ClassVar[float] = 950.0
+    solves: ClassVar[float] = 480.0
 
     def __init__(
         self,
         *,
         size: Annotated[int, Field(ge=1)] = 3,
         contrast: Annotated[float, Field(ge=-2, le=2)] = 0.25,
-        places: Annotated[int, Field(ge=1)] = 3,
+        places: Annotated[int, Field(ge=1)] = 2,
         least: Annotated[float, Field(gt=0, le=1)] = 1e-3,
         most: Annotated[float, Field(gt=0, le=1)] = 0.3,
         rungs: Annotated[int, Field(ge=2)] = 5,
-        steps: Annotated[int, Field(ge=1)] = 12,
-        halvings: Annotated[int, Field(ge=0)] = 5,
+        steps: Annotated[int, Field(ge=1)] = 10,
+        halvings: Annotated[int, Field(ge=0)] = 4,
     ) -> None:
         super().__init__(least=least, most=most, rungs=rungs, steps=steps, halvings=halvings)
         if contrast == 0:
@@ -178,7 +178,7 @@ class Hide(SmallestPerturbation):
     needs_boxes: ClassVar[bool] = True
     KEYS: ClassVar[tuple[str, ...]] = ("box",)
     # Of the usual arguments and two boxes, a gradient being worth two and a half.
-    solves: ClassVar[float] = 650.0
+    solves: ClassVar[float] = 480.0
 
     def __init__(
         self,
@@ -187,8 +187,8 @@ class Hide(SmallestPerturbation):
         least: Annotated[float, Field(gt=0, le=1)] = 1e-3,
         most: Annotated[float, Field(gt=0, le=1)] = 0.3,
         rungs: Annotated[int, Field(ge=2)] = 5,
-        steps: Annotated[int, Field(ge=1)] = 12,
-        halvings: Annotated[int, Field(ge=0)] = 5,
+        steps: Annotated[int, Field(ge=1)] = 10,
+        halvings: Annotated[int, Field(ge=0)] = 4,
     ) -> None:
         super().__init__(least=least, most=most, rungs=rungs, steps=steps, halvings=halvings)
         self.margin = margin
