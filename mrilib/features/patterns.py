@@ -117,7 +117,7 @@ class SmallestSearch:
        where it would succeed if its response grew with the level: of linear methods, where it does.
 
     A level at which the search fails has no proof that there is none. Methods without derivative have the
-    matched direction alone.
+    matched direction alone, at the levels of 1. and 2.
 
     Args:
         ladder: levels, relative to `‖y‖₂`, positive and rising.
@@ -151,7 +151,7 @@ class _Course:
     ) -> None:
         self._plan, self._scene, self._pattern, self._name = plan, scene, pattern, name
         self._seed, self._norm = list(seed), float(scene.operator.kspace_norm(scene.kspace))
-        self._direction = matched(scene, pattern.weights)
+        self._direction, self._follows = matched(scene, pattern.weights), scene.method.search is not None
         self._lapsed = self._judged = 0
 
     def run(self) -> Reached:
@@ -177,7 +177,12 @@ class _Course:
         return Reached(found.level, tried, BETWEEN, found.response, found.perturbation, self._lapsed)
 
     def _between(self, low: float, found: "_Success", guess: float) -> "_Success":
-        """The best direction at levels between `low` and that of `found`, and at a guess of its smallest."""
+        """The best direction at levels between `low` and that of `found`, and at a guess of its smallest.
+
+        Methods without derivative have one direction, which is halved anyway, and cost a fit each time.
+        """
+        if not self._follows:
+            return found
         inside = np.geomspace(low, found.level, BETWEEN_LEVELS + 2)[1:-1]
         guessed = [GUESSED * guess] if low < GUESSED * guess < found.level else []
         return self._smallest(np.sort([*inside, *guessed])) or found
@@ -197,7 +202,7 @@ class _Course:
         """The largest response that is found at a level, and its perturbation, by which the next begins."""
         radius, operator = level * self._norm, self._scene.operator
         candidates = radius * self._direction[None]
-        if self._scene.method.search is not None:
+        if self._follows:
             seed = derived_seed(*self._seed, self._judged)
             noise = gaussian_starts(operator, 1, radius, [seed]).to(candidates)
             starts = torch.cat([candidates, noise])

@@ -66,8 +66,9 @@ def smallest_figure(
     for place, method in enumerate(names):
         own = frame[frame["method"] == method]
         for row in own.to_dict("records"):
+            # Without a mark, in the middle: of a method that failed everywhere.
             index = marks.index(row["mark"]) if row["mark"] in marks else 0
-            height_of = place + (index - (len(marks) - 1) / 2) * step
+            height_of = place + (index - (len(marks) - 1) / 2) * step * (row["mark"] in marks)
             _dot(panel, row, height_of, style.color(method, every), _marker(index), quantity.scale, outside)
     panel.set(xlim=(outside[0] / MARGIN, outside[1] * MARGIN), ylim=(max(len(names), 1) - 0.5, -0.5))
     for end in ends:

@@ -134,9 +134,8 @@ def test_the_search_finds_what_the_matched_direction_does_not():
     numbers = {}
     for method in (Sheared(), Blind()):
         scene, _ = scene_of(object_image(), WHOLE, method)
-        numbers[type(method).__name__] = (
-            Appear(size=2, contrast=0.1, places=1, **FINE).findings(scene).columns
-        )
+        kind = Appear(size=2, contrast=0.1, places=1, **FINE | {"halvings": 7})
+        numbers[type(method).__name__] = kind.findings(scene).columns
     seen, blind = numbers["Sheared"], numbers["Blind"]
     assert (seen["searched"][0], blind["searched"][0]) == (1, 0)
     # ‖Rᴴw‖ is √(1 + 4)‖w‖, of which the matched direction has 1.

@@ -55,7 +55,8 @@ class WorstFeature(FeatureKind):
     contrast, `contrast` (the smallest tested from which on it survives at all that were tested), `tried` (the
     largest below at which it does not), both NaN where `censored` is −1 (it survives at the least already) or
     1 (not at the most), `least`, `most` and `searched`. Contrasts are positive, for dark features too. An
-    image without a window on its object has no rows.
+    image without a window on its object has no rows. What two fits of a network differ by counts as shown, or
+    as lost: of small contrasts it may be most of it.
 
     Args:
         size: `k`, pixels along each side.
