@@ -11,6 +11,8 @@ rule feature:
         reconstruction=f"{RUN}/reconstructions/{APPLIED}/{{position}}.h5",
         tuning=tuning_of,
         checkpoint=checkpoint_of,
+        slices=slices_with_boxes,
+        annotations=boxes_for_features,
     output:
         features=f"{RUN}/features/{APPLIED}/{{position}}.h5",
     log:

@@ -26,12 +26,16 @@ SOLVERS = ("on_one_coil", "on_coils")
 GENERAL = "mrilib.attacks.searches.gradient:GradientAscent"
 JOINT = "mrilib.attacks.searches.joint:JointDescent"
 # Scripts that load methods by name; those of attacks load a search as well, and that of training a mask.
-BY_METHOD = ("attack", "transfer", "tune_search", "reconstruct", "tune", "train")
+BY_METHOD = ("attack", "transfer", "tune_search", "reconstruct", "tune", "train", "feature")
 SEARCHING, TRAINING = ("attack", "transfer", "tune_search"), ("train",)
 MASKS = {
     "on_one_coil": "mrilib.data.sampling.radial:Radial",
     "on_coils": "mrilib.data.sampling.columns:Random",
 }
+
+
+# Those of every run, which one job runs; those of a config have a job each.
+USUAL = ("quality", "attacks", "table-1", "transfer")
 
 
 def searches_of(method, solvers):
@@ -54,14 +58,14 @@ def loaded_by(search, roots):
 
 
 def experiments():
-    """Import paths that each experiment reaches by name, with all that a run may have, and all in one."""
+    """Import paths that each experiment reaches by name, and those that the usual ones reach in one job."""
     attacks = words("attack").values()
-    reached = []
-    for path in words("experiment").values():
+    reached = {}
+    for word, path in words("experiment").items():
         shown = [class_attribute(path, part) for part in ("table", "figure")]
-        reached.append((path, *filter(None, shown)))
-        yield (*reached[-1], *attacks)
-    yield (*{path for paths in reached for path in paths}, *attacks)
+        reached[word] = (path, *filter(None, shown))
+        yield (*reached[word], *attacks)
+    yield (*{path for word in USUAL for path in reached[word]}, *attacks)
 
 
 def stages():
@@ -71,7 +75,7 @@ def stages():
             yield from ((script, roots) for roots in experiments())
             continue
         if script not in BY_METHOD:
-            yield script, ()
+            yield script, tuple(words("feature").values()) if script == "tabulate_features" else ()
             continue
         for method in METHODS:
             named = (method, *INNER.get(method, ()))
@@ -79,6 +83,8 @@ def stages():
                 roots = (*named, *named_by_classes(named, solvers))
                 if script in SEARCHING:
                     roots = (*roots, *words("attack").values())
+                if script == "feature":
+                    roots = (*roots, *words("feature").values())
                 if script in TRAINING:
                     roots = (*roots, MASKS[solvers])
                 found = searches_of(method, solvers) if script in SEARCHING else []

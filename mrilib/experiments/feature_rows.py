@@ -1,16 +1,19 @@
 """What a study of small features found under a mask, as experiments take it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mrilib.experiments.base import ScoredRun
+from mrilib.experiments.columns import FEATURE_MAPS, FEATURES
 from mrilib.experiments.records import record_of
 from mrilib.metrics.quantities import Quantity
 from mrilib.metrics.statistics import summarise
 from mrilib.store.records import Record
+from mrilib.store.tables import Kind, empty_table, read_table
 
 # What is measured of a window, with how it is shown.
 MEASURES = {
@@ -33,6 +36,27 @@ MEASURES = {
         decimals=3,
     ),
 }
+
+
+# Columns of the studies that are no numbers.
+TEXTS = ("place", "label")
+
+
+def read_features(paths: Iterable[str | Path]) -> pd.DataFrame:
+    """Tables of studies as one; columns of their own are numbers, or texts of `TEXTS`."""
+    return _together(paths, FEATURES | dict.fromkeys(TEXTS, "text"), FEATURES)
+
+
+def read_maps(paths: Iterable[str | Path]) -> pd.DataFrame:
+    """Files of maps as one table."""
+    return _together(paths, FEATURE_MAPS, FEATURE_MAPS)
+
+
+def _together(
+    paths: Iterable[str | Path], kinds: Mapping[str, Kind], empty: Mapping[str, Kind]
+) -> pd.DataFrame:
+    frames = [frame for path in paths if len(frame := read_table(path, kinds, others="number"))]
+    return pd.concat(frames, ignore_index=True) if frames else empty_table(empty)
 
 
 def studied_rows(run: ScoredRun, feature: str, *, source: str, mask: str | None, where: str) -> pd.DataFrame:

@@ -11,11 +11,9 @@ from mrilib.experiments.columns import FEATURE_MAPS, FEATURES
 from mrilib.features.kinds.base import FeatureKind
 from mrilib.jobs.feature import columns_of
 from mrilib.store.arrays import Group, group_names, read_group
-from mrilib.store.tables import Kind, empty_table, read_table
+from mrilib.store.tables import empty_table
 
 PREFIX = "features/"
-# Columns of the studies that are no numbers.
-TEXTS = ("place", "label")
 
 
 def feature_tables(
@@ -60,23 +58,6 @@ def feature_tables(
     summed = [_summed(kinds[name], found).assign(**whose[name]) for name, found in maps.items() if found]
     every = pd.concat(summed, ignore_index=True) if summed else pd.DataFrame(columns=list(FEATURE_MAPS))
     return _in_order(told, FEATURES), _in_order(every, FEATURE_MAPS)
-
-
-def read_features(paths: Iterable[str | Path]) -> pd.DataFrame:
-    """Files of the first table as one; columns of the studies are numbers, or texts of `TEXTS`."""
-    return _together(paths, FEATURES | dict.fromkeys(TEXTS, "text"), FEATURES)
-
-
-def read_maps(paths: Iterable[str | Path]) -> pd.DataFrame:
-    """Files of maps as one table."""
-    return _together(paths, FEATURE_MAPS, FEATURE_MAPS)
-
-
-def _together(
-    paths: Iterable[str | Path], kinds: Mapping[str, Kind], empty: Mapping[str, Kind]
-) -> pd.DataFrame:
-    frames = [frame for path in paths if len(frame := read_table(path, kinds, others="number"))]
-    return pd.concat(frames, ignore_index=True) if frames else empty_table(empty)
 
 
 def _identity(attributes: Mapping[str, Any]) -> dict[str, Any]:

@@ -143,18 +143,25 @@ def exact_errors(
     )
 
 
-def with_windows(
+def with_features(
     kspace: Complex[Tensor, "*coil ky kx"],
     operator: MeasurementOperator,
     truth: Truth,
-    windows: Windows,
-    amplitude: float,
+    features: Float[Tensor, "*batch y x"],
     coils: Coils,
-) -> Complex[Tensor, "*coil ky kx"]:
-    """The data with windows of a feature more; see `Truth` for how coils see it."""
+) -> Complex[Tensor, "*batch_and_coil ky kx"]:
+    """The data with each of the features more, differentiably in them; see `Truth` for how coils see it.
+
+    Args:
+        kspace: data without a feature.
+        operator: what measured them.
+        truth: of the object.
+        features: in the reference, in the units of the image.
+        coils: how coils see them.
+    """
     full = (operator.mask.shape[-2], operator.mask.shape[-1])
-    feature = windows.image(truth.shape, amplitude).to(truth.carrier(coils)) * truth.carrier(coils)
-    return kspace + feature_data(embedded(feature, full).to(kspace), operator, coils).to(kspace)
+    carried = features.to(truth.reference) * truth.carrier(coils)
+    return kspace + feature_data(embedded(carried, full).to(kspace.dtype), operator, coils)
 
 
 def embedded(

@@ -8,8 +8,6 @@ from torch import Tensor
 
 from mrilib.data.features import Coils
 from mrilib.features.kinds.base import Scene
-from mrilib.features.maps import exact_errors, window_errors, with_windows
-from mrilib.features.response import has_responses
 from mrilib.features.windows import Windows
 
 
@@ -45,25 +43,17 @@ def places_by_loss(
     """
     size = int(lattices[0].sizes[0])
     rows, columns = (torch.cat([getattr(each, name) for each in lattices]) for name in ("rows", "columns"))
-    if has_responses(scene.method, scene.operator):
-        # As the method returns it: `clean` is what coils see.
-        image = scene.solve(scene.kspace, "clean").value
-        every = exact_errors(
-            scene.method, image, scene.operator, scene.truth, size=size, amplitude=amplitude, coils=coils
-        )
+    every = scene.exact_errors(size, amplitude, coils)
+    if every is not None:
         index = rows * (scene.truth.shape[1] - size + 1) + columns
         loss, inside = every.loss[index], every.on_object[index]
     else:
-        losses, insides = [], []
-        for number, windows in enumerate(lattices):
-            data = with_windows(scene.kspace, scene.operator, scene.truth, windows, amplitude, coils)
-            altered = scene.reconstructed(data, f"{name}-{number}")
-            errors = window_errors(
-                scene.truth, windows, amplitude, coils, without=scene.without, altered=altered
-            )
-            losses.append(errors.loss)
-            insides.append(errors.on_object)
-        loss, inside = torch.cat(losses), torch.cat(insides)
+        found = [
+            scene.window_errors(windows, amplitude, coils, f"{name}-{number}")
+            for number, windows in enumerate(lattices)
+        ]
+        loss = torch.cat([each.loss for each in found])
+        inside = torch.cat([each.on_object for each in found])
     kept = torch.nonzero(inside & loss.isfinite()).flatten()
     order = kept[loss[kept].argsort(descending=True, stable=True)]
     return Places(rows[order], columns[order], loss[order])

@@ -10,7 +10,8 @@ from mrilib.attacks.chunks import Chunks
 from mrilib.data.features import Coils
 from mrilib.features.derivatives import for_search
 from mrilib.features.kinds.base import Scene
-from mrilib.features.shapes import placed, survival, with_features
+from mrilib.features.maps import with_features
+from mrilib.features.shapes import placed, survival
 from mrilib.solvers.gradient_memory import saved_bytes
 from mrilib.solvers.solution import NotConvergedError
 

@@ -1,16 +1,15 @@
-"""Features of any shape inside a few pixels: into the data, and how much of them an image shows."""
+"""Features of any shape inside a few pixels, and how much of them an image shows."""
 
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import pad
 
-from mrilib.data.features import Coils, feature_data
-from mrilib.features.maps import UNSEEN, embedded
+from mrilib.data.features import Coils
+from mrilib.features.maps import UNSEEN
 from mrilib.features.truth import Truth
-from mrilib.operators.base import MeasurementOperator
 
 
 def first_shapes(size: int) -> Float[Tensor, "shapes size size"]:
@@ -52,19 +51,6 @@ def placed(
             )
         found.append(pad(shape, (column, right, row, below)))
     return torch.stack(found)
-
-
-def with_features(
-    kspace: Complex[Tensor, "*coil ky kx"],
-    operator: MeasurementOperator,
-    truth: Truth,
-    features: Float[Tensor, "features y x"],
-    coils: Coils,
-) -> Complex[Tensor, "features *coil ky kx"]:
-    """The data with each of the features more, differentiably in them; see `Truth` for how coils see it."""
-    full = (operator.mask.shape[-2], operator.mask.shape[-1])
-    carried = features * truth.carrier(coils)
-    return kspace + feature_data(embedded(carried, full).to(kspace.dtype), operator, coils)
 
 
 def survival(

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from mrilib.data.annotated_slices import boxes_on_slices, read_placed
+from mrilib.data.catalogue import read_catalogue
 from mrilib.data.measurement import Measurement
 from mrilib.data.measurement_files import measurement_hash, read_measurement
 from mrilib.features.kinds.base import FeatureKind, Findings, Scene, feature_from
@@ -27,7 +29,8 @@ def feature_image(inputs: Mapping[str, Any], params: Mapping[str, Any], store: U
     """The groups of a file of features: `features/{name}` for each study.
 
     Args:
-        inputs: `measurement`, `reconstruction`, and `tuning` and `checkpoint` where the method has them.
+        inputs: `measurement`, `reconstruction`, `tuning` and `checkpoint` where the method has them, and those
+            of `boxes_of`.
         params: `features`, each with its `feature` (the name in the config) and `described` (class and
             arguments); `codes`, feature to the code hash of its units; `method`, `identity`, `tuned` (what
             the parameter was tuned for), `seed`.
@@ -37,7 +40,7 @@ def feature_image(inputs: Mapping[str, Any], params: Mapping[str, Any], store: U
     measurement = read_measurement(inputs["measurement"], device())
     if measurement is None:
         return {"": Group(attributes=identity | {"missing": True})}
-    methods = Methods(params["method"], dict(inputs))
+    methods, boxes = Methods(params["method"], dict(inputs)), boxes_of(inputs, params)
     groups = {"": Group(attributes=root_attributes(identity, measurement, methods.kind))}
     arguments = methods.arguments(params["tuned"])
     clean = stored_solution(read_group(inputs["reconstruction"], params["tuned"]), device())
@@ -49,8 +52,9 @@ def feature_image(inputs: Mapping[str, Any], params: Mapping[str, Any], store: U
     }
     for given in params["features"]:
         name, described = given["feature"], given["described"]
-        key = shared | {"code": params["codes"][name], "feature": described}
         kind = feature_from(described)
+        key = shared | {"code": params["codes"][name], "feature": described}
+        key |= {"boxes": boxes} if kind.needs_boxes else {}
         # Made in the unit: one that is found needs no network.
         made = partial(methods.made, arguments)
         compute = partial(feature_unit, kind, measurement, made, clean, key, store)
@@ -62,6 +66,30 @@ def feature_image(inputs: Mapping[str, Any], params: Mapping[str, Any], store: U
         )
         print(f"{name}: {''.join(failures(groups[f'features/{name}'])) or 'done'}", flush=True)
     return groups
+
+
+def boxes_of(inputs: Mapping[str, Any], params: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Annotated boxes of the image, in pixels of the reference: see `Scene.boxes`.
+
+    Args:
+        inputs: `slices`, the set of the source's slices, and `annotations`, placed boxes; neither for sources
+            without.
+        params: `annotations`, names of the entries, in the order of their files; and `identity`.
+    """
+    if not inputs.get("annotations"):
+        return []
+    slices, position = read_catalogue(inputs["slices"]), params["identity"]["position"]
+    tables = dict(zip(params["annotations"], map(read_placed, inputs["annotations"]), strict=True))
+    boxes, left_out = boxes_on_slices(slices[slices["position"] == position], tables)
+    for reason in left_out:
+        print(reason)
+    columns = ["label", "row", "column", "height", "width"]
+    return [{name: plain(row[name]) for name in columns} for row in boxes[columns].to_dict("records")]
+
+
+def plain(value: Any) -> Any:
+    """A value of a frame as JSON has it."""
+    return value if isinstance(value, str) else int(value)
 
 
 def feature_unit(
@@ -89,7 +117,7 @@ def feature_unit(
         kept.append(keep)
         return other.solve(kspace, measurement.operator, keep=keep)  # type: ignore[call-arg]
 
-    scene = Scene(measurement, method, clean.value, solve, key["seed"])
+    scene = Scene(measurement, method, clean.value, solve, key["seed"], key.get("boxes", []))
     try:
         group = as_group(kind.findings(scene))
     except (FloatingPointError, NotConvergedError) as error:

@@ -46,6 +46,7 @@ def feature_params():
         return value
 
     return {name: shared(name) for name in ("stage", "code", "codes", "method", "features", "tuned")} | {
+        "annotations": lambda wildcards: ANNOTATED[wildcards.source] if with_boxes(wildcards) else [],
         "seed": cfg.seed,
         "identity": lambda wildcards: application(wildcards)._asdict()
         | {"position": int(wildcards.position)},
@@ -62,6 +63,22 @@ def feature_runtime(wildcards, attempt):
         said(cfg.features[name].path, "solves", 2.0) for name in studied(applied, int(wildcards.position))
     )
     return within_a_day(each * share * solves) * attempt
+
+
+def with_boxes(wildcards):
+    """Whether a study of the image needs annotated boxes."""
+    studies = studied(application(wildcards), int(wildcards.position))
+    return any(cfg.features[name].needs_boxes for name in studies)
+
+
+def slices_with_boxes(wildcards):
+    """The set that says which slice the image is, for studies of boxes."""
+    return f"{RUN}/sets/{wildcards.source}/test.csv" if with_boxes(wildcards) else []
+
+
+def boxes_for_features(wildcards):
+    """Placed boxes of the dataset of the image, for studies of boxes."""
+    return annotation_tables(wildcards) if with_boxes(wildcards) else []
 
 
 def features_to_tabulate(wildcards):

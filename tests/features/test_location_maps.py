@@ -8,7 +8,7 @@ from mrilib.data.calibration import calibrated, with_truth
 from mrilib.data.features import feature_window
 from mrilib.data.masks import column_mask
 from mrilib.data.measurement import measure
-from mrilib.features.maps import embedded, exact_errors, window_errors, with_windows
+from mrilib.features.maps import embedded, exact_errors, window_errors, with_features
 from mrilib.features.response import has_responses, window_responses
 from mrilib.features.truth import Truth
 from mrilib.features.truth import truth_of as truth_of_measurement
@@ -58,7 +58,7 @@ def truth_of(x, operator, shape=FULL):
 def errors_of(method, x, operator, windows, amplitude=CONTRAST, coils="maps", shape=FULL):
     """Of windows together in one image."""
     truth, kspace = truth_of(x, operator, shape), operator.forward(x)
-    data = with_windows(kspace, operator, truth, windows, amplitude, coils)
+    data = with_features(kspace, operator, truth, windows.image(shape, amplitude), coils)
     without, altered = (
         center_crop(observed(method, method.solve(each, operator).value, operator).abs(), shape)
         for each in (kspace, data)
@@ -315,7 +315,8 @@ def test_a_measured_slice_knows_what_is_to_be_seen_of_a_feature(coils_see):
     found = truth.with_feature(windows.image(inner, 0.2), coils_see)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
     # What is added to the data is what a scanner would have measured of that object.
-    data = with_windows(measured.kspace, measured.operator, truth, windows, 0.2, coils_see)
+    image = windows.image(inner, 0.2)
+    data = with_features(measured.kspace, measured.operator, truth, image, coils_see)
     torch.testing.assert_close(data, fft2c(images) * mask, rtol=1e-4, atol=1e-5)
 
 

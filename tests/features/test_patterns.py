@@ -14,7 +14,7 @@ from mrilib.features.patterns import Pattern, SmallestSearch, matched
 from mrilib.operators.base import ifft2c
 from mrilib.reconstructors.base import Reconstructor
 from mrilib.reconstructors.linear import Tikhonov, ZeroFilled
-from tests.features.scenes import (
+from tests.features.planted import (
     FULL,
     Kept,
     Opaque,

@@ -10,15 +10,16 @@ import torch
 
 from mrilib.features.crossings import ABOVE, BELOW, BETWEEN, smallest_holding
 from mrilib.features.kinds.worst import PLACES, SHAPES, WorstFeature
+from mrilib.features.maps import with_features
 from mrilib.features.places import places_by_loss
 from mrilib.features.shape_search import shapes_shown_least
-from mrilib.features.shapes import first_shapes, placed, survival, with_features
+from mrilib.features.shapes import first_shapes, placed, survival
 from mrilib.features.truth import Truth
 from mrilib.features.windows import lattice
 from mrilib.operators.coil_fourier import CoilFourier
 from mrilib.reconstructors.linear import Tikhonov, ZeroFilled
 from mrilib.reconstructors.total_variation import TotalVariation
-from tests.features.scenes import (
+from tests.features.planted import (
     FULL,
     Kept,
     Opaque,
@@ -89,7 +90,7 @@ def test_survival_is_of_what_coils_see(coils):
         maps.abs().square().sum(0),
         3,
     )
-    features = 0.3 * placed(first_shapes(3).double(), [(4, 5), (8, 9), (1, 1), (20, 3), (9, 22)], FULL)
+    features = 0.3 * placed(first_shapes(3).double(), [(4, 5), (14, 12), (1, 1), (20, 3), (9, 22)], FULL)
     kspace = torch.fft.fftshift(
         torch.fft.fft2(torch.fft.ifftshift(images, dim=(-2, -1)), norm="ortho"), dim=(-2, -1)
     )

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from mrilib.data.measurement_files import write_measurement
-from mrilib.experiments.feature_tables import feature_tables, read_features, read_maps
+from mrilib.experiments.feature_rows import read_features, read_maps
+from mrilib.experiments.feature_tables import feature_tables
 from mrilib.features.kinds.base import FeatureKind, Findings, feature_from
 from mrilib.jobs.feature import feature_image
 from mrilib.jobs.methods import Methods

@@ -34,7 +34,7 @@ def main(inputs, outputs, params):
     from mrilib.data.spectra import read_spectra
     from mrilib.experiments.base import ScoredRun, experiment_from
     from mrilib.experiments.box_table import read_boxes
-    from mrilib.experiments.feature_tables import read_features, read_maps
+    from mrilib.experiments.feature_rows import read_features, read_maps
     from mrilib.experiments.scores import read_scores, with_usual_domains
     from mrilib.metrics.base import metric_from
     from mrilib.metrics.quantities import QUANTITIES

@@ -11,8 +11,12 @@ import pandas as pd
 from jaxtyping import Complex, Float
 from torch import Tensor
 
+from mrilib.data.features import Coils
 from mrilib.data.measurement import Measurement
+from mrilib.features.maps import WindowErrors, exact_errors, window_errors, with_features
+from mrilib.features.response import has_responses
 from mrilib.features.truth import Truth, truth_of
+from mrilib.features.windows import Windows
 from mrilib.operators.base import MeasurementOperator
 from mrilib.reconstructors.base import Reconstructor, observed
 from mrilib.solvers.solution import Solution
@@ -78,6 +82,32 @@ class Scene:
     def moduli(self, image: Tensor) -> Float[Tensor, "*batch y x"]:
         """Moduli of what the method returned, as coils see them, where the reference is."""
         return self.measurement.compared(observed(self.method, image, self.operator).abs())
+
+    def window_errors(self, windows: Windows, amplitude: float, coils: Coils, name: str) -> WindowErrors:
+        """Errors in windows that share one reconstruction, which is called `name`."""
+        feature = windows.image(self.truth.shape, amplitude)
+        data = with_features(self.kspace, self.operator, self.truth, feature, coils)
+        altered = self.reconstructed(data, name)
+        return window_errors(self.truth, windows, amplitude, coils, without=self.without, altered=altered)
+
+    def exact_errors(
+        self, size: int, amplitude: float, coils: Coils, *, stride: int = 1
+    ) -> WindowErrors | None:
+        """Errors in every single window of a size, of linear methods; `None` for all others."""
+        if not has_responses(self.method, self.operator):
+            return None
+        # As the method returns it: `clean` is what coils see.
+        image = self.solve(self.kspace, "clean").value
+        return exact_errors(
+            self.method,
+            image,
+            self.operator,
+            self.truth,
+            size=size,
+            amplitude=amplitude,
+            coils=coils,
+            stride=stride,
+        )
 
     def reconstructed(
         self, kspace: Tensor, name: str, *, method: Reconstructor | None = None

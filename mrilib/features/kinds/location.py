@@ -10,8 +10,7 @@ from pydantic import Field
 
 from mrilib.data.features import Coils
 from mrilib.features.kinds.base import FeatureKind, Findings, Scene
-from mrilib.features.maps import WindowErrors, exact_errors, pooled, window_errors, with_windows
-from mrilib.features.response import has_responses
+from mrilib.features.maps import WindowErrors, pooled
 from mrilib.features.windows import lattice
 from mrilib.store.units import derived_seed
 
@@ -70,21 +69,20 @@ class LocationMap(FeatureKind):
 
     def findings(self, scene: Scene) -> Findings:
         amplitude = self.contrast * scene.peak
-        if has_responses(scene.method, scene.operator):
-            found = [self._exact(scene, size, amplitude) for size in self.sizes]
-            return self._found(scene, found, {"exact": True})
+        exact = [scene.exact_errors(size, amplitude, self.coils, stride=self.stride) for size in self.sizes]
+        if known := [each for each in exact if each is not None]:
+            return self._found(scene, known, {"exact": True})
         generator = np.random.default_rng(derived_seed(*scene.seed, self.word))
         windows = lattice(scene.truth.shape, self.sizes, self.spacing, generator)
-        errors = self._together(scene, windows, amplitude, "lattice")
+        errors = scene.window_errors(windows, amplitude, self.coils, "lattice")
         about: dict[str, Any] = {"exact": False}
         inside = torch.nonzero(errors.on_object).flatten().numpy()
         chosen = generator.permutation(inside)[: self.checks]
         if len(chosen):
             apart = []
             for number, place in enumerate(chosen):
-                alone = self._together(
-                    scene, windows[int(place) : int(place) + 1], amplitude, f"alone-{number}"
-                )
+                one = windows[int(place) : int(place) + 1]
+                alone = scene.window_errors(one, amplitude, self.coils, f"alone-{number}")
                 apart.append(abs(float(alone.loss[0] - errors.loss[place])))
             about["interaction"] = float(np.mean(apart))
         return self._found(scene, [errors], about)
@@ -116,27 +114,6 @@ class LocationMap(FeatureKind):
         energies = {name: told[name] * told["energy"] for name in NUMBERS}
         frame = told[["size", "energy"]].assign(**energies, **cells, count=1)
         return frame.groupby(["size", "row", "column"], as_index=False, sort=True).sum()
-
-    def _exact(self, scene: Scene, size: int, amplitude: float) -> WindowErrors:
-        # As the method returns it: `clean` is what coils see.
-        image = scene.solve(scene.kspace, "clean").value
-        return exact_errors(
-            scene.method,
-            image,
-            scene.operator,
-            scene.truth,
-            size=size,
-            amplitude=amplitude,
-            coils=self.coils,
-            stride=self.stride,
-        )
-
-    def _together(self, scene: Scene, windows: Any, amplitude: float, name: str) -> WindowErrors:
-        kspace = with_windows(scene.kspace, scene.operator, scene.truth, windows, amplitude, self.coils)
-        altered = scene.reconstructed(kspace, name)
-        return window_errors(
-            scene.truth, windows, amplitude, self.coils, without=scene.without, altered=altered
-        )
 
     def _found(self, scene: Scene, found: Sequence[WindowErrors], about: dict[str, Any]) -> Findings:
         columns = {

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from mrilib.data.features import Coils
 from mrilib.features.kinds.base import FeatureKind, Findings, Scene
-from mrilib.features.maps import pooled, window_errors, with_windows
+from mrilib.features.maps import pooled, window_errors, with_features
 from mrilib.features.windows import lattice
 from mrilib.store.units import derived_seed
 
@@ -58,7 +58,8 @@ class FitTrace(FeatureKind):
         windows = windows[torch.nonzero(windows.on_object(scene.truth.reference, amplitude)).flatten().cpu()]
         if not len(windows):
             raise FloatingPointError("no window of the lattice lies on the object; take a smaller spacing")
-        altered_data = with_windows(scene.kspace, scene.operator, scene.truth, windows, amplitude, self.coils)
+        feature = windows.image(scene.truth.shape, amplitude)
+        altered_data = with_features(scene.kspace, scene.operator, scene.truth, feature, self.coils)
         whole = scene.method.steps  # type: ignore[attr-defined]
         numbers = list(dict.fromkeys(max(1, round(share * whole)) for share in self.shares))
         columns: dict[str, list[float]] = {name: [] for name in ("steps", "loss", "error", "before")}

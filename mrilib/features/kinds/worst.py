@@ -12,9 +12,10 @@ from torch import Tensor
 from mrilib.data.features import Coils
 from mrilib.features.crossings import smallest_holding
 from mrilib.features.kinds.base import FeatureKind, Findings, Scene
+from mrilib.features.maps import with_features
 from mrilib.features.places import Places, places_by_loss
 from mrilib.features.shape_search import shapes_shown_least
-from mrilib.features.shapes import first_shapes, placed, survival, with_features
+from mrilib.features.shapes import first_shapes, placed, survival
 from mrilib.features.windows import lattice
 from mrilib.store.units import derived_seed
 
