@@ -29,8 +29,8 @@ def feature_image(inputs: Mapping[str, Any], params: Mapping[str, Any], store: U
     """The groups of a file of features: `features/{name}` for each study.
 
     Args:
-        inputs: `measurement`, `reconstruction`, `tuning` and `checkpoint` where the method has them, and those
-            of `boxes_of`.
+        inputs: `measurement`, `reconstruction`, `tuning` and `checkpoint` where the method has them, and what
+            `boxes_of` takes.
         params: `features`, each with its `feature` (the name in the config) and `described` (class and
             arguments); `codes`, feature to the code hash of its units; `method`, `identity`, `tuned` (what
             the parameter was tuned for), `seed`.

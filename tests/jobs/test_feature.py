@@ -1,15 +1,19 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 from mrilib.data.measurement_files import write_measurement
 from mrilib.experiments.feature_rows import read_features, read_maps
 from mrilib.experiments.feature_tables import feature_tables
 from mrilib.features.kinds.base import FeatureKind, Findings, feature_from
-from mrilib.jobs.feature import feature_image
+from mrilib.jobs.feature import boxes_of, feature_image, feature_unit
 from mrilib.jobs.methods import Methods
 from mrilib.jobs.reconstruct import reconstruct_image
+from mrilib.reconstructors.linear import ZeroFilled
+from mrilib.solvers.solution import Solution, Status
 from mrilib.store.arrays import write_groups
 from mrilib.store.units import UnitStore
 from tests.features.scenes import phantom
@@ -167,3 +171,42 @@ def test_a_position_without_an_image_has_no_rows(tmp_path):
     write_groups(tmp_path / "f.h5", groups)
     table, maps = feature_tables([tmp_path / "f.h5"], {})
     assert (len(table), len(maps)) == (0, 0)
+
+
+class Boxed(FeatureKind):
+    needs_boxes = True
+
+    def findings(self, scene):
+        return Findings({name: np.array([box[name] for box in scene.boxes]) for name in ("row", "column")})
+
+
+def test_boxes_of_the_image_reach_the_study(tmp_path, monkeypatch):
+    """Those of its slice alone, in pixels of the reference."""
+    boxes = pd.DataFrame(
+        {
+            "file": ["v", "v", "other"],
+            "slice": [4, 5, 4],
+            "row": [6, 1, 1],
+            "column": [8, 1, 1],
+            "height": [3] * 3,
+            "width": [4] * 3,
+            "label": ["Cyst"] * 3,
+            "study_level": [False] * 3,
+            "source": ["fastmri+"] * 3,
+        }
+    )
+    boxes.to_csv(tmp_path / "boxes.csv", index=False)
+    row = {"position": 3, "volume": "v", "slice": 4, "rows": 32, "columns": 32}
+    slices = pd.DataFrame([row | {"target_rows": 36, "target_columns": 32}])
+    # Of a set these columns count.
+    monkeypatch.setattr("mrilib.jobs.feature.read_catalogue", lambda path: slices)
+    inputs = {"slices": "set.csv", "annotations": [tmp_path / "boxes.csv"]}
+    found = boxes_of(inputs, {"annotations": ["ours"], "identity": IDENTITY})
+    assert found == [{"label": "Cyst", "row": 4, "column": 8, "height": 3, "width": 4}]
+    assert boxes_of({}, {"identity": IDENTITY}) == []
+    measurement = phantom(32)
+    clean = Solution(measurement.reference.to(torch.complex64), Status.CONVERGED, {})
+    key = {"seed": [1], "boxes": found}
+    store = UnitStore(tmp_path / "units")
+    group = feature_unit(Boxed(), measurement, ZeroFilled, clean, key, store)
+    assert group.arrays["row"].tolist() == [4]
