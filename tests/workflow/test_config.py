@@ -1,4 +1,5 @@
 import copy
+import re
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,11 @@ def elsewhere(tmp_path, monkeypatch):
         file = tmp_path / "data/fastmri" / part / "file1.h5"
         file.parent.mkdir(parents=True)
         file.touch()
+    boxes = [f"data/fastmri/annotations/{name}.csv" for name in ("knee", "caliva_validation")]
+    for name in [*boxes, "mrilib/data/volumes/demo_boxes.csv"]:
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("file,slice\n")
     monkeypatch.chdir(tmp_path)
 
 
@@ -420,7 +426,63 @@ def test_metrics_and_experiments_are_classes_with_arguments(values):
         *("attacks", "quality", "radius-study", "search-study", "table-1", "transfer", "weight-study"),
         *("effort-study", "amplification-hypotheses", "ranking", "volume-quality"),
         *("shift", "acceleration-shift", "difficulty", "boxes"),
+        *("information-loss", "location-dependence", "fit-study", "feature-agreement"),
+        *("smallest-contrast", "smallest-perturbation"),
     }
+    assert set(words("feature")) == {"location-map", "fit-trace", "worst-feature", "appear", "hide"}
+
+
+def test_studies_of_features_are_run_where_they_can_be():
+    given = yaml.safe_load((ROOT / "config.features.yaml").read_text())
+    config = load(given, classes=False)
+    place = ("brain", "random-4")
+    assert config.features_of("zero-filled", *place) == [
+        "bright",
+        "dark",
+        "constant",
+        "worst",
+        "appear",
+        "hide",
+    ]
+    # Of the first images alone, and fits of methods that are fitted.
+    assert config.features_of("zero-filled", *place, 1) == ["bright", "dark", "constant"]
+    assert config.features_of("convdecoder-gd", *place, 1) == ["bright", "fit"]
+    # Without annotations nothing can be hidden, and nobody asks for what cannot be run.
+    del given["annotations"], given["features"]["hide"]["methods"], given["experiments"]
+    with pytest.raises(ConfigError, match=r"features\.hide: it is run on no method"):
+        load(given, classes=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"kind": "location-mop"}, "features.a.kind: 'location-mop' is no feature of ours; did you mean"),
+        ({"methods": ["tvv"]}, "features.a.methods: 'tvv' is not defined; did you mean 'tv'"),
+        ({"sources": ["knee"]}, "features.a.sources: 'knee' is not defined"),
+        ({"images": 9}, "features.a.images: brain has 4 test images, got 9"),
+        ({"spacing": 3}, "features.a: LocationMap: expected spacing above the largest of the sizes"),
+        (
+            {"kind": "fit-trace", "methods": ["tv"]},
+            "features.a.methods: 'tv' is not fitted in steps, which fit",
+        ),
+        ({"contrst": 1}, "features.a.contrst: unknown key; did you mean 'contrast'"),
+    ],
+)
+def test_mistakes_in_studies_of_features(changes, told):
+    given = yaml.safe_load((ROOT / "config.features.yaml").read_text())
+    given["features"] = {"a": {"kind": "location-map"} | changes}
+    given["experiments"] = {}
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        load(given)
+
+
+def test_experiments_name_studies_that_there_are():
+    given = yaml.safe_load((ROOT / "config.features.yaml").read_text())
+    given["experiments"]["fits"]["feature"] = "fitt"
+    with pytest.raises(
+        ConfigError, match=r"experiments\.fits\.feature: 'fitt' is not defined; did you mean 'fit'"
+    ):
+        load(given)
 
 
 def test_seeds_make_methods_of_one_and_domains_are_named():
