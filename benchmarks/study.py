@@ -1,4 +1,4 @@
-"""What a study costs: trainings, reconstructions and attacks, in GPU-hours and core-hours by method.
+"""What a study costs: trainings, reconstructions, attacks, small features, in GPU- and core-hours by method.
 
 `python -m benchmarks study [CONFIG]`, by default config.paper.multicoil.yaml. Nothing is attacked: what the
 config asks for is counted, and taken times the seconds of a step at 15 coils × 640×368. Hours are estimates:
@@ -28,6 +28,8 @@ from mrilib.attacks.kinds.localized import Localized
 from mrilib.attacks.searches.base import Search
 from mrilib.attacks.searches.joint import JointDescent
 from mrilib.attacks.searches.unrolled_ascent import UnrolledAscent
+from mrilib.features.kinds.base import FeatureKind
+from mrilib.reconstructors.base import Reconstructor
 from mrilib.store.classes import load_class
 from workflow_scripts.config.attacks import Attack
 from workflow_scripts.config.config import Config, load
@@ -160,6 +162,27 @@ def trained(config: Config, measured: Measured) -> Iterator[dict[str, Any]]:
         }
 
 
+def studied(config: Config, measured: Measured) -> Iterator[dict[str, Any]]:
+    """What studies of small features come to, in reconstructions."""
+    for each in config.usual:
+        step = step_of(config, each.method, None, measured)
+        kind = load_class(config.methods[each.method].reconstructor, Reconstructor)
+        for name in config.features_of(each.method, each.source, each.mask):
+            feature = config.features[name]
+            study = load_class(feature.path, FeatureKind)(**feature.arguments)
+            images = feature.images or config.count(each.source)
+            # Linear methods of lines of coils have every location exactly.
+            times = study.count(searched=kind.search is not None, exact=kind.response is not None)
+            yield {
+                "method": config.methods[each.method].replica_of or each.method,
+                "study": name,
+                "device": step.device,
+                "images": images,
+                "reconstructions": images * times,
+                "features (h)": images * times * step.reconstruction / 3600,
+            }
+
+
 def summed(rows: list[dict[str, Any]], by: tuple[str, ...]) -> list[dict[str, Any]]:
     """Rows that agree in some columns as one, their numbers added."""
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
@@ -191,6 +214,9 @@ def main(arguments: list[str]) -> None:
     save("study", summed(rows, ("method", "device")))
     save("study-reconstructions", summed(list(reconstructed(config, measured)), ("method", "device", "of")))
     save("study-trainings", summed(list(trained(config, measured)), ("method", "device")))
+    features = list(studied(config, measured))
+    save("study-features", summed(features, ("method", "device")))
+    save("study-features-by-study", summed(features, ("study", "device")))
     save("study-attacks", summed(rows, ("attack", "device")))
     jobs = sum(config.attacked_count(each.method, each.source, each.mask) for each in config.usual)
     stored = sum(row["attacked"] + row["carried"] for row in rows) * STORED_MB / 1e3

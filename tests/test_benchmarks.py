@@ -261,3 +261,21 @@ def test_the_cost_of_a_study_is_what_its_config_asks_for(monkeypatch):
     assert totals["tikhonov"]["device"] == totals["tv"]["device"] == "core"
     convex = [row for row in rows if (row["method"], row["attack"]) == ("tv", "two-step")]
     assert sum(row["search (h)"] for row in convex) == pytest.approx(2 * 49 * 800 * 4.0 / 3600)
+
+
+def test_the_cost_of_small_features_is_that_of_their_reconstructions(monkeypatch):
+    config = load(yaml.safe_load(Path("config.paper.multicoil.yaml").read_text()), classes=False)
+    monkeypatch.setattr(
+        study, "step_of", lambda config, method, search, measured: study.Step(1.0, 36.0, "GPU")
+    )
+    found = {(row["method"], row["study"]): row for row in study.studied(config, {})}
+    # A lattice an image for fits, every location at once for linear methods, and windows alone as well.
+    assert found["convdecoder-gd", "bright"]["reconstructions"] == 200
+    assert found["tikhonov", "bright"]["reconstructions"] == 200
+    assert found["tv", "alone"]["reconstructions"] == 10 * (1 + 2)
+    assert found["tv", "alone"]["features (h)"] == pytest.approx(0.3)
+    # Shares 1/32 to 1 of a fit, with the feature and without.
+    assert found["convdecoder", "fit"]["reconstructions"] == pytest.approx(5 * 2 * 63 / 32)
+    # Methods without derivative are tried with fewer.
+    fits, searched = found["convdecoder", "worst-fits"], found["unet", "worst"]
+    assert fits["reconstructions"] / fits["images"] < 0.2 * searched["reconstructions"] / searched["images"]

@@ -15,7 +15,7 @@ from mrilib.attacks.searches.gradient import GradientAscent
 from mrilib.attacks.target import Observed, Task
 from mrilib.features.crossings import ABOVE, BELOW, BETWEEN
 from mrilib.features.derivatives import for_search
-from mrilib.features.kinds.base import Scene
+from mrilib.features.kinds.base import GRADIENT, Scene
 from mrilib.features.maps import embedded
 from mrilib.operators.coil_images import center_crop
 from mrilib.solvers.solution import NotConvergedError
@@ -128,6 +128,13 @@ class SmallestSearch:
     ladder: Float[np.ndarray, "rungs"]
     steps: int
     halvings: int
+
+    def count(self, searched: bool) -> float:
+        """How many reconstructions a pattern takes, about; see `FeatureKind.count`."""
+        if not searched:
+            return len(self.ladder) + self.halvings
+        climbed, judged = 2 * GRADIENT * (self.steps + 1), 3 + BETWEEN_LEVELS + 1
+        return len(self.ladder) + self.halvings * (climbed + judged)
 
     def found(self, scene: Scene, pattern: Pattern, seed: Sequence[int | str], name: str) -> Reached:
         """Search one pattern; `name` begins the names of reconstructions."""

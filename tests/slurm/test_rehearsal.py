@@ -37,8 +37,13 @@ ATTACKS = ("global", "two-step", "unrolled", "refit")
 LEFT_OUT = ("brain-draws", "brain-pool", "brain-hard", "brain-control", "knee-accelerations")
 SHIFTS = ("knee-to-brain",)
 EXPERIMENTS = ("anatomy-brain", "hard-knee", "ranking-anatomy-brain", "difficulty-knee", "volumes")
-# Rules that neither paper has a use for: volumes simulated from images, and boxes, which P2's data lack.
-ELSEWHERE = {"simulate_volume", "place_annotations", "score_boxes", "draw_boxes"}
+EXPERIMENTS += ("loss-bright", "findings", "hiding")
+FEATURES = ("bright", "hide")
+BOXES = "file,slice,study_level,x,y,width,height,label\n" + "".join(
+    f"knee-val-0,{number},No,18,12,6,6,Cyst\n" for number in range(3)
+)
+# Rules that neither paper has a use for: volumes simulated from images.
+ELSEWHERE = {"simulate_volume"}
 
 
 def volume(path, seed):
@@ -72,6 +77,10 @@ def scans(url):
     values["images"]["knee-draws"]["masks"] = ["random-4-b"]
     for mask in values["masks"].values():
         mask |= {"acceleration": 3, "center_fraction": 0.25, "redraw": None}
+    values["annotations"] = {"fastmri-plus": values["annotations"]["fastmri-plus"] | {"file": "boxes.csv"}}
+    values["features"] = {name: values["features"][name] for name in FEATURES}
+    values["features"]["bright"] |= {"spacing": 8}
+    values["features"]["hide"] |= {"images": 1, "methods": ["tv"], "steps": 2, "rungs": 2, "halvings": 1}
     values["methods"] = {name: values["methods"][name] for name in METHODS}
     for name, method in values["methods"].items():
         method["masks"] = ["random-4", "random-4-b"]
@@ -159,11 +168,12 @@ def test_the_papers_studies_from_archives_to_tables(cluster, tmp_path):
         cartesian_scan(kspace).write(raw)
         server.answer("/knee-volume", Reply(raw.read_bytes()))
         (checkout.folder / "mail.txt").write_text("".join(lines))
+        (checkout.folder / "boxes.csv").write_text(BOXES)
         values = small(f"http://127.0.0.1:{server.server_port}/")
         (checkout.folder / "tiny.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
         # On no GPU and with little memory, so that several run beside each other.
         names = ("convert_volume", "list_volumes", "measure_scan", "tune", "train", "reconstruct")
-        names += ("tune_search", "attack", "transfer")
+        names += ("tune_search", "attack", "transfer", "feature")
         resources = {"gpu": 0, "mem_mb": 2500, "runtime": 20}
         checkout.site(**{"set-resources": dict.fromkeys(names, resources), "set-threads": {"train": 1}})
         with checkout.snakemake() as process:
@@ -182,13 +192,14 @@ def test_the_papers_studies_from_archives_to_tables(cluster, tmp_path):
     ssim = [record for record in records if record["quantity"] == "ssim"]
     places = {(record["row"]["source"], record["row"].get("domain", "")) for record in ssim}
     # Phantoms, knees, brains, another scanner's, another draw of the mask, brains by what knows only knees;
-    # all candidates for hard knees, those, and their control.
-    assert len(places) == 9
+    # all candidates for hard knees, those, and their control; knees for small features.
+    assert len(places) == 10
     assert all(np.isfinite(record["value"]) for record in ssim)
     for name in ("quality", "table-1", "transfer-severity"):
         assert (results / f"tables/{name}.md").stat().st_size > 500
     drawn = ("radius-study", "weight-study", "map-p1-tv-ellipses-0", "quality-random-4")
-    for name in (*drawn, "shift-knee-to-brain", "hard-knee", "difficulty-knee"):
+    drawn += ("shift-knee-to-brain", "hard-knee", "difficulty-knee", "loss-bright", "findings")
+    for name in (*drawn, "boxes-knee-features-random-4"):
         assert (results / f"figures/{name}.pdf").stat().st_size > 1000
     catalogue = pd.read_csv(results / "tables/catalogue.csv")
     assert catalogue["accepted"].all()

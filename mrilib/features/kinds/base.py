@@ -22,6 +22,9 @@ from mrilib.reconstructors.base import Reconstructor, observed
 from mrilib.solvers.solution import Solution
 from mrilib.store.classes import load_class
 
+# Reconstructions that a gradient through a method is worth.
+GRADIENT = 2.5
+
 
 @runtime_checkable
 class Solve(Protocol):
@@ -141,7 +144,8 @@ class FeatureKind(ABC):
         word: what a config calls the class; classes outside this repository need none.
         needs_boxes: whether it is for images with annotated boxes alone.
         needs_steps: whether it is for methods that are fitted in steps (`Reconstructor.shortened`).
-        solves: how many reconstructions an image takes, about, by which jobs ask for their time.
+        solves: how many reconstructions an image takes, about, with the usual arguments, by which jobs ask
+            for their time; `count` says it of an instance.
         KEYS: columns of its tables that are no measured numbers: what tells one row of an image from another.
     """
 
@@ -158,6 +162,15 @@ class FeatureKind(ABC):
         Raises:
             FloatingPointError: if a reconstruction fails; then the unit fails.
         """
+
+    def count(self, *, searched: bool, exact: bool) -> float:
+        """How many reconstructions an image takes, about, a gradient being worth `GRADIENT`.
+
+        Args:
+            searched: whether the method has a derivative that searches follow.
+            exact: whether it has every location exactly (`mrilib.features.response`).
+        """
+        return self.solves
 
     def table(self, findings: pd.DataFrame) -> pd.DataFrame:
         """Rows that tables have of an image, from its findings, one a row; by default all of them."""

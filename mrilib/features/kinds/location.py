@@ -87,6 +87,9 @@ class LocationMap(FeatureKind):
             about["interaction"] = float(np.mean(apart))
         return self._found(scene, [errors], about)
 
+    def count(self, *, searched: bool, exact: bool) -> float:
+        return 1.0 if exact else 1.0 + self.checks
+
     def table(self, findings: pd.DataFrame) -> pd.DataFrame:
         """By size: errors of all windows on the object together, and of all that coils see (`…_everywhere`).
 

@@ -46,10 +46,17 @@ class SmallestPerturbation(FeatureKind):
         ValueError: for arguments that do not fit.
     """
 
+    # Of an image, about.
+    patterns: int = 2
+
     def __init__(self, *, least: float, most: float, rungs: int, steps: int, halvings: int) -> None:
         if not least < most:
             raise ValueError(f"{type(self).__name__}: expected least below most, got {least} and {most}")
         self.search = SmallestSearch(np.geomspace(least, most, rungs), steps, halvings)
+
+    def count(self, *, searched: bool, exact: bool) -> float:
+        found = self.search.count(searched)
+        return self.patterns * found + 1.0
 
     def _found(
         self,
@@ -128,7 +135,7 @@ class Appear(SmallestPerturbation):
         super().__init__(least=least, most=most, rungs=rungs, steps=steps, halvings=halvings)
         if contrast == 0:
             raise ValueError("Appear: expected a contrast above or below 0, got 0")
-        self.size, self.contrast, self.places = size, float(contrast), places
+        self.size, self.contrast, self.patterns = size, float(contrast), places
 
     def findings(self, scene: Scene) -> Findings:
         """See the class; an image without a window on its object has no rows."""
@@ -136,7 +143,7 @@ class Appear(SmallestPerturbation):
         windows = everywhere(scene.truth.shape, self.size)
         inside = torch.nonzero(windows.on_object(reference, amplitude).cpu()).flatten().numpy()
         generator = np.random.default_rng(derived_seed(*scene.seed, self.word, "places"))
-        chosen = windows[torch.from_numpy(generator.permutation(inside)[: self.places])]
+        chosen = windows[torch.from_numpy(generator.permutation(inside)[: self.patterns])]
         shown = [
             chosen[number : number + 1].image(scene.truth.shape, amplitude).to(reference)
             for number in range(len(chosen))

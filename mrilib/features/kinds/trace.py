@@ -51,6 +51,9 @@ class FitTrace(FeatureKind):
         self.size, self.contrast, self.coils = size, float(contrast), coils
         self.spacing, self.shares = spacing, sorted(set(shares))
 
+    def count(self, *, searched: bool, exact: bool) -> float:
+        return 2.0 * sum(self.shares)
+
     def findings(self, scene: Scene) -> Findings:
         amplitude = self.contrast * scene.peak
         generator = np.random.default_rng(derived_seed(*scene.seed, self.word))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mrilib.data.features import Coils
 from mrilib.features.crossings import smallest_holding
-from mrilib.features.kinds.base import FeatureKind, Findings, Scene
+from mrilib.features.kinds.base import GRADIENT, FeatureKind, Findings, Scene
 from mrilib.features.maps import with_features
 from mrilib.features.places import Places, places_by_loss
 from mrilib.features.shape_search import shapes_shown_least
@@ -105,6 +105,11 @@ class WorstFeature(FeatureKind):
         self.size, self.dark, self.coils = size, dark, coils
         self.ladder = np.geomspace(least, most, rungs)
         self.spacing, self.lattices, self.steps, self.halvings = spacing, lattices, steps, halvings
+
+    def count(self, *, searched: bool, exact: bool) -> float:
+        starts, features = len(first_shapes(self.size)), 4
+        found = self.lattices + starts + features * (len(self.ladder) + self.halvings)
+        return found + starts * (1 + GRADIENT * (self.steps + 1)) * searched
 
     @property
     def middle(self) -> float:
