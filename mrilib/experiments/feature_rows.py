@@ -1,5 +1,6 @@
 """What a study of small features found under a mask, as experiments take it."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,25 +39,27 @@ MEASURES = {
 }
 
 
-# Columns of the studies that are no numbers.
-TEXTS = ("place", "label")
-
-
 def read_features(paths: Iterable[str | Path]) -> pd.DataFrame:
-    """Tables of studies as one; columns of their own are numbers, or texts of `TEXTS`."""
-    return _together(paths, FEATURES | dict.fromkeys(TEXTS, "text"), FEATURES)
+    """Tables of studies as one; a column of a study's own is of numbers, or of texts if one cell is none."""
+    return _together(paths, FEATURES)
 
 
 def read_maps(paths: Iterable[str | Path]) -> pd.DataFrame:
     """Files of maps as one table."""
-    return _together(paths, FEATURE_MAPS, FEATURE_MAPS)
+    return _together(paths, FEATURE_MAPS)
 
 
-def _together(
-    paths: Iterable[str | Path], kinds: Mapping[str, Kind], empty: Mapping[str, Kind]
-) -> pd.DataFrame:
-    frames = [frame for path in paths if len(frame := read_table(path, kinds, others="number"))]
-    return pd.concat(frames, ignore_index=True) if frames else empty_table(empty)
+def _together(paths: Iterable[str | Path], kinds: Mapping[str, Kind]) -> pd.DataFrame:
+    frames = [frame for path in paths if len(frame := read_table(path, kinds))]
+    if not frames:
+        return empty_table(kinds)
+    whole = pd.concat(frames, ignore_index=True)
+    for name in whole.columns.difference(list(kinds)):
+        # Studies that do not have a column leave it empty.
+        numbers = pd.to_numeric(whole[name].replace("", math.nan), errors="coerce")
+        if bool((numbers.notna() | whole[name].isin(["", math.nan]) | whole[name].isna()).all()):
+            whole[name] = numbers.astype(float)
+    return whole
 
 
 def studied_rows(run: ScoredRun, feature: str, *, source: str, mask: str | None, where: str) -> pd.DataFrame:

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from mrilib.experiments.base import Experiment, ScoredRun
+from mrilib.experiments.feature_rows import studied_rows
 from mrilib.experiments.records import record_of
-from mrilib.experiments.scores import usual_domain
 from mrilib.metrics.censored import censored_median, lower_median
 from mrilib.metrics.quantities import Quantity
 from mrilib.store.records import Record
@@ -35,6 +35,7 @@ class Smallest(Experiment):
         marks: columns that tell apart what stands beside each other for a method.
     """
 
+    names_features: ClassVar[tuple[str, ...]] = ("feature",)
     quantity: ClassVar[Quantity]
     number: ClassVar[str]
     marks: ClassVar[tuple[str, ...]]
@@ -54,14 +55,14 @@ class Smallest(Experiment):
         )
         told["patient"] = told["patient"].where(told["patient"] != "", told["volume"])
         found = []
-        for method in self._methods(run, frame):
+        for method in dict.fromkeys(frame["method"]):
             own, every = told[told["method"] == method], frame[frame["method"] == method]
             missing = len(every.loc[every["failed"] != "", IMAGE].drop_duplicates())
             for key, part in own.groupby(list(self.marks), sort=False):
                 found.append(self._record(run, frame, method, key, part, missing))
             if own.empty:
                 found.append(self._record(run, frame, method, (), own, missing))
-        return sorted(found, key=lambda record: self._methods(run, frame).index(record.method))
+        return found
 
     def table_arguments(self, run: ScoredRun) -> dict[str, Any]:
         frame = self._chosen(run)
@@ -111,38 +112,8 @@ class Smallest(Experiment):
         """Printed below the table."""
 
     def _chosen(self, run: ScoredRun) -> pd.DataFrame:
-        """Rows of the entry, of the source under the mask, by methods of the usual domain.
-
-        Raises:
-            ValueError: if there is none, or the mask is not given and there are several.
-        """
-        frame = run.features
-        if len(frame):
-            frame = frame[(frame["feature"] == self.feature) & (frame["source"] == self.source)]
-        if not len(frame):
-            raise ValueError(
-                f"{self.word}: expected findings of {self.feature!r} on {self.source!r}, got none; look at "
-                "features of the config"
-            )
-        masks = list(dict.fromkeys(frame["mask"]))
-        if self.mask is None and len(masks) > 1:
-            raise ValueError(f"{self.word}: {self.source} was measured under {masks}; name the mask meant")
-        mask = self.mask or masks[0]
-        usual = ("", usual_domain(run.usual, self.source, mask))
-        same = frame["domain"].isin(usual) | ~frame["method"].isin(list(run.adapted))
-        frame = frame[(frame["mask"] == mask) & same]
-        if not len(frame):
-            raise ValueError(
-                f"{self.word}: expected findings of {self.feature!r} on {self.source!r} under {mask!r}, got "
-                f"none; it was studied under {masks}"
-            )
-        return frame
-
-    def _methods(self, run: ScoredRun, frame: pd.DataFrame) -> list[str]:
-        there = list(dict.fromkeys(frame["method"]))
-        return [name for name in run.methods if name in there] + [
-            name for name in there if name not in run.methods
-        ]
+        """Rows of the entry: see `studied_rows`."""
+        return studied_rows(run, self.feature, source=self.source, mask=self.mask, where=self.word)
 
     def _ends(self, frame: pd.DataFrame) -> tuple[float, float]:
         told = frame[frame["failed"] == ""]

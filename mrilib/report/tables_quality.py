@@ -82,7 +82,13 @@ def quality_table(
             quantities[name].heading: _text(found[name], quantities) if name in found else NOTHING
             for name in shown
         }
-        means = [each for name, each in found.items() if not quantities[name].median]
+        # What a method does not have, of no image, says nothing of how many there are.
+        means = [
+            each
+            for name, each in found.items()
+            if not quantities[name].median
+            and (each.n or each.missing or not quantities[name].of_complex_images)
+        ]
         line["n"] = image_count(means or found.values())
         reported = found.get("ssim")
         if reported is not None and math.isfinite(reported.paper):

@@ -7,10 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mrilib.experiments.columns import FEATURES
 from mrilib.experiments.pattern import SmallestLevel
+from mrilib.experiments.scores import with_usual_domains
 from mrilib.experiments.worst_feature import MARKS, SmallestContrast
 from mrilib.metrics.censored import censored_median, lower_median
 from mrilib.store.records import read_records, write_records
+from mrilib.store.tables import empty_table
 from tests.experiments.frames import EMPTY, run_of
 
 LEAST, MOST = 0.02, 1.0
@@ -31,8 +34,9 @@ def contrasts(values, *, method="m", patients=None, place="worst", shape="window
 
 
 def scored(*rows, **changes):
-    frame = pd.DataFrame([row for part in rows for row in part])
-    return run_of(pd.DataFrame(columns=list(EMPTY)), features=frame, **changes)
+    told = [row for part in rows for row in part]
+    frame = pd.DataFrame(told) if told else empty_table(FEATURES)
+    return run_of(pd.DataFrame(columns=list(EMPTY)), features=with_usual_domains(frame), **changes)
 
 
 def found(run, experiment=None):
@@ -140,15 +144,15 @@ def test_the_mask_has_to_be_named_where_there_are_several_and_other_domains_do_n
     run = scored(contrasts([0.1]), elsewhere, adapted=["m"])
     assert found(run)["m", "worst", "window"].value == 0.1
     several = scored(contrasts([0.1]), contrasts([0.2], mask="columns", domain="set@columns"))
-    with pytest.raises(ValueError, match=r"set was measured under \['mask', 'columns'\]; name the mask"):
+    with pytest.raises(ValueError, match=r"was studied under \['mask', 'columns'\]; name the mask"):
         found(several)
     named = SmallestContrast(feature="small", source="set", mask="columns")
     assert found(several, named)["m", "worst", "window"].value == 0.2
     for wrong in ({"feature": "large"}, {"source": "knee"}, {"mask": "radial"}):
         experiment = SmallestContrast(**{"feature": "small", "source": "set"} | wrong)
-        with pytest.raises(ValueError, match="smallest-contrast: expected findings of"):
+        with pytest.raises(ValueError, match="smallest-contrast: no image of"):
             experiment.records(several)
-    with pytest.raises(ValueError, match="expected findings of 'small' on 'set', got none"):
+    with pytest.raises(ValueError, match="no image of set under any mask was studied by small"):
         found(scored())
 
 

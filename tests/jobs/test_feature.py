@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from mrilib.data.measurement_files import write_measurement
+from mrilib.experiments.columns import FEATURES
 from mrilib.experiments.feature_rows import read_features, read_maps
 from mrilib.experiments.feature_tables import feature_tables
 from mrilib.features.kinds.base import FeatureKind, Findings, feature_from
@@ -210,3 +211,20 @@ def test_boxes_of_the_image_reach_the_study(tmp_path, monkeypatch):
     store = UnitStore(tmp_path / "units")
     group = feature_unit(Boxed(), measurement, ZeroFilled, clean, key, store)
     assert group.arrays["row"].tolist() == [4]
+
+
+def test_columns_of_texts_come_back_as_texts_and_others_as_numbers(tmp_path):
+    about = dict.fromkeys(FEATURES, "") | {"position": 0, "simulated": False, "slice": 1.0, "patient": "0012"}
+    rows = [
+        about | {"feature": "worst", "place": "best", "loss": 0.25},
+        about | {"feature": "maps", "loss": 0.5},
+    ]
+    pd.DataFrame(rows).to_csv(tmp_path / "a.csv", index=False)
+    pd.DataFrame([about | {"feature": "maps", "size": 2}]).to_csv(tmp_path / "b.csv", index=False)
+    found = read_features([tmp_path / "a.csv", tmp_path / "b.csv"])
+    assert found["patient"].tolist() == ["0012"] * 3
+    assert found["place"].tolist()[0] == "best"
+    assert found["loss"].tolist()[:2] == [0.25, 0.5]
+    assert np.isnan(found["loss"][2])
+    assert found["size"].dtype == float
+    assert read_features([]).empty
