@@ -122,7 +122,9 @@ class Smallest(Experiment):
     def _where(self, run: ScoredRun, frame: pd.DataFrame) -> str:
         mask = frame["mask"].iloc[0]
         images = len(frame[IMAGE].drop_duplicates())
-        return f"{self.source}, {run.mask_labels.get(mask, mask)}, {images} image{'s' * (images != 1)}"
+        simulated = " (simulated)" if frame["simulated"].any() else ""
+        told = f"{images} image{'s' * (images != 1)}"
+        return f"{self.source}{simulated}, {run.mask_labels.get(mask, mask)}, {told}"
 
     def _record(
         self, run: ScoredRun, frame: pd.DataFrame, method: str, key: Any, part: pd.DataFrame, missing: int

@@ -28,6 +28,7 @@ def contrasts(values, *, method="m", patients=None, place="worst", shape="window
         about = {"feature": "small", "kind": "worst-feature", "method": method, "domain": "set@mask"}
         about |= {"source": "set", "mask": "mask", "position": position, "volume": f"v{position}"}
         about |= {"slice": 0.0, "patient": patient, "failed": "", "place": place, "shape": shape}
+        about |= {"simulated": False}
         about |= {"contrast": value if not censored else math.nan, "tried": math.nan, "censored": censored}
         rows.append(about | {"least": LEAST, "most": MOST, "searched": 1} | changes)
     return rows
