@@ -1,4 +1,4 @@
-"""What a stranger adds by config alone: a mask, an attack, a search, a method, a network, a metric,
+"""What a stranger adds by config alone: a mask, an attack, a search, a method, a network, a metric, a study,
 and an experiment.
 
 Their package lies outside the repository. What it brings is checked, hashed, planned, run, and in the tables.
@@ -114,6 +114,16 @@ PACKAGE = {
             def __call__(self, image, reference, *, maximum):
                 return float((image - reference).abs().mean())
     """,
+    "studies": """
+        import numpy as np
+
+        from mrilib.features.kinds.base import FeatureKind, Findings
+
+
+        class Largest(FeatureKind):
+            def findings(self, scene):
+                return Findings({"largest": np.array([float(scene.without.max())])}, {"remark": "of moduli"})
+    """,
     "experiments": """
         from mrilib.experiments.base import Experiment
         from mrilib.experiments.records import records_of
@@ -150,10 +160,13 @@ ENTRIES = {
         "spikes": {"class": "strangers.attacks:Spikes", "arguments": {"pixels": 3}},
         "peak": {"kind": "localized", "grid": 2, "methods": ["half"]},
     },
+    "features": {"largest": {"class": "strangers.studies:Largest", "methods": ["half"]}},
     "metrics": {"mae": {"class": "strangers.metrics:MeanAbsoluteError"}},
     "experiments": {"worst": {"class": "strangers.experiments:WorstImage"}},
 }
 TARGETS = [f"results/mine/tables/{name}.csv" for name in ("quality", "severity", "worst")]
+STUDIED = "results/mine/features/half/ellipses@scattered/ellipses/scattered.csv"
+TARGETS.append(STUDIED)
 METHODS = ("two", "zero-filled", "half")
 
 
@@ -228,6 +241,9 @@ def test_they_are_run_are_in_the_tables_and_are_a_part_of_the_hashes(folder):
     # Of a linear method a spike of one norm does the same everywhere.
     linear = own[own["method"] == "zero-filled"]
     assert linear["amplification"].to_numpy() == pytest.approx(1.0, rel=1e-5)
+    studied = pd.read_csv(folder / STUDIED)
+    assert studied["remark"].tolist() == ["of moduli"] * 2
+    assert (studied["largest"] > 0).all()
     tables = {name: (results / f"tables/{name}.md").read_text() for name in ("quality", "severity", "worst")}
     assert "mean absolute error" in tables["quality"]
     assert "scattered" in tables["quality"]
@@ -237,6 +253,8 @@ def test_they_are_run_are_in_the_tables_and_are_a_part_of_the_hashes(folder):
     assert {record["method"] for record in records} == set(METHODS)
     assert {record["value"] for record in records} == set(own.groupby(["method", "attack"])["severity"].max())
     assert jobs_to_run(folder, str(folder / "tiny.yaml"), TARGETS, paths=[folder]) == []
+    studies = {f"{rule} (half)" for rule in ("feature", "tabulate_features")}
+    assert edited(folder, "studies", ".max()", ".min()") == studies
     of_both = {f"{rule} ({method})" for rule in ("reconstruct", "attack", "score") for method in METHODS}
     tabled = {"run_usual_experiments", "run_experiment"}
     assert edited(folder, "masks", "columns - 3", "columns - 2") == {
@@ -244,6 +262,7 @@ def test_they_are_run_are_in_the_tables_and_are_a_part_of_the_hashes(folder):
         "train (two)",
         *tabled,
         *of_both,
+        *studies,
     }
     scored = {*tabled, *(f"score ({method})" for method in METHODS)}
     attacked = {f"attack ({method})" for method in METHODS}
@@ -262,6 +281,7 @@ def test_they_are_run_are_in_the_tables_and_are_a_part_of_the_hashes(folder):
     assert edited(folder, "methods", "self.factor * ", "-self.factor * ") == {
         *tabled,
         *(f"{rule} (half)" for rule in ("reconstruct", "attack", "score")),
+        *studies,
     }
     assert edited(folder, "networks", "import nn", "import nn  # of torch") == set()
 
@@ -269,4 +289,4 @@ def test_they_are_run_are_in_the_tables_and_are_a_part_of_the_hashes(folder):
 def test_the_config_names_nothing_of_this_repository_but_a_word():
     text = yaml.safe_dump(ENTRIES)
     assert "mrilib" not in text
-    assert text.count("strangers.") == 6
+    assert text.count("strangers.") == 7
