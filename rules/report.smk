@@ -70,6 +70,7 @@ rule run_experiment:
         features=features_of,
         feature_maps=feature_maps_of,
         boxes=boxes_of,
+        recoveries=theory_of,
     output:
         records=f"{RUN}/records/{{experiment}}.json",
         csv=f"{RUN}/tables/{{experiment}}.csv",

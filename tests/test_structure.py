@@ -23,6 +23,7 @@ GROUPS = (
     "training",
     "attacks",
     "features",
+    "theory",
     "jobs",
     "experiments",
     "report",

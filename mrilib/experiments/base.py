@@ -14,6 +14,7 @@ from mrilib.metrics.quantities import QUANTITIES, Quantity
 from mrilib.store.classes import load_class
 from mrilib.store.records import Record
 from mrilib.store.tables import empty_table
+from mrilib.theory.tables import read_recoveries
 
 About = Mapping[str, Any]
 
@@ -50,6 +51,9 @@ class ScoredRun:
         spectra: of the sources that an experiment names in `names_spectra`: see `mrilib.data.spectra`.
         boxes: of the sources that an experiment names in `names_boxes`: see `mrilib.experiments.box_table`;
             an empty `domain` is the usual one, as in `scores`.
+        recoveries: of the entries of the theory that an experiment names in `names_theory`: see
+            `mrilib.theory.tables`.
+        theory: entry of the theory to what it is: see the config.
         note: printed below tables of attacks: where the numbers come from.
         code_hash: hash of the experiment's code, for records.
         seed: of the resampling.
@@ -75,6 +79,8 @@ class ScoredRun:
     feature_maps: pd.DataFrame = field(default_factory=lambda: empty_table(FEATURE_MAPS))
     spectra: pd.DataFrame = field(default_factory=lambda: empty_table(SPECTRA))
     boxes: pd.DataFrame = field(default_factory=lambda: empty_table(BOXES))
+    recoveries: pd.DataFrame = field(default_factory=lambda: read_recoveries([]))
+    theory: Mapping[str, About] = field(default_factory=dict)
     note: str = ""
     code_hash: str = ""
     seed: int = 0
@@ -107,6 +113,8 @@ class Experiment(ABC):
             `table_arguments`; returns a `mrilib.report.tables.Table`. A literal, for the workflow reads it
             from the text.
         names_attacks: arguments that are names of attacks, one or several, which the config must have.
+        names_spectra: those that are names of sources, whose spectra are read.
+        names_theory: those that are names of entries of the theory, whose recoveries are read.
         names_varied: those of them whose attacks must vary something; the others may not.
         names_tuned: those of them of whose search an argument must be tuned; the files of that are read.
         names_spectra: arguments that are names of sources, whose spectra are read.
@@ -124,6 +132,7 @@ class Experiment(ABC):
     names_spectra: ClassVar[tuple[str, ...]] = ()
     names_features: ClassVar[tuple[str, ...]] = ()
     names_boxes: ClassVar[tuple[str, ...]] = ()
+    names_theory: ClassVar[tuple[str, ...]] = ()
     names_varied: ClassVar[tuple[str, ...]] = ()
     names_tuned: ClassVar[tuple[str, ...]] = ()
 

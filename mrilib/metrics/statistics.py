@@ -39,6 +39,23 @@ def percentile_interval(drawn: Float[np.ndarray, "draws"]) -> tuple[float, float
     return (low, high) if high - low > EQUAL * max(abs(low), abs(high)) else (math.nan, math.nan)
 
 
+def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
+    """95 % interval of a probability from independent trials; NaN without a trial.
+
+    Source: [wilson1927].
+    """
+    if not 0 <= successes <= trials:
+        raise ValueError(f"wilson_interval: expected 0 to {trials} successes, got {successes}")
+    if not trials:
+        return math.nan, math.nan
+    z = 1.959963984540054
+    share, spread = successes / trials, z**2 / trials
+    middle = (share + spread / 2) / (1 + spread)
+    half = z * math.sqrt(share * (1 - share) / trials + spread / (4 * trials)) / (1 + spread)
+    # Rounding must not take an end beyond what it is an end of.
+    return max(0.0, min(middle - half, share)), min(1.0, max(middle + half, share))
+
+
 def summarise(values: Sequence[float], *, groups: Sequence[Hashable] | None = None, seed: int = 0) -> Summary:
     """Summarise finite values; the interval comes from resampling whole groups.
 

@@ -14,7 +14,7 @@ from mrilib.solvers.solution import NotConvergedError, Solution, Status
 
 # What an entry shrinks by in a step, of the largest entry that the data can hold if it stands alone.
 STEP = 0.05
-# An item within the tolerance goes on, for half as many steps again and these, for a support that proves itself.
+# An item within the tolerance goes on for half as many steps and these, for a support that proves itself.
 FURTHER = 200
 # Steps of the last search for a proof.
 PROVING = 1000
@@ -36,8 +36,9 @@ def basis_pursuit(
     """Minimise `‖z‖₁` over complex `z` with `Σ_j z_j exp(−2πi f j/n)/√n = samples_f`, `j` from 0, `n = size`.
 
     Douglas–Rachford splitting, with a projection onto the data in every step. What it finds is finished by
-    least squares on its support: a sparse minimiser comes to rounding. The gap to the best dual vector decides
-    when it ends; an item within the tolerance goes on for a while, for a support that it proves to be unique.
+    least squares on its support, so that a sparse minimiser is exact up to rounding. The gap to the best dual
+    vector decides when it ends. An item within the tolerance goes on for a while, until its support is proved
+    to be that of the only minimiser.
 
     Args:
         samples: `b`, of every item.
@@ -48,11 +49,11 @@ def basis_pursuit(
         throw: whether an item that does not reach the tolerance is an error.
 
     Returns:
-        `value`, complex128 `(*batch, size)`. `stats`, one entry an item: `objective` `‖z‖₁`, `gap` (relative),
-        `steps`, `smallest` (`σ_min(A_S)` on the support of the solution), `bound` (`‖v_off‖∞` of a dual vector
-        with the signs of the solution, with its rounding), and `unique`: whether these prove that no other `z`
-        is a minimiser. `bound` and `smallest` are NaN where the solution has no support of at most as many
-        entries as there are samples.
+        `value`, complex128 `(*batch, size)`. `stats`, one entry an item: `objective` `‖z‖₁`, `gap`
+        (relative), `steps`, `smallest` (`σ_min(A_S)` on the support of the solution), `bound` (`‖v_off‖∞` of
+        a dual vector with the signs of the solution, with its rounding), and `unique`: whether these prove
+        that no other `z` is a minimiser. `bound` and `smallest` are NaN where the solution has no support of
+        at most as many entries as there are samples.
 
     Raises:
         ValueError: if a shape, a size or a sample is not as above.
@@ -133,8 +134,8 @@ class _Found:
 def _posed(samples: Tensor, frequencies: Tensor, size: int, where: str) -> _Problem:
     if size < 1 or samples.ndim < 1 or not samples.shape[-1] or frequencies.shape[-1:] != samples.shape[-1:]:
         raise ValueError(
-            f"{where}: expected a size of 1 or more and as many frequencies as samples, at least one, got size "
-            f"{size}, {tuple(samples.shape)} samples and {tuple(frequencies.shape)} frequencies"
+            f"{where}: expected a size of 1 or more and as many frequencies as samples, at least one, got "
+            f"size {size}, {tuple(samples.shape)} samples and {tuple(frequencies.shape)} frequencies"
         )
     if frequencies.is_floating_point() or frequencies.is_complex():
         raise ValueError(f"{where}: expected whole frequencies, got {frequencies.dtype}; round them")
@@ -232,7 +233,7 @@ def _finished(
 def _least_squares(
     problem: _Problem, on: Bool[Tensor, "item size"]
 ) -> tuple[Duals, Spectrum, Bool[Tensor, "item"]]:
-    """Signals on supports that are nearest to the data, the dual vectors of their signs, and whether they meet them."""
+    """Signals on supports, nearest to the data; dual vectors of their signs; whether they meet the data."""
     most = int(on.sum(dim=-1).max())
     valid, index = on.long().sort(dim=-1, descending=True, stable=True)
     index, valid = index[:, :most], valid[:, :most] > 0
@@ -268,9 +269,9 @@ def _solution(
     )
     if throw and status.failed:
         raise NotConvergedError(
-            f"{name}: {int((found.gap > tolerance).sum())} of {found.gap.numel()} items ended above a relative "
-            f"gap of {tolerance:.1e}, the worst at {float(found.gap.max()):.1e}; allow more max_steps, or a "
-            "larger tolerance",
+            f"{name}: {int((found.gap > tolerance).sum())} of {found.gap.numel()} items ended above a "
+            f"relative gap of {tolerance:.1e}, the worst at {float(found.gap.max()):.1e}; allow more "
+            "max_steps, or a larger tolerance",
             solution,
         )
     return solution

@@ -12,7 +12,7 @@ from mrilib.solvers.partial_fourier import PartialFourier, Spectrum
 from mrilib.solvers.sign_patterns import EPSILON, FFT_ERROR, Duals, SignPattern
 
 # Of signals whose entries have modulus 1: what an entry shrinks by in a step.
-STEP = 0.03
+STEP = 0.01
 # Steps from one look at proofs to the next.
 EVERY = 50
 
@@ -44,12 +44,18 @@ class Decision:
     steps: Int[Tensor, "batch"]
 
 
-def decide(fourier: PartialFourier, pattern: SignPattern, *, max_steps: int = 3000) -> Decision:
+def decide(
+    fourier: PartialFourier,
+    pattern: SignPattern,
+    *,
+    start: Spectrum | None = None,
+    max_steps: int = 1000,
+) -> Decision:
     """Whether signals with these supports and signs are the only minimisers of `‖z‖₁` subject to `Az = Ax`.
 
     The moduli have no part in it, so that all are 1 here. In turn:
 
-    1. the dual vector `v = Aᴴq` with `v_S = sgn(x_S)` of the least `‖q‖₂`;
+    1. the dual vector `v = Aᴴq` with `v_S = sgn(x_S)` of the least `‖q‖₂`, and the one nearest to `start`;
     2. Douglas–Rachford splitting of `‖z‖₁` and `Az = Ax`. Its dual vectors, corrected on the support, prove;
        its feasible points, of smaller norm than `x`, refute;
     3. the dual vector with the least `‖v_off‖∞`, by the same splitting of that problem.
@@ -61,7 +67,8 @@ def decide(fourier: PartialFourier, pattern: SignPattern, *, max_steps: int = 30
     Args:
         fourier: frequencies, `(batch, n)`.
         pattern: supports and signs.
-        max_steps: of either splitting.
+        start: a guess of the dual vectors.
+        max_steps: of the first splitting; the second takes half as many.
 
     Source: [candes2006] for the condition; [eckstein1992] for the splitting. Step and number of steps are our
     choice: they decide how many stay undecided, and no outcome.
@@ -79,8 +86,10 @@ def decide(fourier: PartialFourier, pattern: SignPattern, *, max_steps: int = 30
     first = duals.least_squares
     everything = torch.arange(count, device=fourier.mask.device)
     state.prove(everything, duals, first, steps=0)
+    if start is not None:
+        state.prove(everything, duals, duals.nearest(start), steps=0)
     last = _split(duals, first, state, max_steps)
-    _minimise_bound(duals, last, state, max_steps)
+    _minimise_bound(duals, last, state, max_steps // 2)
     return Decision(state.outcome, state.bound, duals.smallest, state.excess, state.steps)
 
 
@@ -184,8 +193,8 @@ def smaller_norm(
 ) -> Float[Tensor, "batch"]:
     """`1 − ‖z‖₁/‖x‖₁`, less rounding, of the `z` nearest to `other` with `Az = Ax`; above 0 it refutes `x`.
 
-    `z = x + h`, `h = other − x` without what is measured of it. What a computed `h` still has of that, at most
-    `‖Ah‖₂` and the rounding `δ` of an FFT, costs `√n(‖Ah‖₂ + δ)` of the ℓ1 norm.
+    `z = x + h`, `h = other − x` without what is measured of it. What a computed `h` still has of that, at
+    most `‖Ah‖₂` and the rounding `δ` of an FFT, costs `√n(‖Ah‖₂ + δ)` of the ℓ1 norm.
     """
     change = other - signal
     change = change - fourier.seen(change)

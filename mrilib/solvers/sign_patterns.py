@@ -12,8 +12,8 @@ from torch import Tensor
 from mrilib.solvers.partial_fourier import PartialFourier, Spectrum
 
 EPSILON = torch.finfo(torch.float64).eps
-# An FFT of length n in floating point errs by less than this times log₂n·ε·‖input‖₂ (Higham, section 24.1: the
-# constant there is below 6 with twiddle factors to full precision).
+# An FFT of length n in floating point errs by less than this times log₂n·ε·‖input‖₂ (Higham, section 24.1:
+# the constant there is below 6 with twiddle factors to full precision).
 FFT_ERROR = 8.0
 
 

@@ -73,6 +73,12 @@ def boxes_of(wildcards):
     return [boxes_file(each) for each in BOXED if each.source in sources]
 
 
+def theory_of(wildcards):
+    """The recoveries of the entries that an experiment names."""
+    names = named_by(wildcards.experiment, "names_theory")
+    return [file for name in names for file in recoveries_of(name)]
+
+
 def experiment_files(name):
     """What an experiment writes; one that draws a PDF writes the PNG beside it."""
     tables = {kind: f"{RUN}/tables/{name}.{kind}" for kind in ("csv", "md", "tex")}
@@ -108,6 +114,7 @@ def known_of_run():
         "domain_labels": DOMAIN_LABELS,
         "adapted": cfg.adapted,
         "families": FAMILIES,
+        "theory": {name: entry.about for name, entry in cfg.theory.items()},
         "note": table_note(),
     }
 
@@ -135,4 +142,5 @@ def all_outputs():
         feature_table(*applied, folder) for applied in tabulated() for folder in ("features", "feature-maps")
     ]
     boxes = [boxes_file(each) for each in BOXED]
-    return data_outputs() + measured + features + boxes + kinds_of(EXPERIMENTS, [*method_figures(), *DRAWN])
+    made = [*features, *boxes, *all_recoveries()]
+    return data_outputs() + measured + made + kinds_of(EXPERIMENTS, [*method_figures(), *DRAWN])

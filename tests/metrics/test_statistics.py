@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from mrilib.metrics.statistics import summarise
+from mrilib.metrics.statistics import summarise, wilson_interval
 
 
 def test_mean_and_sd_are_those_of_the_sample():
@@ -63,3 +63,14 @@ def test_what_is_missing_is_refused():
         summarise([1.0, math.nan])
     with pytest.raises(ValueError, match="one a value"):
         summarise([1.0, 2.0], groups=["a"])
+
+
+def test_wilson_intervals_are_those_of_scipy():
+    from scipy.stats import binomtest
+
+    for successes, trials in [(0, 10), (3, 10), (10, 10), (47, 50)]:
+        expected = binomtest(successes, trials).proportion_ci(method="wilson")
+        assert wilson_interval(successes, trials) == pytest.approx((expected.low, expected.high))
+    assert np.isnan(wilson_interval(0, 0)).all()
+    with pytest.raises(ValueError, match="expected 0 to 3 successes, got 4"):
+        wilson_interval(4, 3)

@@ -284,12 +284,16 @@ def _experiments(config: Config) -> Iterator[str]:
                     f"{where}.{argument}: expected a source of scans with annotations of the dataset that "
                     f"its test slices are from, got {source!r}, which has none; add an entry to annotations"
                 )
-        for argument in found.names_features:
-            given = experiment.arguments.get(argument, [])
-            for feature in [given] if isinstance(given, str) else given:
-                if feature not in config.features:
-                    known_features = suggestion(feature, list(config.features))
-                    yield f"{where}.{argument}: {feature!r} is not defined{known_features}"
+        for attribute, known_entries in (
+            ("names_features", config.features),
+            ("names_theory", config.theory),
+        ):
+            for argument in getattr(found, attribute):
+                given = experiment.arguments.get(argument, [])
+                for entry in [given] if isinstance(given, str) else given:
+                    if entry not in known_entries:
+                        told = suggestion(entry, list(known_entries))
+                        yield f"{where}.{argument}: {entry!r} is not defined{told}"
         for argument in found.names_attacks:
             given = experiment.arguments.get(argument, [])
             for attack in [given] if isinstance(given, str) else given:

@@ -36,8 +36,8 @@ class Config(Run):
 
     @model_validator(mode="after")
     def _references(self) -> "Config":
-        if not self.images and not self.datasets:
-            raise ValueError("images: expected images or datasets, got neither")
+        if not self.images and not self.datasets and not self.theory:
+            raise ValueError("images: expected images, datasets or theory, got none")
         for key in ("images", "masks") if self.methods else ():
             if not getattr(self, key):
                 raise ValueError(f"{key}: methods need this key")

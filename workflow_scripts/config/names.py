@@ -30,7 +30,7 @@ def misnamed(config: Run) -> Iterator[str]:
         family: getattr(config, family)
         for family in (
             *("datasets", "annotations", "images", "masks", "domains", "methods", "attacks", "metrics"),
-            *("features", "experiments"),
+            *("features", "theory", "experiments"),
         )
     }
     volumes = {f"datasets.{name}.volumes": each.names for name, each in config.datasets.items()}

@@ -17,6 +17,7 @@ from workflow_scripts.config.masks import Mask
 from workflow_scripts.config.methods import Method
 from workflow_scripts.config.scans import Annotations, Control, Dataset, Hardest, Scans, Selection
 from workflow_scripts.config.strict import FilePath, Fraction, Name, Strict, not_empty
+from workflow_scripts.config.theory import Theory
 from workflow_scripts.provenance import MISSING, class_attribute
 
 # Serves every method with a derivative, under every operator.
@@ -41,6 +42,7 @@ class Run(Strict):
     attacks: dict[Name, Attack] = {}
     features: dict[Name, Feature] = {}
     metrics: dict[Name, MetricEntry] = {}
+    theory: dict[Name, Theory] = {}
     experiments: dict[Name, ExperimentEntry] = {}
     figures: Figures | None = None
 

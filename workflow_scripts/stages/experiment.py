@@ -7,6 +7,7 @@ Inputs:
     spectra: energy by frequency, of experiments on that.
     features, feature_maps: what studies of small features found, of experiments on that.
     boxes: scores of annotated boxes, of experiments on that.
+    recoveries: thresholds of exact recovery, of experiments on that.
 
 Outputs:
     records, csv, md, tex.
@@ -17,7 +18,7 @@ Params:
     metrics: those beside ours: name to `class` and `arguments`.
     run: what the run knows, as `mrilib.experiments.base.ScoredRun` has it: `methods`, `masks`, `attacks`
         (here the `class` and `arguments` of each), `sources`, `published_sources`, `specs`, `labels`,
-        `domains`, `domain_labels`, `adapted`, `families`, `note`.
+        `domains`, `domain_labels`, `adapted`, `families`, `theory`, `note`.
     usual: source to mask to the domain that the config gives them; `source@mask` for those left out.
     code: the stage's code hash.
     seed: of the resampling.
@@ -44,6 +45,7 @@ def main(inputs, outputs, params):
     from mrilib.store.atomic import write_text
     from mrilib.store.functions import load_function
     from mrilib.store.records import write_records
+    from mrilib.theory.tables import read_recoveries
 
     further = {name: metric_from(each).quantity for name, each in params["metrics"].items()}
     scored = ScoredRun(
@@ -58,6 +60,7 @@ def main(inputs, outputs, params):
         features=with_usual_domains(read_features(inputs.get("features", [])), params["usual"]),
         feature_maps=with_usual_domains(read_maps(inputs.get("feature_maps", [])), params["usual"]),
         boxes=with_usual_domains(read_boxes(inputs.get("boxes", [])), params["usual"]),
+        recoveries=read_recoveries(inputs.get("recoveries", [])),
         **params["run"] | {"attacks": abouts(params["run"]["attacks"])},
     )
     experiment = experiment_from(params["experiment"])

@@ -1,0 +1,79 @@
+"""What experiments on exact recovery share: their entries, thresholds with intervals, and labels."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from mrilib.experiments.base import ScoredRun
+from mrilib.metrics.quantities import Quantity
+from mrilib.metrics.statistics import Summary, percentile_interval
+
+# Fewer than of other means: thresholds are whole numbers, whose quantiles take few values.
+RESAMPLES = 1999
+CASE = ["entry", "sparsity", "size"]
+QUANTITIES = {
+    "recovered_half": Quantity("m_½: frequencies from which half are recovered", decimals=0),
+    "recovered_95": Quantity("m at which 95 % are recovered", decimals=0),
+    "x_recovered_half": Quantity("m at which half of x alone are recovered", decimals=0),
+    "amplification": Quantity("α = ‖ρ‖∞/‖r‖∞ at m_½"),
+    "amplification_l2": Quantity("‖ρ‖₂/‖r‖₂ at m_½"),
+    "ratio": Quantity("m_½/(s ln n)", decimals=3),
+    "ratio_95": Quantity("m_95/(s ln n)", decimals=3),
+    "change": Quantity("change of m_½/(s ln n) a doubling of n, %", percent=True, decimals=1),
+    "change_95": Quantity("change of m_95/(s ln n) a doubling of n, %", percent=True, decimals=1),
+    "constant": Quantity("C: largest m_95/(s ln n ln 20)", decimals=3),
+    "least": Quantity("least α = (‖ρ‖∞/‖ρ‖₁)·n/m"),
+    "flatness": Quantity("√m·‖e‖∞/‖e‖₂"),
+    "probability_x": Quantity("x recovered", decimals=2),
+    "probability": Quantity("x and x + ρ recovered", decimals=2),
+}
+UNDECIDED = (
+    "†k: for k draws some sets of frequencies stayed undecided; their thresholds are upper bounds, as every "
+    "number here is proved."
+)
+
+
+def chosen(run: ScoredRun, entries: Sequence[str], where: str) -> pd.DataFrame:
+    """Recoveries of these entries, in order.
+
+    Raises:
+        ValueError: if one of them has none.
+    """
+    known = list(dict.fromkeys(run.recoveries["entry"]))
+    if absent := [name for name in entries if name not in known]:
+        raise ValueError(f"{where}: expected entries of the theory {known}, got {absent}; run them first")
+    return run.recoveries[run.recoveries["entry"].isin(entries)].reset_index(drop=True)
+
+
+def labels(run: ScoredRun, entries: Sequence[str]) -> dict[str, str]:
+    """What tables and figures call the entries."""
+    return {name: run.theory.get(name, {}).get("label") or name for name in entries}
+
+
+def quantile(values: Float[np.ndarray, "draws"], share: float) -> float:
+    """The least threshold at which this share of the draws is recovered."""
+    return float(np.quantile(values, share, method="inverted_cdf"))
+
+
+def resampled(
+    samples: Sequence[Float[np.ndarray, "draws"]],
+    number: Callable[[Sequence[np.ndarray]], float],
+    seed: int,
+) -> Summary:
+    """A number of several samples with its 95 % bootstrap interval: the draws of each are resampled."""
+    generator = np.random.default_rng(seed)
+    drawn = np.array(
+        [
+            number([one[generator.integers(one.size, size=one.size)] for one in samples])
+            for _ in range(RESAMPLES)
+        ]
+    )
+    low, high = percentile_interval(drawn)
+    return Summary(number(samples), np.nan, low, high, int(sum(one.size for one in samples)))
+
+
+def row_of(sparsity: int, size: int | str, **more: str) -> dict[str, str | int | float]:
+    """The row of a record: sparsity, size, and more."""
+    return {"s": str(sparsity), "n": str(size), **more}
