@@ -8,16 +8,16 @@ import pandas as pd
 
 from mrilib.experiments.base import Experiment, ScoredRun
 from mrilib.experiments.records import record_of
-from mrilib.experiments.recoveries import QUANTITIES, UNDECIDED, chosen, labels, row_of
+from mrilib.experiments.recoveries import QUANTITIES, UNDECIDED, cases, chosen, labels, row_of
 from mrilib.metrics.statistics import Summary, wilson_interval
 from mrilib.store.records import Record
 
 # Numbers of frequencies that the probability is told at, between the smallest and the largest threshold.
 STEPS = 12
 NOTE = (
-    "Share of draws whose threshold is at most m [95 % Wilson interval]; sets of one draw are nested, so that "
-    "neighbouring rows have draws in common. What recovers x + ρ recovers x, so that x + ρ alone has the "
-    "probability of both. "
+    "Share of draws whose threshold is at most m [95 % Wilson interval]; sets of one draw are nested, so "
+    "that neighbouring rows have draws in common. What recovers x + ρ recovers x, so that x + ρ alone has "
+    "the probability of both. "
 )
 
 
@@ -43,9 +43,9 @@ class PhaseTransition(Experiment):
     def records(self, run: ScoredRun) -> list[Record]:
         found = self._shown(run)
         records = []
-        for (size, sparsity), group in found.groupby(["size", "sparsity"]):
+        for _, sparsity, size, group in cases(found):
             for count in _grid(group):
-                row = row_of(int(sparsity), int(size), m=str(count))
+                row = row_of(sparsity, size, m=str(count))
                 for name, column in (("probability_x", "x_recovered"), ("probability", "recovered")):
                     successes = int((group[column] <= count).sum())
                     low, high = wilson_interval(successes, len(group))

@@ -47,6 +47,20 @@ def chosen(run: ScoredRun, entries: Sequence[str], where: str) -> pd.DataFrame:
     return run.recoveries[run.recoveries["entry"].isin(entries)].reset_index(drop=True)
 
 
+def cases(frame: pd.DataFrame) -> list[tuple[str, int, int, pd.DataFrame]]:
+    """Entry, sparsity, size and draws of every case, in the order of the entries."""
+    found = frame[CASE].drop_duplicates().to_dict("records")
+    return [
+        (
+            str(case["entry"]),
+            int(case["sparsity"]),
+            int(case["size"]),
+            frame[(frame[CASE] == pd.Series(case)[CASE]).all(axis=1)],
+        )
+        for case in found
+    ]
+
+
 def labels(run: ScoredRun, entries: Sequence[str]) -> dict[str, str]:
     """What tables and figures call the entries."""
     return {name: run.theory.get(name, {}).get("label") or name for name in entries}

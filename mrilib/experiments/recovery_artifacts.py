@@ -8,7 +8,7 @@ import pandas as pd
 
 from mrilib.experiments.base import Experiment, ScoredRun
 from mrilib.experiments.records import record_of
-from mrilib.experiments.recoveries import QUANTITIES, UNDECIDED, chosen, labels, resampled, row_of
+from mrilib.experiments.recoveries import QUANTITIES, UNDECIDED, cases, chosen, labels, resampled, row_of
 from mrilib.store.records import Record
 
 SHOWN = ("amplification", "least", "amplification_l2", "flatness")
@@ -37,8 +37,7 @@ class RecoveryArtifacts(Experiment):
 
     def records(self, run: ScoredRun) -> list[Record]:
         records = []
-        grouped = chosen(run, self.entries, self.word).groupby(["entry", "sparsity", "size"], sort=False)
-        for (entry, sparsity, size), group in grouped:
+        for entry, sparsity, size, group in cases(chosen(run, self.entries, self.word)):
             for name in SHOWN:
                 values = group[name].to_numpy(dtype=float)
                 found = resampled([values], lambda given: float(np.median(given[0])), run.seed)
@@ -48,8 +47,8 @@ class RecoveryArtifacts(Experiment):
                         found,
                         table=self.word,
                         quantity=name,
-                        row=row_of(int(sparsity), int(size)),
-                        method=str(entry),
+                        row=row_of(sparsity, size),
+                        method=entry,
                         flagged=int((group["undecided"] > 0).sum()),
                     )
                 )

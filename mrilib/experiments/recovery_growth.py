@@ -13,6 +13,7 @@ from mrilib.experiments.recoveries import (
     CASE,
     QUANTITIES,
     UNDECIDED,
+    cases,
     chosen,
     labels,
     quantile,
@@ -25,9 +26,9 @@ from mrilib.store.records import Record
 # Probability that is asked for; theorem 5.1 has it as 1 − ε.
 HIGH = 0.95
 NOTE = (
-    "Thresholds of draws of signal and frequencies, with proofs; [95 % bootstrap interval over draws; none where "
-    "all resamples agree]. What recovers x + ρ recovers x. ln: natural logarithm. The change is the slope of a "
-    "line through all sizes against log₂ n, over the mean; a ratio is flat if its interval has 0. "
+    "Thresholds of draws of signal and frequencies, with proofs; [95 % bootstrap interval over draws; none "
+    "where all resamples agree]. What recovers x + ρ recovers x. ln: natural logarithm. The change is the "
+    "slope of a line through all sizes against log₂ n, over the mean; a ratio is flat if its interval has 0. "
 )
 
 
@@ -40,8 +41,8 @@ class RecoveryGrowth(Experiment):
       thresholds for other artifacts; `amplification_l2` likewise, `√(n/m_½)` for a spike;
     - `ratio` `m_½/(s·ln n)`, and `ratio_95`: constant if the number of frequencies grows as theorem 5.1 has
       it. `change`, `change_95`: of that per doubling of `n`, relative; its interval has 0 if they are flat;
-    - `constant`: the `C` of theorem 5.1, `m ≥ C·s·ln n·ln(1/ε)`, that was needed at `ε = 5 %`: the largest over
-      the sizes.
+    - `constant`: the `C` of theorem 5.1, `m ≥ C·s·ln n·ln(1/ε)`, that was needed at `ε = 5 %`: the largest
+      over the sizes.
 
     Args:
         entries: names of entries of the theory.
@@ -60,13 +61,15 @@ class RecoveryGrowth(Experiment):
 
     def records(self, run: ScoredRun) -> list[Record]:
         found = chosen(run, self.entries, self.word)
-        records = []
-        for (entry, sparsity), part in found.groupby(["entry", "sparsity"], sort=False):
-            sizes = {size: group for size, group in part.groupby("size")}
-            for size, group in sizes.items():
-                records += self._of_size(run, str(entry), int(sparsity), int(size), group)
+        records: list[Record] = []
+        lines: dict[tuple[str, int], dict[int, pd.DataFrame]] = {}
+        for entry, sparsity, size, group in cases(found):
+            lines.setdefault((entry, sparsity), {})[size] = group
+        for (entry, sparsity), sizes in lines.items():
+            for size in sorted(sizes):
+                records += self._of_size(run, entry, sparsity, size, sizes[size])
             if len(sizes) > 1:
-                records += self._of_all(run, str(entry), int(sparsity), sizes)
+                records += self._of_all(run, entry, sparsity, sizes)
         return records
 
     def _record(
@@ -104,7 +107,7 @@ class RecoveryGrowth(Experiment):
         return [self._record(run, name, row, entry, found, flagged) for name, found in numbers.items()]
 
     def _of_all(
-        self, run: ScoredRun, entry: str, sparsity: int, sizes: dict[Any, pd.DataFrame]
+        self, run: ScoredRun, entry: str, sparsity: int, sizes: dict[int, pd.DataFrame]
     ) -> list[Record]:
         names = np.array(sorted(sizes), dtype=float)
         samples = [sizes[size]["recovered"].to_numpy(dtype=float) for size in names]
@@ -157,6 +160,6 @@ class RecoveryGrowth(Experiment):
         return {"labels": labels(run, self.entries)}
 
 
-def n_range(sizes: dict[Any, pd.DataFrame]) -> str:
+def n_range(sizes: dict[int, pd.DataFrame]) -> str:
     """The sizes of a line, as a row of a table has them."""
     return f"{min(sizes)} to {max(sizes)}"

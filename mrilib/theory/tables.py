@@ -8,9 +8,9 @@ import pandas as pd
 from mrilib.store.tables import Kind, empty_table, read_table
 
 # A draw of an entry at a size `n` and a sparsity `s`. `x_recovered`, `recovered`: from how many frequencies
-# `x`, and both `x` and `x + ρ`, are recovered, with the greatest number at which that is refuted, and how many
-# sets stayed undecided. The others are of `x + ρ` at its threshold: see `Thresholds`, `amplification` and
-# `product_margin`.
+# `x`, and both `x` and `x + ρ`, are recovered, with the greatest number at which that is refuted, and how
+# many sets stayed undecided. The others are of `x + ρ` at its threshold: see `Thresholds`, `amplification`
+# and `product_margin`.
 KINDS: dict[str, Kind] = {
     "size": "count",
     "sparsity": "count",

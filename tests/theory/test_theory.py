@@ -137,7 +137,7 @@ def test_other_artifacts_are_amplified_by_no_less_than_their_bound(artifact, wid
 
 
 def test_no_data_of_a_spikes_norm_have_a_smaller_largest_entry():
-    """By a convex program: the least `‖e‖∞` with `Re⟨e, u⟩ ≥ ‖u‖²`, `u` the data of a spike, is that of `u`."""
+    """By a convex program: the least `‖e‖∞` with `Re⟨e, u⟩ ≥ ‖u‖²`, `u` a spike's data, is that of `u`."""
     import cvxpy
 
     frequencies = [0, 3, 4, 9, 17, 30]

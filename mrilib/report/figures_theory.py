@@ -1,0 +1,181 @@
+"""Figures of exact recovery: growth with the size, phase transitions, artifacts by kind."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from mrilib.report import curves, heat_maps, style
+from mrilib.report.style import Signs
+
+# One colour an entry, one sign a sparsity or artifact; none of them is a method.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#332288", "#56B4E9", "#882255")
+SIGNS = (Signs("-", "o", True), Signs("-", "s", False), Signs("-", "^", True), Signs("-", "D", False))
+LAW: dict[str, Any] = {"linestyle": (0, (4, 2)), "linewidth": 0.8, "marker": ""}
+SIZE = "size n"
+
+
+def _lines(frame: pd.DataFrame) -> list[tuple[str, int]]:
+    return list(dict.fromkeys(zip(frame["entry"], frame["sparsity"], strict=True)))
+
+
+def _looks(frame: pd.DataFrame) -> tuple[dict[str, str], dict[int, Signs]]:
+    entries, sparsities = curves.order(frame["entry"]), sorted(set(frame["sparsity"]))
+    colors = {name: COLORS[place % len(COLORS)] for place, name in enumerate(entries)}
+    return colors, {value: SIGNS[place % len(SIGNS)] for place, value in enumerate(sparsities)}
+
+
+def _keys(
+    colors: Mapping[str, str], signs: Mapping[int, Signs], labels: Mapping[str, str]
+) -> tuple[list[Line2D], list[Line2D]]:
+    named = [curves.key(labels.get(name, name), color) for name, color in colors.items()]
+    return named, [curves.sign_key(f"s = {value}", sign) for value, sign in signs.items()]
+
+
+def _with_mean(part: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The columns of a quantity as those of a curve."""
+    return part.assign(mean=part[name], low=part[f"{name}_low"], high=part[f"{name}_high"])
+
+
+def _size_axis(axes: Axes, frame: pd.DataFrame) -> None:
+    sizes = sorted(set(frame["size"]))
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(sizes, [f"{size}" for size in sizes], rotation=45 if len(sizes) > 5 else 0)
+    axes.minorticks_off()
+
+
+@style.printed()
+def recovery_growth(frame: pd.DataFrame, *, labels: Mapping[str, str], title: str | None = None) -> Figure:
+    """Amplification against `n`, beside the law `c·n/ln n`, and the number of frequencies over `s·ln n`.
+
+    The law's `c` is that of the largest size of each line, so that it shows where the others lie.
+
+    Args:
+        frame: of `RecoveryGrowth.frame`.
+        labels: entry to the name to print.
+        title: heading.
+
+    Raises:
+        ValueError: if a column is missing, or a point is given twice.
+
+    Source: [alaifari2023], theorems 5.1 and 5.2.
+    """
+    columns = ["entry", "sparsity", "size"]
+    columns += [f"{name}{end}" for name in ("amplification", "ratio") for end in ("", "_low", "_high")]
+    curves.check(frame, columns=columns, keys=columns[:3], where="recovery_growth")
+    figure, axes = curves.panels(1, 2, title=title, height=2.6)
+    colors, signs = _looks(frame)
+    left, right = axes[0]
+    for entry, sparsity in _lines(frame):
+        part = frame[(frame["entry"] == entry) & (frame["sparsity"] == sparsity)].sort_values("size")
+        look = {"x": "size", "color": colors[entry], "signs": signs[sparsity]}
+        curves.curve(left, _with_mean(part, "amplification"), **look)
+        curves.curve(right, _with_mean(part, "ratio"), **look)
+        sizes = part["size"].to_numpy(dtype=float)
+        law = sizes / np.log(sizes)
+        left.plot(sizes, part["amplification"].iloc[-1] * law / law[-1], color=colors[entry], **LAW)
+    for panel in (left, right):
+        _size_axis(panel, frame)
+    curves.log_scale(left, "y", inches=2.0)
+    left.set(xlabel=SIZE, ylabel="amplification α = ‖ρ‖∞/‖r‖∞\nwhere half of x and x + ρ are recovered")
+    right.set(xlabel=SIZE, ylabel="m_½/(s ln n)")
+    right.set_ylim(bottom=0.0)
+    named, marked = _keys(colors, signs, labels)
+    lines = [Line2D([], [], color="black", **LAW, label="c·n/ln n"), curves.interval_handle()]
+    style.legend_below(figure, named, [*marked, *lines])
+    return style.settle(figure)
+
+
+@style.printed()
+def phase_transition(frame: pd.DataFrame, *, by: str, title: str | None = None) -> Figure:
+    """Probability of recovery as colours, of `x` and of both, against `m` and the size or the sparsity.
+
+    Lines are where it is ½ (solid) and 0.95 (dotted).
+
+    Args:
+        frame: a row a draw: `size`, `sparsity`, `draw`, `x_recovered`, `recovered`.
+        by: `size` or `sparsity`.
+        title: heading.
+
+    Raises:
+        ValueError: if a column is missing, or a draw is given twice.
+
+    Source: [candes2006], figure 3, for its form.
+    """
+    columns = ("size", "sparsity", "draw", "x_recovered", "recovered")
+    curves.check(frame, columns=columns, keys=columns[:3], where="phase_transition")
+    figure, axes = curves.panels(1, 2, title=title, height=2.6, sharey=True)
+    values = sorted(set(frame[by]))
+    top = max(1, int(frame["recovered"].max()))
+    counts = np.arange(0, top + 2)
+    scale = heat_maps.linear_scale(np.array([0.0, 1.0]))
+    for panel, (column, head) in zip(
+        axes[0], (("x_recovered", "x"), ("recovered", "both x and x + ρ")), strict=True
+    ):
+        thresholds = [frame.loc[frame[by] == value, column].to_numpy(dtype=float) for value in values]
+        shares = np.array([(one[:, None] <= counts).mean(axis=0) for one in thresholds]).T
+        edges = np.arange(len(values) + 1) - 0.5
+        panel.pcolormesh(
+            edges, np.append(counts, top + 2) - 0.5, shares, cmap=heat_maps.color_map(), norm=scale
+        )
+        for share, line in ((0.5, "-"), (0.95, ":")):
+            places = [float(np.quantile(one, share, method="inverted_cdf")) for one in thresholds]
+            panel.plot(range(len(values)), places, color="white", linewidth=2.4, linestyle=line)
+            panel.plot(range(len(values)), places, color="black", linewidth=1.2, linestyle=line, marker=".")
+        panel.set_xticks(
+            range(len(values)), [f"{value}" for value in values], rotation=45 if len(values) > 5 else 0
+        )
+        panel.set(xlabel=SIZE if by == "size" else "sparsity s", title=head)
+        panel.grid(False)
+    axes[0, 0].set_ylabel("frequencies m")
+    bar = figure.colorbar(axes[0, 1].collections[0], ax=axes[0].tolist())
+    bar.set_label("probability of recovery")
+    lines = [
+        Line2D([], [], color="black", linestyle=line, label=f"probability {share}")
+        for share, line in (("½", "-"), ("0.95", ":"))
+    ]
+    style.legend_below(figure, lines)
+    return style.settle(figure)
+
+
+@style.printed()
+def recovery_artifacts(frame: pd.DataFrame, *, labels: Mapping[str, str], title: str | None = None) -> Figure:
+    """Amplification of artifacts against `n`, with the least that their shape allows, and in ℓ2.
+
+    Args:
+        frame: `entry`, `sparsity`, `size`, `quantity`, `value`, `low`, `high`.
+        labels: entry to the name to print.
+        title: heading.
+
+    Raises:
+        ValueError: if a column is missing, or a point is given twice.
+
+    Source: [alaifari2023], section 5.
+    """
+    keys = ("entry", "sparsity", "size", "quantity")
+    curves.check(frame, columns=(*keys, "value", "low", "high"), keys=keys, where="recovery_artifacts")
+    figure, axes = curves.panels(1, 2, title=title, height=2.6)
+    colors, signs = _looks(frame)
+    heads = {"amplification": "amplification ‖ρ‖∞/‖r‖∞", "amplification_l2": "in ℓ2, ‖ρ‖₂/‖r‖₂"}
+    for panel, (quantity, head) in zip(axes[0], heads.items(), strict=True):
+        shown = frame[frame["quantity"] == quantity]
+        for entry, sparsity in _lines(shown):
+            part = shown[(shown["entry"] == entry) & (shown["sparsity"] == sparsity)]
+            part = part.assign(mean=part["value"])
+            curves.curve(panel, part, x="size", color=colors[entry], signs=signs[sparsity])
+        _size_axis(panel, frame)
+        panel.set(xlabel=SIZE, ylabel=head)
+    least = frame[frame["quantity"] == "least"].sort_values("size")
+    for entry, sparsity in _lines(least):
+        part = least[(least["entry"] == entry) & (least["sparsity"] == sparsity)]
+        axes[0, 0].plot(part["size"], part["value"], color=colors[entry], **LAW)
+    for panel in axes[0]:
+        curves.log_scale(panel, "y", inches=2.0)
+    named, marked = _keys(colors, signs, labels)
+    bound = Line2D([], [], color="black", **LAW, label="least, (‖ρ‖∞/‖ρ‖₁)·n/m")
+    style.legend_below(figure, named, [*marked, bound, curves.interval_handle()])
+    return style.settle(figure)
