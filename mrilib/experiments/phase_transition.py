@@ -8,7 +8,7 @@ import pandas as pd
 
 from mrilib.experiments.base import Experiment, ScoredRun
 from mrilib.experiments.records import record_of
-from mrilib.experiments.recoveries import QUANTITIES, UNDECIDED, cases, chosen, labels, row_of
+from mrilib.experiments.recoveries import QUANTITIES, UNDECIDED, cases, chosen, labels, open_draws, row_of
 from mrilib.metrics.statistics import Summary, wilson_interval
 from mrilib.store.records import Record
 
@@ -50,7 +50,7 @@ class PhaseTransition(Experiment):
                     successes = int((group[column] <= count).sum())
                     low, high = wilson_interval(successes, len(group))
                     share = Summary(successes / len(group), np.nan, low, high, len(group))
-                    flagged = int((group["undecided"] > 0).sum())
+                    flagged = open_draws(run, self.entry, group)
                     records.append(
                         record_of(
                             run,

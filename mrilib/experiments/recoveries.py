@@ -1,5 +1,6 @@
 """What experiments on exact recovery share: their entries, thresholds with intervals, and labels."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ RESAMPLES = 1999
 CASE = ["entry", "sparsity", "size"]
 QUANTITIES = {
     "recovered_half": Quantity("m_½: frequencies from which half are recovered", decimals=0),
+    "refuted_half": Quantity("m up to which half are refuted", decimals=0),
     "recovered_95": Quantity("m at which 95 % are recovered", decimals=0),
     "x_recovered_half": Quantity("m at which half of x alone are recovered", decimals=0),
     "amplification": Quantity("α = ‖ρ‖∞/‖r‖∞ at m_½"),
@@ -30,8 +32,8 @@ QUANTITIES = {
     "probability": Quantity("x and x + ρ recovered", decimals=2),
 }
 UNDECIDED = (
-    "†k: for k draws some sets of frequencies stayed undecided; their thresholds are upper bounds, as every "
-    "number here is proved."
+    "†k: for k draws some set of frequencies just below the threshold stayed undecided: neither proved nor "
+    "refuted. Their thresholds are upper bounds; everything from them on is proved."
 )
 
 
@@ -66,9 +68,17 @@ def labels(run: ScoredRun, entries: Sequence[str]) -> dict[str, str]:
     return {name: run.theory.get(name, {}).get("label") or name for name in entries}
 
 
+def open_draws(run: ScoredRun, entry: str, frame: pd.DataFrame) -> int:
+    """Draws whose threshold is proved from above alone: the next smaller set is not refuted."""
+    step = 2 if run.theory.get(entry, {}).get("sampling") == "centre" else 1
+    return int((frame["recovered"] - frame["refuted"] > step).sum())
+
+
 def quantile(values: Float[np.ndarray, "draws"], share: float) -> float:
     """The least threshold at which this share of the draws is recovered."""
-    return float(np.quantile(values, share, method="inverted_cdf"))
+    # Rounding of the product must not ask for a draw more.
+    place = max(0, math.ceil(share * values.size - 1e-9) - 1)
+    return float(np.partition(values, place)[place])
 
 
 def resampled(
@@ -90,4 +100,4 @@ def resampled(
 
 def row_of(sparsity: int, size: int | str, **more: str) -> dict[str, str | int | float]:
     """The row of a record: sparsity, size, and more."""
-    return {"s": str(sparsity), "n": str(size), **more}
+    return {"s": str(sparsity), "size": str(size), **more}

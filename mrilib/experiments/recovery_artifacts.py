@@ -8,7 +8,16 @@ import pandas as pd
 
 from mrilib.experiments.base import Experiment, ScoredRun
 from mrilib.experiments.records import record_of
-from mrilib.experiments.recoveries import QUANTITIES, UNDECIDED, cases, chosen, labels, resampled, row_of
+from mrilib.experiments.recoveries import (
+    QUANTITIES,
+    UNDECIDED,
+    cases,
+    chosen,
+    labels,
+    open_draws,
+    resampled,
+    row_of,
+)
 from mrilib.store.records import Record
 
 SHOWN = ("amplification", "least", "amplification_l2", "flatness")
@@ -49,7 +58,7 @@ class RecoveryArtifacts(Experiment):
                         quantity=name,
                         row=row_of(sparsity, size),
                         method=entry,
-                        flagged=int((group["undecided"] > 0).sum()),
+                        flagged=open_draws(run, entry, group),
                     )
                 )
         return records
@@ -64,7 +73,7 @@ class RecoveryArtifacts(Experiment):
     def frame(self, run: ScoredRun, records: Sequence[Record]) -> pd.DataFrame:
         """A row an entry, sparsity, size and quantity: `value`, `low`, `high`."""
         rows = [
-            {"entry": record.method, "sparsity": int(record.row["s"]), "size": int(record.row["n"])}
+            {"entry": record.method, "sparsity": int(record.row["s"]), "size": int(record.row["size"])}
             | {"quantity": record.quantity, "value": record.value, "low": record.low, "high": record.high}
             for record in records
         ]

@@ -10,12 +10,12 @@ import pandas as pd
 from mrilib.experiments.base import Experiment, ScoredRun
 from mrilib.experiments.records import record_of
 from mrilib.experiments.recoveries import (
-    CASE,
     QUANTITIES,
     UNDECIDED,
     cases,
     chosen,
     labels,
+    open_draws,
     quantile,
     resampled,
     row_of,
@@ -36,7 +36,8 @@ class RecoveryGrowth(Experiment):
     """Amplification at the least number of frequencies that recovers both `x` and `x + ρ`, by the size `n`.
 
     - `recovered_half`, `recovered_95`: the least `m` at which both are recovered in half and in 95 % of the
-      draws; `x_recovered_half` of `x` alone;
+      draws; `x_recovered_half` of `x` alone; `refuted_half`: the `m` up to which half of the draws are
+      refuted, one less than `recovered_half` unless sets between stayed undecided;
     - `amplification` `‖ρ‖∞/‖AᴴAρ‖∞` there: `n/m_½` for a spike, and the median over draws at their own
       thresholds for other artifacts; `amplification_l2` likewise, `√(n/m_½)` for a spike;
     - `ratio` `m_½/(s·ln n)`, and `ratio_95`: constant if the number of frequencies grows as theorem 5.1 has
@@ -82,11 +83,14 @@ class RecoveryGrowth(Experiment):
     def _of_size(
         self, run: ScoredRun, entry: str, sparsity: int, size: int, group: pd.DataFrame
     ) -> list[Record]:
-        both, alone = (group[name].to_numpy(dtype=float) for name in ("recovered", "x_recovered"))
-        flagged = int((group["undecided"] > 0).sum())
+        both, alone, against = (
+            group[name].to_numpy(dtype=float) for name in ("recovered", "x_recovered", "refuted")
+        )
+        flagged = open_draws(run, entry, group)
         scale = sparsity * math.log(size)
         numbers = {
             "x_recovered_half": resampled([alone], lambda given: quantile(given[0], 0.5), run.seed),
+            "refuted_half": resampled([against], lambda given: quantile(given[0], 0.5), run.seed),
             "recovered_half": resampled([both], lambda given: quantile(given[0], 0.5), run.seed),
             "recovered_95": resampled([both], lambda given: quantile(given[0], HIGH), run.seed),
             "ratio": resampled([both], lambda given: quantile(given[0], 0.5) / scale, run.seed),
@@ -112,15 +116,16 @@ class RecoveryGrowth(Experiment):
         names = np.array(sorted(sizes), dtype=float)
         samples = [sizes[size]["recovered"].to_numpy(dtype=float) for size in names]
         scale = sparsity * np.log(names)
+        doublings = np.log2(names) - np.log2(names).mean()
 
         def ratios(given: Sequence[np.ndarray], share: float) -> np.ndarray:
             return np.array([quantile(one, share) for one in given]) / scale
 
         def change(given: Sequence[np.ndarray], share: float) -> float:
             found = ratios(given, share)
-            return float(np.polyfit(np.log2(names), found, 1)[0] / found.mean())
+            return float(doublings @ found / (doublings @ doublings) / found.mean())
 
-        flagged = int(sum((each["undecided"] > 0).sum() for each in sizes.values()))
+        flagged = sum(open_draws(run, entry, each) for each in sizes.values())
         numbers = {
             "change": resampled(samples, lambda given: change(given, 0.5), run.seed),
             "change_95": resampled(samples, lambda given: change(given, HIGH), run.seed),
@@ -147,14 +152,14 @@ class RecoveryGrowth(Experiment):
         for record in records:
             if record.quantity in ("change", "change_95", "constant"):
                 continue
-            sparsity, size = str(record.row["s"]), str(record.row["n"])
+            sparsity, size = str(record.row["s"]), str(record.row["size"])
             row = rows.setdefault(
                 (record.method, sparsity, size),
                 {"entry": record.method, "sparsity": int(sparsity), "size": int(size)},
             )
             row |= {record.quantity: record.value}
             row |= {f"{record.quantity}_low": record.low, f"{record.quantity}_high": record.high}
-        return pd.DataFrame(list(rows.values())).sort_values(CASE, kind="stable", ignore_index=True)
+        return pd.DataFrame(list(rows.values()))
 
     def figure_arguments(self, run: ScoredRun) -> dict[str, Any]:
         return {"labels": labels(run, self.entries)}

@@ -17,6 +17,8 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#332288", "#56
 SIGNS = (Signs("-", "o", True), Signs("-", "s", False), Signs("-", "^", True), Signs("-", "D", False))
 LAW: dict[str, Any] = {"linestyle": (0, (4, 2)), "linewidth": 0.8, "marker": ""}
 SIZE = "size n"
+# Probabilities that have lines, and their style.
+CONTOURS: dict[str, tuple[float, Any]] = {"½": (0.5, "-"), "0.95": (0.95, (0, (1, 1.5)))}
 
 
 def _lines(frame: pd.DataFrame) -> list[tuple[str, int]]:
@@ -72,16 +74,16 @@ def recovery_growth(frame: pd.DataFrame, *, labels: Mapping[str, str], title: st
     left, right = axes[0]
     for entry, sparsity in _lines(frame):
         part = frame[(frame["entry"] == entry) & (frame["sparsity"] == sparsity)].sort_values("size")
-        look = {"x": "size", "color": colors[entry], "signs": signs[sparsity]}
-        curves.curve(left, _with_mean(part, "amplification"), **look)
-        curves.curve(right, _with_mean(part, "ratio"), **look)
+        for panel, name in ((left, "amplification"), (right, "ratio")):
+            color, look = colors[entry], signs[sparsity]
+            curves.curve(panel, _with_mean(part, name), x="size", color=color, signs=look)
         sizes = part["size"].to_numpy(dtype=float)
         law = sizes / np.log(sizes)
         left.plot(sizes, part["amplification"].iloc[-1] * law / law[-1], color=colors[entry], **LAW)
-    for panel in (left, right):
-        _size_axis(panel, frame)
+    for each in (left, right):
+        _size_axis(each, frame)
     curves.log_scale(left, "y", inches=2.0)
-    left.set(xlabel=SIZE, ylabel="amplification α = ‖ρ‖∞/‖r‖∞\nwhere half of x and x + ρ are recovered")
+    left.set(xlabel=SIZE, ylabel="amplification α = ‖ρ‖∞/‖r‖∞\nat the m that recovers half")
     right.set(xlabel=SIZE, ylabel="m_½/(s ln n)")
     right.set_ylim(bottom=0.0)
     named, marked = _keys(colors, signs, labels)
@@ -122,8 +124,8 @@ def phase_transition(frame: pd.DataFrame, *, by: str, title: str | None = None) 
         panel.pcolormesh(
             edges, np.append(counts, top + 2) - 0.5, shares, cmap=heat_maps.color_map(), norm=scale
         )
-        for share, line in ((0.5, "-"), (0.95, ":")):
-            places = [float(np.quantile(one, share, method="inverted_cdf")) for one in thresholds]
+        for share, line in CONTOURS.values():
+            places = [np.quantile(one, share, method="inverted_cdf") for one in thresholds]
             panel.plot(range(len(values)), places, color="white", linewidth=2.4, linestyle=line)
             panel.plot(range(len(values)), places, color="black", linewidth=1.2, linestyle=line, marker=".")
         panel.set_xticks(
@@ -135,8 +137,8 @@ def phase_transition(frame: pd.DataFrame, *, by: str, title: str | None = None) 
     bar = figure.colorbar(axes[0, 1].collections[0], ax=axes[0].tolist())
     bar.set_label("probability of recovery")
     lines = [
-        Line2D([], [], color="black", linestyle=line, label=f"probability {share}")
-        for share, line in (("½", "-"), ("0.95", ":"))
+        Line2D([], [], color="black", linestyle=line, label=f"probability {name}")
+        for name, (_, line) in CONTOURS.items()
     ]
     style.legend_below(figure, lines)
     return style.settle(figure)
