@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from mrilib.solvers.partial_fourier import PartialFourier
 from mrilib.store.arrays import Group
 from mrilib.store.units import UnitStore, derived_seed
 from mrilib.theory.interpolation import interpolated
 from mrilib.theory.sampling import measured, ranks
-from mrilib.theory.signals import draw_instances, product_margin
+from mrilib.theory.signals import Instances, draw_instances, product_margin
 from mrilib.theory.thresholds import amplification, find_thresholds
 
 # Draws of a unit: their sets are decided as one batch.
@@ -53,18 +54,25 @@ def recover(
     return pd.concat(rows, ignore_index=True).assign(size=size, sparsity=sparsity)
 
 
-def recovered_unit(
+def drawn(
     entry: Mapping[str, Any], size: int, sparsity: int, first: int, count: int, seed: int
-) -> Group:
-    """Thresholds of some draws, and what their artifact does at the threshold."""
-    drawn = derived_seed(seed, "recover", entry["signal"], entry["sampling"], size, sparsity, first)
-    generator = torch.Generator().manual_seed(drawn)
+) -> tuple[Tensor, Instances]:
+    """Orders of frequencies and signals of `count` draws from the `first` on, which begins a batch."""
+    own = derived_seed(seed, "recover", entry["signal"], entry["sampling"], size, sparsity, first)
+    generator = torch.Generator().manual_seed(own)
     order = ranks(entry["sampling"], size, count, generator=generator)
     if entry["signal"] == "piecewise-constant":
         # Frequency 0 of the differences is known.
         order[:, 0] = -1
     shape = {"artifact": entry["artifact"], "width": entry["width"]}
-    instances = draw_instances(entry["signal"], size, sparsity, count, **shape, generator=generator)
+    return order, draw_instances(entry["signal"], size, sparsity, count, **shape, generator=generator)
+
+
+def recovered_unit(
+    entry: Mapping[str, Any], size: int, sparsity: int, first: int, count: int, seed: int
+) -> Group:
+    """Thresholds of some draws, and what their artifact does at the threshold."""
+    order, instances = drawn(entry, size, sparsity, first, count, seed)
     whole, x = instances.with_artifact, instances.x
     by_formula = entry["signal"] == "non-negative" and entry["sampling"] == "centre"
     top = torch.full((count,), whole.index.shape[-1]) if by_formula else None

@@ -181,3 +181,88 @@ def recovery_artifacts(frame: pd.DataFrame, *, labels: Mapping[str, str], title:
     bound = Line2D([], [], color="black", **LAW, label="least, (‖ρ‖∞/‖ρ‖₁)·n/m")
     style.legend_below(figure, named, [*marked, bound, curves.interval_handle()])
     return style.settle(figure)
+
+
+@style.printed()
+def recovery_noise(frame: pd.DataFrame, *, title: str | None = None) -> Figure:
+    """Share of the amplification `n/m` that is left, against `λ/‖r‖∞`, a panel a size, a colour a level.
+
+    Args:
+        frame: `size`, `level`, `weight`, `mean`, `low`, `high`.
+        title: heading.
+
+    Raises:
+        ValueError: if a column is missing, or a point is given twice.
+
+    Source: our choice.
+    """
+    keys = ("size", "level", "weight")
+    curves.check(frame, columns=(*keys, "mean", "low", "high"), keys=keys, where="recovery_noise")
+    sizes, levels = sorted(set(frame["size"])), sorted(set(frame["level"]))
+    figure, axes = curves.panels(1, len(sizes), title=title, height=2.3, sharey=True)
+    for panel, size in zip(axes[0], sizes, strict=True):
+        for place, level in enumerate(levels):
+            part = frame[(frame["size"] == size) & (frame["level"] == level)]
+            signs, color = SIGNS[place % len(SIGNS)], COLORS[place % len(COLORS)]
+            curves.curve(panel, part, x="weight", color=color, signs=signs)
+        ends = np.array([0.0, 1.0])
+        panel.plot(ends, 1.0 - ends, color=style.REFERENCE, **LAW)
+        panel.set(xlabel="weight λ/‖r‖∞", title=f"n = {size}")
+    axes[0, 0].set_ylabel("α/(n/m)")
+    named = [
+        curves.sign_key(
+            f"‖e‖₂/‖Ax‖₂ = {style.percent(100 * level)}",
+            SIGNS[place % len(SIGNS)],
+            COLORS[place % len(COLORS)],
+        )
+        for place, level in enumerate(levels)
+    ]
+    law = Line2D([], [], color=style.REFERENCE, **LAW, label="1 − λ/‖r‖∞")
+    style.legend_below(figure, named, [law, curves.interval_handle()])
+    return style.settle(figure)
+
+
+@style.printed()
+def recovery_phantoms(frame: pd.DataFrame, *, labels: Mapping[str, str], title: str | None = None) -> Figure:
+    """Amplification of the spike and of the attack beside `n²/m`, and distances to `x` and `x + δ`, by size.
+
+    Args:
+        frame: `entry`, `size`, `quantity`, `mean`, `low`, `high`.
+        labels: entry to the name to print.
+        title: heading.
+
+    Raises:
+        ValueError: if a column is missing, or a point is given twice.
+
+    Source: [alaifari2023], section 5, in two dimensions.
+    """
+    keys = ("entry", "size", "quantity")
+    curves.check(frame, columns=(*keys, "mean", "low", "high"), keys=keys, where="recovery_phantoms")
+    figure, axes = curves.panels(1, 2, title=title, height=2.6)
+    drawn = (
+        (axes[0, 0], {"spike_amplification": "closed-form spike", "amplification": "localized attack"}),
+        (axes[0, 1], {"distance": "to x", "artifact_distance": "to x + δ"}),
+    )
+    colors = {name: COLORS[place % len(COLORS)] for place, name in enumerate(curves.order(frame["entry"]))}
+    for panel, quantities in drawn:
+        for place, quantity in enumerate(quantities):
+            for entry, color in colors.items():
+                part = frame[(frame["entry"] == entry) & (frame["quantity"] == quantity)]
+                curves.curve(panel, part, x="size", color=color, signs=SIGNS[place])
+        _size_axis(panel, frame)
+        panel.set_xlabel("side n")
+    for entry, color in colors.items():
+        part = frame[(frame["entry"] == entry) & (frame["quantity"] == "least")].sort_values("size")
+        axes[0, 0].plot(part["size"], part["mean"], color=color, **LAW)
+    axes[0, 0].set(ylabel="amplification ‖ρ‖∞/‖r‖∞")
+    axes[0, 0].set_ylim(bottom=0.0)
+    axes[0, 1].set(ylabel="relative distance")
+    curves.log_scale(axes[0, 1], "y", inches=2.0)
+    named = [curves.key(labels.get(name, name), color) for name, color in colors.items()]
+    signs = [
+        curves.sign_key(f"{first}; {second}", SIGNS[place])
+        for place, (first, second) in enumerate(zip(*(each.values() for _, each in drawn), strict=True))
+    ]
+    law = Line2D([], [], color="black", **LAW, label="n²/m")
+    style.legend_below(figure, named, [*signs, law])
+    return style.settle(figure)

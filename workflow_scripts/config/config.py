@@ -17,6 +17,7 @@ from workflow_scripts.config.methods import Training, replicas, spelled_by_seed
 from workflow_scripts.config.names import misnamed
 from workflow_scripts.config.run import Run
 from workflow_scripts.config.scans import Scans
+from workflow_scripts.config.theory import Noisy, Recovery
 from workflow_scripts.config.uses import unused
 from workflow_scripts.provenance import MISSING, class_attribute
 
@@ -56,9 +57,29 @@ class Config(Run):
         self._attackable()
         self._searches()
         self._features()
+        self._theory()
         if self.figures is not None:
             self._figures(self.figures)
         return self
+
+    def _theory(self) -> None:
+        """Entries that take the draws of another one find them there."""
+        for name, entry in self.theory.items():
+            if not isinstance(entry, Noisy):
+                continue
+            self._known(f"theory.{name}.of", entry.of, self.theory)
+            other = self.theory[entry.of]
+            if not isinstance(other, Recovery) or other.signal == "piecewise-constant" or other.width != 1:
+                raise ValueError(
+                    f"theory.{name}.of: expected an entry of kind recovery, of ℓ1 and of spikes, got "
+                    f"{entry.of!r}; name another"
+                )
+            for size, sparsity in entry.cases:
+                if (size, sparsity) not in other.cases:
+                    raise ValueError(
+                        f"theory.{name}: {entry.of} has no draws at size {size} and sparsity {sparsity}; "
+                        "leave them out, or add them there"
+                    )
 
     def _masks(self) -> None:
         for name, mask in self.masks.items():

@@ -10,7 +10,7 @@ FRAME = 0.9
 
 
 def ellipse_phantoms(
-    count: int, *, size: int = 256, seed: int, first: int = 0
+    count: int, *, size: int = 256, seed: int, first: int = 0, ramps: bool = True
 ) -> Float[Tensor, "count size size"]:
     """Draw `count` piecewise linear phantoms, the images `first … first + count − 1` of a set.
 
@@ -27,6 +27,8 @@ def ellipse_phantoms(
         size: side of the images, in pixels; the same image at another size is the same phantom.
         seed: seed of the set; image `i` depends on `(seed, i)` alone.
         first: index of the first image.
+        ramps: whether ellipses have slopes; without them the same ellipses have the heights `0.3 + 0.7·U`,
+            and images are piecewise constant, as exact recovery by total variation needs them (our choice).
 
     Returns:
         Images in [0, 1], float32, maximum 1.
@@ -44,7 +46,7 @@ def ellipse_phantoms(
         )
     images = np.empty((count, size, size), dtype=np.float32)
     for position in range(count):
-        image = _phantom(np.random.default_rng([seed, first + position]), size)
+        image = _phantom(np.random.default_rng([seed, first + position]), size, ramps)
         if not image.any():
             raise ValueError(
                 f"ellipse_phantoms: no pixel of image {first + position} lies in an ellipse at size {size}; "
@@ -54,7 +56,7 @@ def ellipse_phantoms(
     return torch.from_numpy(images)
 
 
-def _phantom(generator: np.random.Generator, size: int) -> np.ndarray:
+def _phantom(generator: np.random.Generator, size: int, ramps: bool) -> np.ndarray:
     image = np.zeros((size, size))
     axis = np.linspace(-1.0, 1.0, size)
     for _ in range(generator.integers(7, 15)):
@@ -65,6 +67,7 @@ def _phantom(generator: np.random.Generator, size: int) -> np.ndarray:
         # rows: the ellipse is the set of points p with |(p − center)·rows| <= 1
         turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
         slope, offset = _ramp(generator, center, turn.T * semi_axes)
+        slope = slope if ramps else np.zeros(2)
         reach = np.sqrt(((turn.T * semi_axes) ** 2).sum(axis=1))
         columns, rows = (
             slice(*np.searchsorted(axis, [middle - half, middle + half]))
