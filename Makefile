@@ -29,6 +29,7 @@ endif
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help venv demo demo-multicoil demo-shifts demo-features why accept prune test test-slow lint bench
+.PHONY: help venv demo demo-multicoil demo-shifts demo-theory why accept prune test test-slow lint bench
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -58,6 +59,10 @@ demo-features: $(INSTALLED) ## run config.features.yaml here: small features, no
 demo-shifts: $(INSTALLED) ## run config.shifts.yaml here: shifts of distribution, no download
 	$(BIN)/snakemake --cores $(CORES) --configfile config.shifts.yaml
 	$(BIN)/python -m workflow_scripts.upkeep.summary --configfile config.shifts.yaml
+
+demo-theory: $(INSTALLED) ## run config.theory.yaml here: what exact recovery implies, no download
+	$(BIN)/snakemake --cores $(CORES) --configfile config.theory.yaml
+	$(BIN)/python -m workflow_scripts.upkeep.summary --configfile config.theory.yaml
 
 why: $(INSTALLED) ## say which jobs would run, and why
 	$(BIN)/python -m workflow_scripts.upkeep.why $(FILE)

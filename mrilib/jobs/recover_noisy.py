@@ -50,7 +50,7 @@ def recover_noisy(
     for first in range(0, len(thresholds), BATCH):
         part = thresholds.iloc[first : first + BATCH]
         order, instances = drawn(entry, size, sparsity, first, len(part), seed)
-        counts = torch.as_tensor(part["recovered"].to_numpy())
+        counts = torch.tensor(part["recovered"].tolist())
         samples = (counts * surplus).ceil().long().clamp(max=size)
         fourier = measured(order, samples - 1)
         x = instances.x.signal

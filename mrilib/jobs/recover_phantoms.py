@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from mrilib.attacks.kinds.localized import localized_attack
@@ -77,7 +77,7 @@ def recover_phantoms(
     return pd.DataFrame([usual | row for row in rows], columns=[*PLANE_KINDS])
 
 
-def flat_places(image: Float[Tensor, "y x"]) -> Float[Tensor, "place 2"]:
+def flat_places(image: Float[Tensor, "y x"]) -> Int[Tensor, "place 2"]:
     """Pixels of the object whose eight neighbours have the same value."""
     same = image > 0
     for rows in (-1, 0, 1):
@@ -97,9 +97,8 @@ def _recovered(
     grid: int,
     seed: int,
 ) -> Group:
-    image = ellipse_phantoms(1, size=size, seed=derived_seed(seed, "phantoms"), first=position, ramps=False)[
-        0
-    ]
+    drawn = derived_seed(seed, "phantoms")
+    image = ellipse_phantoms(1, size=size, seed=drawn, first=position, ramps=False)[0]
     operator = MaskedFourier(mask=radial_mask(size, lines))
     kspace = operator.forward(image.to(torch.complex64))
     samples, budget = int(operator.mask.sum()), level * float(norm2(kspace))

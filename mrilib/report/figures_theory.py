@@ -251,9 +251,9 @@ def recovery_phantoms(frame: pd.DataFrame, *, labels: Mapping[str, str], title: 
                 curves.curve(panel, part, x="size", color=color, signs=SIGNS[place])
         _size_axis(panel, frame)
         panel.set_xlabel("side n")
-    for entry, color in colors.items():
+    for entry in colors:
         part = frame[(frame["entry"] == entry) & (frame["quantity"] == "least")].sort_values("size")
-        axes[0, 0].plot(part["size"], part["mean"], color=color, **LAW)
+        axes[0, 0].plot(part["size"], part["mean"], color="black", zorder=4, **LAW)
     axes[0, 0].set(ylabel="amplification ‖ρ‖∞/‖r‖∞")
     axes[0, 0].set_ylim(bottom=0.0)
     axes[0, 1].set(ylabel="relative distance")

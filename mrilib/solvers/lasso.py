@@ -9,6 +9,9 @@ from torch import Tensor
 from mrilib.solvers.partial_fourier import PartialFourier, Spectrum
 from mrilib.solvers.recovery import EVERY, shrunk
 
+# What an entry shrinks by in a step, of the largest that the data can hold if it stands alone.
+STEP = 0.005
+
 
 @dataclass(frozen=True)
 class Lasso:
@@ -24,7 +27,7 @@ def lasso(
     data: Complex[Tensor, "batch size"],
     weight: Float[Tensor, "batch"],
     *,
-    tolerance: float = 1e-8,
+    tolerance: float = 1e-7,
     max_steps: int = 5000,
 ) -> Lasso:
     """Minimise `½‖Az − y‖² + λ‖z‖₁` over complex `z`, for each item.
@@ -39,21 +42,26 @@ def lasso(
         tolerance: of the gap; an item that does not reach it says so by its gap.
         max_steps: of all items together.
     """
-    threshold = weight.unsqueeze(-1)
-    moving = fourier.adjoint(data)
-    peak = moving.abs().amax(dim=-1, keepdim=True)
+    value = fourier.adjoint(data)
+    peak = value.abs().amax(dim=-1, keepdim=True)
     # Entries are about n/m times their adjoint; a step shrinks them by a small part of that.
-    scale = 0.05 * peak * fourier.size / fourier.mask.sum(dim=-1, keepdim=True)
-    length = scale / threshold
-    value, gap, taken = moving, torch.full_like(weight, torch.inf), 0
-    while taken < max_steps and bool((gap > tolerance).any()):
+    scale = STEP * peak * fourier.size / fourier.mask.sum(dim=-1, keepdim=True)
+    length = scale / weight.unsqueeze(-1)
+    pull = length / (1 + length)
+    gap = torch.full_like(weight, torch.inf)
+    items = torch.arange(weight.shape[0], device=weight.device)
+    here, target, moving, taken = fourier, data, value.clone(), 0
+    while taken < max_steps and items.numel():
         for _ in range(EVERY):
-            value = shrunk(moving, scale)
-            reflected = 2 * value - moving
-            pulled = length / (1 + length) * fourier.adjoint(data - fourier.forward(reflected))
-            moving = moving + reflected + pulled - value
+            sparse = shrunk(moving, scale)
+            reflected = 2 * sparse - moving
+            moving = moving + reflected - sparse + pull * here.adjoint(target - here.forward(reflected))
         taken += EVERY
-        gap = _gap(fourier, data, weight, value)
+        value[items] = sparse
+        gap[items] = _gap(here, target, weight[items], sparse)
+        going = gap[items] > tolerance
+        items, here, target, moving = items[going], here[going], target[going], moving[going]
+        scale, pull = scale[going], pull[going]
     return Lasso(value, gap, taken)
 
 

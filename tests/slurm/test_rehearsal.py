@@ -44,6 +44,9 @@ BOXES = "file,slice,study_level,x,y,width,height,label\n" + "".join(
 )
 # Rules that neither paper has a use for: volumes simulated from images.
 ELSEWHERE = {"simulate_volume"}
+# Rules that neither config has a use for: volumes simulated from images, boxes, which P2's data lack, and the
+# theory, which has a config of its own.
+ELSEWHERE = {"simulate_volume", "place_annotations", "recover", "recover_noisy", "recover_phantoms"}
 
 
 def volume(path, seed):

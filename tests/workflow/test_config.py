@@ -48,6 +48,7 @@ CONFIGS = (
     "config.multicoil.yaml",
     "config.shifts.yaml",
     "config.features.yaml",
+    "config.theory.yaml",
     "config.paper.yaml",
     "config.paper.multicoil.yaml",
     "benchmarks/weight_study.yaml",
