@@ -429,6 +429,9 @@ def test_metrics_and_experiments_are_classes_with_arguments(values):
         *("shift", "acceleration-shift", "difficulty", "boxes"),
         *("information-loss", "location-dependence", "fit-study", "feature-agreement"),
         *("smallest-contrast", "smallest-perturbation"),
+        *("shift", "acceleration-shift", "difficulty"),
+        *("recovery-growth", "phase-transition", "recovery-artifacts"),
+        *("recovery-noise", "recovery-phantoms"),
     }
     assert set(words("feature")) == {"location-map", "fit-trace", "worst-feature", "appear", "hide"}
 
