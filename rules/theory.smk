@@ -77,7 +77,6 @@ rule recover_phantoms:
     conda:
         "../envs/environment.yaml"
     resources:
-        gpu=1,
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=phantom_runtime,
     params:

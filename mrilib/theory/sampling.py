@@ -3,7 +3,7 @@
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from mrilib.solvers.partial_fourier import PartialFourier
@@ -17,16 +17,14 @@ def centred(size: int) -> Int[Tensor, "size"]:
     return torch.where(number < (size + 1) // 2, number, number - size)
 
 
-def ranks(
-    scheme: Scheme, size: int, draws: int, *, generator: torch.Generator
-) -> Float[Tensor, "draw size"] | Int[Tensor, "draw size"]:
+def ranks(scheme: Scheme, size: int, draws: int, *, generator: torch.Generator) -> Int[Tensor, "draw size"]:
     """When each frequency is measured, from 0: a set of level `k` has the ranks up to `k`.
 
     - `uniform`: all orders are alike, so the first `m` are a uniform set [alaifari2023, theorem 5.1];
     - `uniform-with-zero`: frequency 0, then so [theorem 5.2];
     - `low-frequencies`: frequency 0, then drawn one after another with probability in proportion to `1/|f|`
-      of those left, the density of [krahmer2014] for one dimension, which [alaifari2023] names beside
-      uniform sampling; to draw without replacement is our choice;
+      of those left. [alaifari2023] mentions variable densities beside the uniform one; this one is that of
+      [krahmer2014] in one dimension, and to draw without replacement is our choice;
     - `centre`: `|f|`: a set of level `c` is `−c…c`, without a draw.
 
     Args:
