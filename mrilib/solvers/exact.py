@@ -1,6 +1,7 @@
 """Basis pursuit and total variation pursuit of signals in one dimension: the data are met exactly."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +14,9 @@ from mrilib.solvers.sign_patterns import Duals, SignPattern
 from mrilib.solvers.solution import NotConvergedError, Solution, Status
 
 # What an entry shrinks by in a step, of the largest entry that the data can hold if it stands alone.
-STEP = 0.05
+STEP = 0.03
+# Of the splitting; below 2.
+RELAXATION = 1.6
 # An item within the tolerance goes on for half as many steps and these, for a support that proves itself.
 FURTHER = 200
 # Steps of the last search for a proof.
@@ -26,7 +29,7 @@ NOTHING = 1e-8
 
 def basis_pursuit(
     samples: Complex[Tensor, "*batch samples"],
-    frequencies: Int[Tensor, "*#batch samples"],
+    frequencies: Int[Tensor, "*#batch samples"] | Sequence[int],
     size: int,
     *,
     tolerance: float = 1e-6,
@@ -35,9 +38,9 @@ def basis_pursuit(
 ) -> Solution:
     """Minimise `‖z‖₁` over complex `z` with `Σ_j z_j exp(−2πi f j/n)/√n = samples_f`, `j` from 0, `n = size`.
 
-    Douglas–Rachford splitting, with a projection onto the data in every step. What it finds is finished by
-    least squares on its support, so that a sparse minimiser is exact up to rounding. The gap to the best dual
-    vector decides when it ends. An item within the tolerance goes on for a while, until its support is proved
+    Over-relaxed Douglas–Rachford splitting, with a projection onto the data in every step. What it finds is
+    finished by least squares on its support, so that a sparse minimiser is exact up to rounding. The gap to
+    the best dual vector decides when it ends. An item within the tolerance goes on for a while, until its support is proved
     to be that of the only minimiser.
 
     Args:
@@ -61,14 +64,14 @@ def basis_pursuit(
 
     Source: [alaifari2023], section 5, theorem 5.1; [eckstein1992] for the splitting.
     """
-    problem = _posed(samples, frequencies, size, "basis_pursuit")
+    problem = _posed(samples, torch.as_tensor(frequencies), size, "basis_pursuit")
     found = _pursued(problem, tolerance, max_steps)
     return _solution(found, found.value, problem.batch, "basis_pursuit", tolerance, throw)
 
 
 def total_variation_pursuit(
     samples: Complex[Tensor, "*batch samples"],
-    frequencies: Int[Tensor, "*#batch samples"],
+    frequencies: Int[Tensor, "*#batch samples"] | Sequence[int],
     size: int,
     *,
     tolerance: float = 1e-6,
@@ -90,7 +93,7 @@ def total_variation_pursuit(
 
     Source: [alaifari2023], section 5, theorem 5.2.
     """
-    problem = _posed(samples, frequencies, size, "total_variation_pursuit")
+    problem = _posed(samples, torch.as_tensor(frequencies), size, "total_variation_pursuit")
     number = torch.arange(size, device=samples.device, dtype=torch.float64)
     step = torch.polar(torch.ones_like(number), 2.0 * math.pi * number / size) - 1.0
     mask = problem.fourier.mask.clone()
@@ -142,7 +145,7 @@ def _posed(samples: Tensor, frequencies: Tensor, size: int, where: str) -> _Prob
     if not bool(samples.isfinite().all()):
         raise ValueError(f"{where}: expected finite samples; leave out items that have others")
     flat = samples.reshape(-1, samples.shape[-1]).to(torch.complex128)
-    places = frequencies.expand(samples.shape).reshape(flat.shape)
+    places = frequencies.to(samples.device).expand(samples.shape).reshape(flat.shape)
     mask = frequency_mask(places, size)
     data = torch.zeros(mask.shape, dtype=torch.complex128, device=samples.device)
     data.scatter_(-1, (places % size).long(), flat)
@@ -176,7 +179,8 @@ def _pursued(problem: _Problem, tolerance: float, max_steps: int) -> _Found:
         threshold, limit = threshold[going], limit[going]
         for _ in range(EVERY):
             sparse = shrunk(moving, threshold)
-            moving = moving + here.fourier.solving(2 * sparse - moving, here.data) - sparse
+            solving = here.fourier.solving(2 * sparse - moving, here.data)
+            moving = moving + RELAXATION * (solving - sparse)
     _prove(problem, found)
     return found
 
