@@ -40,8 +40,8 @@ def basis_pursuit(
 
     Over-relaxed Douglas–Rachford splitting, with a projection onto the data in every step. What it finds is
     finished by least squares on its support, so that a sparse minimiser is exact up to rounding. The gap to
-    the best dual vector decides when it ends. An item within the tolerance goes on for a while, until its support is proved
-    to be that of the only minimiser.
+    the best dual vector decides when it ends. An item within the tolerance goes on for a while, until its
+    support is proved to be that of the only minimiser.
 
     Args:
         samples: `b`, of every item.
