@@ -28,8 +28,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo demo-multicoil demo-shifts demo-features why accept prune test test-slow lint bench
-.PHONY: help venv demo demo-multicoil demo-shifts demo-theory why accept prune test test-slow lint bench
+.PHONY: help venv demo demo-multicoil demo-shifts demo-features demo-theory why accept prune test test-slow lint bench
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24

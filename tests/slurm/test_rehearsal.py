@@ -42,11 +42,8 @@ FEATURES = ("bright", "hide")
 BOXES = "file,slice,study_level,x,y,width,height,label\n" + "".join(
     f"knee-val-0,{number},No,18,12,6,6,Cyst\n" for number in range(3)
 )
-# Rules that neither paper has a use for: volumes simulated from images.
-ELSEWHERE = {"simulate_volume"}
-# Rules that neither config has a use for: volumes simulated from images, boxes, which P2's data lack, and the
-# theory, which has a config of its own.
-ELSEWHERE = {"simulate_volume", "place_annotations", "recover", "recover_noisy", "recover_phantoms"}
+# Rules that neither config has a use for: volumes simulated from images, and the theory, which has its own.
+ELSEWHERE = {"simulate_volume", "recover", "recover_noisy", "recover_phantoms"}
 
 
 def volume(path, seed):
