@@ -30,7 +30,9 @@ OWN = MEASURES | {
         "Share of draws of patients in which the method loses least", column="share best", decimals=2
     ),
     INTERACTION: Quantity(
-        "Difference of a window's loss alone and on the lattice", column="interaction", decimals=3
+        "What is lost of a window alone and on the lattice differs by, over the energy of windows",
+        column="interaction",
+        decimals=3,
     ),
 }
 
@@ -42,8 +44,8 @@ class InformationLoss(Experiment):
       patients resampled;
     - `best`: the share of draws of patients in which a method's mean loss is the least of all at that size:
       [darestani2021] finds the ConvDecoder best at every size;
-    - `interaction`: mean over images of how much a window's loss differs alone and among others, of methods
-      whose windows share a reconstruction.
+    - `interaction`: mean over images of how much what is lost of a window differs alone and among others, of
+      methods whose windows share a reconstruction (`LocationMap`).
 
     Args:
         feature: a study of locations (`location-map`).

@@ -25,9 +25,9 @@ class LocationMap(FeatureKind):
     Linear methods have them at every location exactly, by one matrix a line or one convolution. For all
     others windows on a lattice share one reconstruction; the lattice is shifted at random from image to
     image, windows of all sizes stand on it, and it is the same for every method. What windows do to each
-    other is measured by `checks` of them, which are reconstructed alone: `interaction` is the mean of
-    `|loss on the lattice − loss alone|` over them, weighted by the energy of the features. Of methods that
-    are fitted it holds what any change of the data does to a fit.
+    other is measured by `checks` of them, which are reconstructed alone: `interaction` is what the energy
+    that is lost differs by, alone and on the lattice, over the mean energy of windows of that size. Of
+    methods that are fitted it holds what any change of the data does to a fit.
 
     Args:
         sizes: `k`, pixels along each side.
@@ -80,13 +80,14 @@ class LocationMap(FeatureKind):
         inside = torch.nonzero(errors.on_object).flatten().numpy()
         chosen = generator.permutation(inside)[: self.checks]
         if len(chosen):
-            apart, energies = [], []
+            apart, usual = 0.0, 0.0
             for number, place in enumerate(chosen):
                 one = windows[int(place) : int(place) + 1]
                 alone = scene.window_errors(one, amplitude, self.coils, f"alone-{number}")
-                energies.append(float(alone.energy[0]))
-                apart.append(energies[-1] * abs(float(alone.loss[0] - errors.loss[place])))
-            about["interaction"] = sum(apart) / sum(energies)
+                alike = errors.on_object & (windows.sizes == windows.sizes[place])
+                usual += float(errors.energy[alike].mean())
+                apart += float(alone.energy[0] * (alone.loss[0] - errors.loss[place]).abs())
+            about["interaction"] = apart / usual
         return self._found(scene, [errors], about)
 
     def count(self, *, searched: bool, exact: bool) -> float:
