@@ -72,8 +72,8 @@ class PhaseTransition(Experiment):
         }
 
     def frame(self, run: ScoredRun, records: Sequence[Record]) -> pd.DataFrame:
-        """A row a draw: `size`, `sparsity`, `x_recovered`, `recovered`."""
-        return self._shown(run)[["size", "sparsity", "draw", "x_recovered", "recovered"]]
+        """A row a draw: `size`, `sparsity`, `x_recovered`, `recovered`, `refuted`."""
+        return self._shown(run)[["size", "sparsity", "draw", "x_recovered", "recovered", "refuted"]]
 
     def figure_arguments(self, run: ScoredRun) -> dict[str, Any]:
         found = self._shown(run)

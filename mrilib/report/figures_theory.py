@@ -96,10 +96,12 @@ def recovery_growth(frame: pd.DataFrame, *, labels: Mapping[str, str], title: st
 def phase_transition(frame: pd.DataFrame, *, by: str, title: str | None = None) -> Figure:
     """Probability of recovery as colours, of `x` and of both, against `m` and the size or the sparsity.
 
-    Lines are where it is ½ (solid) and 0.95 (dotted).
+    Lines are where it is ½ (solid) and 0.95 (dotted). The last panel has the share of draws of which nothing
+    is known at `m`: both are neither proved to be recovered nor refuted.
 
     Args:
-        frame: a row a draw: `size`, `sparsity`, `draw`, `x_recovered`, `recovered`.
+        frame: a row a draw: `size`, `sparsity`, `draw`, `x_recovered`, `recovered`, and `refuted`, the
+            largest `m` at which both are refuted.
         by: `size` or `sparsity`.
         title: heading.
 
@@ -108,23 +110,29 @@ def phase_transition(frame: pd.DataFrame, *, by: str, title: str | None = None) 
 
     Source: [candes2006], figure 3, for its form.
     """
-    columns = ("size", "sparsity", "draw", "x_recovered", "recovered")
+    columns = ("size", "sparsity", "draw", "x_recovered", "recovered", "refuted")
     curves.check(frame, columns=columns, keys=columns[:3], where="phase_transition")
-    figure, axes = curves.panels(1, 2, title=title, height=2.6, sharey=True)
+    figure, axes = curves.panels(1, 3, title=title, height=2.6, sharey=True)
     values = sorted(set(frame[by]))
     top = max(1, int(frame["recovered"].max()))
     counts = np.arange(0, top + 2)
     scale = heat_maps.linear_scale(np.array([0.0, 1.0]))
-    for panel, (column, head) in zip(
-        axes[0], (("x_recovered", "x"), ("recovered", "both x and x + ρ")), strict=True
-    ):
+    heads = {"x_recovered": "x", "recovered": "both x and x + ρ", "refuted": "both: undecided"}
+    for panel, (column, head) in zip(axes[0], heads.items(), strict=True):
         thresholds = [frame.loc[frame[by] == value, column].to_numpy(dtype=float) for value in values]
-        shares = np.array([(one[:, None] <= counts).mean(axis=0) for one in thresholds]).T
+        passed = [one[:, None] <= counts for one in thresholds]
+        if column == "refuted":
+            proved = [frame.loc[frame[by] == value, "recovered"].to_numpy(dtype=float) for value in values]
+            passed = [
+                (one[:, None] < counts) & (counts < other[:, None])
+                for one, other in zip(thresholds, proved, strict=True)
+            ]
+        shares = np.array([each.mean(axis=0) for each in passed]).T
         edges = np.arange(len(values) + 1) - 0.5
         panel.pcolormesh(
             edges, np.append(counts, top + 2) - 0.5, shares, cmap=heat_maps.color_map(), norm=scale
         )
-        for share, line in CONTOURS.values():
+        for share, line in CONTOURS.values() if column != "refuted" else ():
             places = [np.quantile(one, share, method="inverted_cdf") for one in thresholds]
             panel.plot(range(len(values)), places, color="white", linewidth=2.4, linestyle=line)
             panel.plot(range(len(values)), places, color="black", linewidth=1.2, linestyle=line, marker=".")
@@ -135,7 +143,7 @@ def phase_transition(frame: pd.DataFrame, *, by: str, title: str | None = None) 
         panel.grid(False)
     axes[0, 0].set_ylabel("frequencies m")
     bar = figure.colorbar(axes[0, 1].collections[0], ax=axes[0].tolist())
-    bar.set_label("probability of recovery")
+    bar.set_label("share of draws")
     lines = [
         Line2D([], [], color="black", linestyle=line, label=f"probability {name}")
         for name, (_, line) in CONTOURS.items()
