@@ -29,7 +29,7 @@ class RecoveryPhantoms(Experiment):
     """
 
     word: ClassVar[str] = "recovery-phantoms"
-    title: ClassVar[str] = "Piecewise constant phantoms by total variation"
+    title: ClassVar[str] = "Phantoms by total variation"
     names_theory: ClassVar[tuple[str, ...]] = ("entries",)
     figure: ClassVar[str | None] = "mrilib.report.figures_theory:recovery_phantoms"
 

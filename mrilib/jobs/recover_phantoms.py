@@ -1,4 +1,4 @@
-"""Recovery of piecewise constant phantoms with and without a spike, and attacks; an image is a unit."""
+"""Recovery of phantoms with and without a spike, and attacks; an image is a unit."""
 
 import math
 from functools import partial
@@ -33,13 +33,13 @@ def recover_phantoms(
     level: float,
     tolerance: float,
     grid: int,
+    ramps: bool = False,
     seed: int,
     code: str,
 ) -> pd.DataFrame:
     """What total variation with a small weight makes of `x`, of `x + δ`, and of the worst perturbation.
 
-    With `½‖Az − y‖² + λ‖∇z‖₁` and a small `λ` (the data are met to about `λ`), of `x` a piecewise constant
-    phantom and `y = Ax`:
+    With `½‖Az − y‖² + λ‖∇z‖₁` and a small `λ` (the data are met to about `λ`), of `x` a phantom and `y = Ax`:
 
     - `distance` `‖rec(y) − x‖₂/‖x‖₂`, and `artifact_distance` the same of `x + tδ`, whose data are `y + e`,
       `e` the closed-form spike of norm `level·‖y‖₂`; both are of the order of `λ` where the signals are
@@ -56,6 +56,8 @@ def recover_phantoms(
         level: of the budget.
         tolerance: relative gap of the solver.
         grid: places along each axis of the attack.
+        ramps: whether phantoms are piecewise linear, as the paper's: these are not recovered, so that
+            `distance` is what is lost of them; else they are piecewise constant.
         seed: of the run; the same phantoms at every size.
         code: code hash, a part of the units' keys.
 
@@ -65,6 +67,7 @@ def recover_phantoms(
     Source: [alaifari2023], section 5, whose theorems are of one dimension; [candes2006] for radial lines.
     """
     settings: dict[str, Any] = {"weight": weight, "level": level, "tolerance": tolerance, "grid": grid}
+    settings |= {"ramps": ramps}
     rows = []
     for position in range(images):
         key = {"stage": "recover-phantoms", "size": size, "lines": lines, "position": position}
@@ -95,14 +98,18 @@ def _recovered(
     level: float,
     tolerance: float,
     grid: int,
+    ramps: bool,
     seed: int,
 ) -> Group:
     drawn = derived_seed(seed, "phantoms")
-    image = ellipse_phantoms(1, size=size, seed=drawn, first=position, ramps=False)[0]
+    # The same ellipses either way, so that the place is the same too.
+    constant, image = (
+        ellipse_phantoms(1, size=size, seed=drawn, first=position, ramps=each)[0] for each in (False, ramps)
+    )
     operator = MaskedFourier(mask=radial_mask(size, lines))
     kspace = operator.forward(image.to(torch.complex64))
     samples, budget = int(operator.mask.sum()), level * float(norm2(kspace))
-    places = flat_places(image)
+    places = flat_places(constant)
     chosen = torch.Generator().manual_seed(derived_seed(seed, "place", position))
     place = places[int(torch.randint(len(places), (1,), generator=chosen))]
     perturbation = spike(operator, place, budget)

@@ -103,6 +103,17 @@ def test_a_phantom_and_its_spike_are_recovered_and_amplified_as_the_theorem_says
     assert (store.computed, store.found) == (1, 1)
 
 
+def test_the_papers_phantoms_are_not_recovered_and_a_spike_is_amplified_all_the_same(tmp_path):
+    constant, linear = (
+        recover_phantoms(48, 24, UnitStore(tmp_path), ramps=ramps, **PHANTOMS).iloc[0]
+        for ramps in (False, True)
+    )
+    assert linear["distance"] > 3 * constant["distance"]
+    # The same mask, and the spike at the same place.
+    assert linear["least"] == constant["least"]
+    assert linear["spike_amplification"] == pytest.approx(linear["least"], rel=0.05)
+
+
 def test_few_lines_do_not_recover_a_phantom(tmp_path):
     (row,) = recover_phantoms(48, 4, UnitStore(tmp_path), **PHANTOMS).to_dict("records")
     assert row["distance"] > 0.05

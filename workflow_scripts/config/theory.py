@@ -100,7 +100,7 @@ class Noisy(Strict):
 
 
 class Phantoms(Strict):
-    """Recovery of piecewise constant phantoms by total variation, and attacks on it.
+    """Recovery of phantoms by total variation, and attacks on it.
 
     Args:
         sizes: side `n` of the images.
@@ -111,6 +111,8 @@ class Phantoms(Strict):
         level: of the perturbations' norm, relative to the data.
         tolerance: relative gap of the solver.
         grid: places of the attack along each axis.
+        ramps: whether the phantoms are the paper's, piecewise linear: total variation recovers none of those
+            exactly. By default they are piecewise constant.
         label: what tables and figures call it.
     """
 
@@ -123,6 +125,7 @@ class Phantoms(Strict):
     level: Fraction = 0.01
     tolerance: Fraction = 1e-4
     grid: Count = 4
+    ramps: bool = False
     label: Label | None = None
 
     @property
@@ -140,7 +143,7 @@ class Phantoms(Strict):
     @property
     def described(self) -> dict[str, Any]:
         """What changes the numbers of a job, beside its size and lines."""
-        return self.model_dump(include={"images", "weight", "level", "tolerance", "grid"})
+        return self.model_dump(include={"images", "weight", "level", "tolerance", "grid", "ramps"})
 
 
 Theory = Annotated[Recovery | Noisy | Phantoms, Field(discriminator="kind")]

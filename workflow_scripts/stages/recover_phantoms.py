@@ -1,4 +1,4 @@
-"""Recovery of piecewise constant phantoms of one size under one number of lines; an image is a unit."""
+"""Recovery of phantoms of one size under one number of lines; an image is a unit."""
 
 from workflow_scripts.job import run
 
