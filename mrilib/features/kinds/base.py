@@ -82,6 +82,11 @@ class Scene:
         """Moduli of the clean reconstruction, where the reference is."""
         return self.measurement.compared(self.clean.abs())
 
+    @cached_property
+    def returned(self) -> Tensor:
+        """What the method returns for the clean data; `clean` is what coils see of that."""
+        return self.solve(self.kspace, "clean").value
+
     def moduli(self, image: Tensor) -> Float[Tensor, "*batch y x"]:
         """Moduli of what the method returned, as coils see them, where the reference is."""
         return self.measurement.compared(observed(self.method, image, self.operator).abs())
@@ -99,11 +104,9 @@ class Scene:
         """Errors in every single window of a size, of linear methods; `None` for all others."""
         if not has_responses(self.method, self.operator):
             return None
-        # As the method returns it: `clean` is what coils see.
-        image = self.solve(self.kspace, "clean").value
         return exact_errors(
             self.method,
-            image,
+            self.returned,
             self.operator,
             self.truth,
             size=size,
