@@ -66,8 +66,7 @@ def studied_rows(run: ScoredRun, feature: str, *, source: str, mask: str | None,
     """Rows of a study on the images of a source, by methods of the usual domain, in the run's order.
 
     Raises:
-        ValueError: if there are none, if the mask is not given and there are several, or if images of a
-            method stand there twice.
+        ValueError: if there are none, or if the mask is not given and there are several.
     """
     rows = run.features
     rows = rows[(rows["feature"] == feature) & (rows["source"] == source) & (rows["domain"] == "")]
@@ -92,7 +91,7 @@ def in_run_order(run: ScoredRun, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def study_records(
-    run: ScoredRun, rows: pd.DataFrame, column: str, *, by: Sequence[str], table: str, quantity: str = ""
+    run: ScoredRun, rows: pd.DataFrame, column: str, *, by: Sequence[str], table: str
 ) -> list[Record]:
     """Means over images of a column of a study, by method and other columns, resampled by patient.
 
@@ -114,7 +113,7 @@ def study_records(
                 run,
                 summary,
                 table=table,
-                quantity=quantity or column,
+                quantity=column,
                 row=row,
                 method=str(method),
                 missing=missing,

@@ -56,7 +56,7 @@ def feature_tables(
                 maps[name].append(found)
     told = pd.concat(rows, ignore_index=True) if rows else empty_table(FEATURES)
     summed = [_summed(kinds[name], found).assign(**whose[name]) for name, found in maps.items() if found]
-    every = pd.concat(summed, ignore_index=True) if summed else pd.DataFrame(columns=list(FEATURE_MAPS))
+    every = pd.concat(summed, ignore_index=True) if summed else empty_table(FEATURE_MAPS)
     return _in_order(told, FEATURES), _in_order(every, FEATURE_MAPS)
 
 

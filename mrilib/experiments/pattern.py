@@ -27,8 +27,6 @@ class SmallestLevel(Smallest):
     """
 
     word: ClassVar[str] = "smallest-perturbation"
-    table: ClassVar[str] = "mrilib.report.tables_smallest:smallest_table"
-    figure: ClassVar[str | None] = "mrilib.report.figures_smallest:smallest_figure"
     quantity: ClassVar[Quantity] = Quantity(
         "Smallest perturbation ‖z‖₂/‖y‖₂ that was found, %",
         axis="smallest perturbation found\n‖z‖₂/‖y‖₂ (%)",

@@ -35,6 +35,8 @@ class Smallest(Experiment):
         marks: columns that tell apart what stands beside each other for a method.
     """
 
+    table: ClassVar[str] = "mrilib.report.tables_smallest:smallest_table"
+    figure: ClassVar[str | None] = "mrilib.report.figures_smallest:smallest_figure"
     names_features: ClassVar[tuple[str, ...]] = ("feature",)
     quantity: ClassVar[Quantity]
     number: ClassVar[str]

@@ -32,8 +32,6 @@ class SmallestContrast(Smallest):
     """
 
     word: ClassVar[str] = "smallest-contrast"
-    table: ClassVar[str] = "mrilib.report.tables_smallest:smallest_table"
-    figure: ClassVar[str | None] = "mrilib.report.figures_smallest:smallest_figure"
     quantity: ClassVar[Quantity] = Quantity(
         "Smallest contrast at which half of a feature is shown",
         "image maximum",
