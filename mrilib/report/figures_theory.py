@@ -116,24 +116,26 @@ def phase_transition(frame: pd.DataFrame, *, by: str, title: str | None = None) 
     values = sorted(set(frame[by]))
     top = max(1, int(frame["recovered"].max()))
     counts = np.arange(0, top + 2)
+    by_value = [frame[frame[by] == value] for value in values]
+    proved = {
+        column: [part[column].to_numpy(dtype=float) for part in by_value]
+        for column in ("x_recovered", "recovered")
+    }
+    passed = {column: [one[:, None] <= counts for one in found] for column, found in proved.items()}
+    passed["undecided"] = [
+        (part["refuted"].to_numpy(dtype=float)[:, None] < counts) & (counts < least[:, None])
+        for part, least in zip(by_value, proved["recovered"], strict=True)
+    ]
     scale = heat_maps.linear_scale(np.array([0.0, 1.0]))
-    heads = {"x_recovered": "x", "recovered": "both x and x + ρ", "refuted": "both: undecided"}
+    heads = {"x_recovered": "x", "recovered": "both x and x + ρ", "undecided": "both: undecided"}
     for panel, (column, head) in zip(axes[0], heads.items(), strict=True):
-        thresholds = [frame.loc[frame[by] == value, column].to_numpy(dtype=float) for value in values]
-        passed = [one[:, None] <= counts for one in thresholds]
-        if column == "refuted":
-            proved = [frame.loc[frame[by] == value, "recovered"].to_numpy(dtype=float) for value in values]
-            passed = [
-                (one[:, None] < counts) & (counts < other[:, None])
-                for one, other in zip(thresholds, proved, strict=True)
-            ]
-        shares = np.array([each.mean(axis=0) for each in passed]).T
+        shares = np.array([each.mean(axis=0) for each in passed[column]]).T
         edges = np.arange(len(values) + 1) - 0.5
         panel.pcolormesh(
             edges, np.append(counts, top + 2) - 0.5, shares, cmap=heat_maps.color_map(), norm=scale
         )
-        for share, line in CONTOURS.values() if column != "refuted" else ():
-            places = [np.quantile(one, share, method="inverted_cdf") for one in thresholds]
+        for share, line in CONTOURS.values() if column in proved else ():
+            places = [np.quantile(one, share, method="inverted_cdf") for one in proved[column]]
             panel.plot(range(len(values)), places, color="white", linewidth=2.4, linestyle=line)
             panel.plot(range(len(values)), places, color="black", linewidth=1.2, linestyle=line, marker=".")
         panel.set_xticks(

@@ -273,10 +273,7 @@ class Run(Strict):
         return [
             name
             for name, attack in self.attacks.items()
-            if mask in (attack.masks or [mask])
-            and method in (attack.methods or [method])
-            and source in (attack.sources or [source])
-            and (attack.images is None or position < attack.images)
+            if _is_on(attack, method, source, mask, position)
             and (not attack.needs_derivative or self.search_of(method, name, source) is not None)
             and (not attack.needs_seed or self.is_seeded(method))
         ]
@@ -286,10 +283,7 @@ class Run(Strict):
         return [
             name
             for name, feature in self.features.items()
-            if mask in (feature.masks or [mask])
-            and method in (feature.methods or [method])
-            and source in (feature.sources or [source])
-            and (feature.images is None or position < feature.images)
+            if _is_on(feature, method, source, mask, position)
             and (not feature.needs_boxes or self.annotations_of(source))
             and (not feature.needs_steps or self.in_steps(method))
         ]
@@ -348,3 +342,13 @@ class Run(Strict):
             and self.applies(name, source, mask)
             and self.searched(name, source, mask, position)
         ]
+
+
+def _is_on(entry: Attack | Feature, method: str, source: str, mask: str, position: int) -> bool:
+    """Whether an entry is for a method on an image of a source under a mask: for all if it names none."""
+    return (
+        mask in (entry.masks or [mask])
+        and method in (entry.methods or [method])
+        and source in (entry.sources or [source])
+        and (entry.images is None or position < entry.images)
+    )
